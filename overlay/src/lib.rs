@@ -1,0 +1,109 @@
+//! The shop of Vitrine: shows, products, stock, holds, orders, chat, and the message format between them and the
+//! pages (`PROTOCOL.md`). Sans-IO: messages, outcomes and the time go in, messages and ledger commands come out.
+//! Nothing here knows RTP, peers or HTTP; clients are numbers the caller gives, whatever carries their bytes.
+//!
+//! - [`message`]: the message types, the source of the protocol.
+//! - [`Shop`]: shows and their clients; decides what everybody is told.
+//! - [`ledger`]: stock, holds, orders and receipts; the only judge of a buy.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+/// Milliseconds since 1970, UTC; the caller's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixMillis(pub i64);
+
+/// A connected client, numbered by the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(pub u64);
+
+/// The channel a message belongs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// Reliable, ordered: state, buys, receipts.
+    Shop,
+    /// Unordered, no retransmits: the latest wins.
+    Live,
+    /// Reliable, ordered: chat.
+    Chat,
+}
+
+/// What a person may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Watches and buys.
+    Viewer,
+    /// Sells.
+    Host,
+    /// Keeps order in the chat.
+    Moderator,
+}
+
+/// Who somebody is, as a verified token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The shop's customer id, or `anon-…`.
+    pub subject: String,
+    /// The name shown in chat.
+    pub name: String,
+    /// What they may do in this room.
+    pub role: Role,
+    /// Whether the server made the id itself.
+    pub anonymous: bool,
+}
+
+/// Turns tokens into identities; the caller knows keys and clocks.
+pub trait Identities: Send {
+    /// The identity a token proves for the room; the error is for the client.
+    ///
+    /// # Errors
+    /// What is wrong with the token, in words.
+    fn verify(&self, token: &str, room: &str) -> Result<Identity, String>;
+    /// A new anonymous identity and the token that proves it later. `name` is the wish of its owner.
+    fn anonymous(&self, room: &str, name: Option<&str>) -> (Identity, String);
+}
+
+/// Who a message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience<'a> {
+    /// One client.
+    Client(ClientId),
+    /// Everybody in the room, welcomed or not (who is not ignores it).
+    Room(&'a str),
+}
+
+/// What the caller must do for the shop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send to one client.
+    Send {
+        /// The client.
+        client: ClientId,
+        /// On which channel.
+        channel: Channel,
+        /// The encoded message.
+        message: Bytes,
+    },
+    /// Send to everybody in the room.
+    Broadcast {
+        /// The room.
+        room: std::sync::Arc<str>,
+        /// On which channel.
+        channel: Channel,
+        /// The encoded message.
+        message: Bytes,
+    },
+    /// Let the client go.
+    Disconnect {
+        /// The client.
+        client: ClientId,
+    },
+}
+
+/// Where a client comes from, for rate limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// Its address.
+    pub address: IpAddr,
+}
