@@ -1,6 +1,8 @@
 //! What one offer and its answer agreed on: the plain values that SDP becomes and that transport and media
 //! are built from. Nothing here is text any more.
 
+mod profile;
+
 use std::fmt;
 
 /// Audio or video; an RTP session here has at most one of each (RFC 9725 §4.4.2).
@@ -132,6 +134,43 @@ pub struct Payload {
     pub feedback: Feedback,
 }
 
+impl Payload {
+    /// Whether a receiver that offered this payload can play a stream of `codec`. H.264: the profile contains the
+    /// stream's and packetization mode 1 takes mode 0 too (RFC 6184 §6.2, §6.3); VP9 and AV1: the same profile.
+    pub fn plays(&self, codec: Codec) -> bool {
+        match (self.codec, codec) {
+            (
+                Codec::H264 {
+                    profile_level_id: receiver,
+                    packetization_mode: receiver_mode,
+                },
+                Codec::H264 {
+                    profile_level_id: stream,
+                    packetization_mode: stream_mode,
+                },
+            ) => stream_mode <= receiver_mode && profile::decodes(receiver, stream),
+            (receiver, stream) => receiver == stream,
+        }
+    }
+
+    /// Whether the payload names the stream's very profile and packetization mode.
+    fn is_exactly(&self, codec: Codec) -> bool {
+        match (self.codec, codec) {
+            (
+                Codec::H264 {
+                    profile_level_id: receiver,
+                    packetization_mode: receiver_mode,
+                },
+                Codec::H264 {
+                    profile_level_id: stream,
+                    packetization_mode: stream_mode,
+                },
+            ) => stream_mode == receiver_mode && profile::is_same(receiver, stream),
+            (receiver, stream) => receiver == stream,
+        }
+    }
+}
+
 /// RTP header extensions the server understands or passes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Extension {
@@ -235,6 +274,15 @@ pub struct SentMedia {
     pub rtx_ssrc: u32,
 }
 
+impl SentMedia {
+    /// The payload to send a stream of `codec` as: the one of exactly its profile if offered (Safari's decoder holds
+    /// to it), else the viewer's first that can play it.
+    pub fn payload_for(&self, codec: Codec) -> Option<&Payload> {
+        let exact = self.payloads.iter().find(|payload| payload.is_exactly(codec));
+        exact.or_else(|| self.payloads.iter().find(|payload| payload.plays(codec)))
+    }
+}
+
 /// Which way media flows, as agreed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AgreedMedia {
@@ -275,4 +323,79 @@ pub struct DataChannels {
     pub sctp_port: u16,
     /// `a=max-message-size` in bytes, 65536 if absent; 0 means no bound and is stored as `u32::MAX`.
     pub max_message_size: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn h264(profile_level_id: u32, packetization_mode: u8) -> Codec {
+        let [_, idc, iop, level] = profile_level_id.to_be_bytes();
+        Codec::H264 {
+            profile_level_id: [idc, iop, level],
+            packetization_mode,
+        }
+    }
+
+    fn payload(payload_type: u8, codec: Codec) -> Payload {
+        Payload {
+            payload_type,
+            codec,
+            rtx: None,
+            feedback: Feedback::default(),
+        }
+    }
+
+    fn plays(receiver: Codec, stream: Codec) -> bool {
+        payload(96, receiver).plays(stream)
+    }
+
+    #[test]
+    fn a_larger_h264_profile_plays_a_smaller_one_and_not_the_reverse() {
+        assert!(plays(h264(0x42e01f, 1), h264(0x420016, 1)), "ffmpeg to Firefox");
+        assert!(plays(h264(0x640c1f, 1), h264(0x640032, 1)), "OBS to Safari");
+        assert!(plays(h264(0x64001f, 1), h264(0x42e01f, 1)));
+        assert!(!plays(h264(0x42e01f, 1), h264(0x64001f, 1)));
+        assert!(!plays(h264(0x42e01f, 1), h264(0x4d001f, 1)));
+        assert!(!plays(h264(0x64001f, 1), h264(0xf4001f, 1)));
+        assert!(plays(h264(0xf4001f, 1), h264(0xf40033, 1)));
+    }
+
+    #[test]
+    fn packetization_mode_one_takes_mode_zero_and_not_the_reverse() {
+        assert!(plays(h264(0x42e01f, 1), h264(0x42e01f, 0)));
+        assert!(!plays(h264(0x42e01f, 0), h264(0x42e01f, 1)));
+    }
+
+    #[test]
+    fn vp9_and_av1_need_their_profile() {
+        assert!(plays(Codec::Vp9 { profile: 0 }, Codec::Vp9 { profile: 0 }));
+        assert!(!plays(Codec::Vp9 { profile: 0 }, Codec::Vp9 { profile: 2 }));
+        assert!(!plays(Codec::Av1 { profile: 0 }, Codec::Av1 { profile: 1 }));
+        assert!(!plays(Codec::Vp8, Codec::Opus));
+    }
+
+    #[test]
+    fn the_exact_profile_is_preferred_over_the_viewers_order() {
+        let media = SentMedia {
+            kind: MediaKind::Video,
+            mid: Label::new(b"1").unwrap(),
+            payloads: vec![
+                payload(96, Codec::Vp8),
+                payload(102, h264(0x42001f, 1)),
+                payload(106, h264(0x42e01f, 1)),
+                payload(108, h264(0x42e01f, 0)),
+                payload(112, h264(0x64001f, 1)),
+            ],
+            extensions: ExtensionMap::default(),
+            ssrc: 1,
+            rtx_ssrc: 2,
+        };
+        let chosen = |codec| media.payload_for(codec).map(|payload| payload.payload_type);
+        assert_eq!(chosen(h264(0x42e015, 1)), Some(106));
+        assert_eq!(chosen(h264(0x42e015, 0)), Some(108));
+        assert_eq!(chosen(h264(0x4d0028, 1)), Some(112));
+        assert_eq!(chosen(h264(0x420016, 1)), Some(102));
+        assert_eq!(chosen(Codec::Av1 { profile: 0 }), None);
+    }
 }
