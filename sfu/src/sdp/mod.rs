@@ -1,9 +1,28 @@
 //! Offers read, answers written (RFC 8829, RFC 9725 §4.4, the WHEP draft §4.6). Everything a peer's text could get
 //! wrong is settled here, on the caller's thread, before a shard hears of it.
+//!
+//! `rtc-sdp` reads the grammar, within the bounds of [`text`]; what the attributes mean is ours.
+
+mod answer;
+mod bundle;
+mod codecs;
+mod extensions;
+mod fragment;
+mod lines;
+mod offer;
+mod outline;
+mod section;
+mod simulcast;
+mod sources;
+mod text;
 
 use std::net::SocketAddr;
 
+pub use fragment::Fragment;
+pub use outline::Tag;
+
 use crate::negotiation::{AgreedMedia, DataChannels, DtlsRole, Fingerprint, IceCredentials};
+use outline::Outline;
 
 /// Which way an offer's media flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +57,8 @@ pub struct Offer {
     pub media: AgreedMedia,
     /// The data-channel section.
     pub data_channels: Option<DataChannels>,
+    /// What only the answer needs to know.
+    outline: Outline,
 }
 
 /// What the server puts into an answer.
@@ -63,42 +84,24 @@ impl Offer {
     /// # Errors
     /// [`OfferError`]
     pub fn parse(text: &str, direction: Direction, seed: u64) -> Result<Offer, OfferError> {
-        let _ = (text, direction, seed);
-        todo!()
+        offer::parse(text, direction, seed)
     }
 
     /// The answer, CRLF line ends, below 8 KB.
     pub fn answer(&self, params: &AnswerParams<'_>) -> String {
-        let _ = params;
-        todo!()
+        answer::write(self, params)
+    }
+
+    /// The m-section that carries the session's ICE, for [`Fragment::restarted`].
+    pub fn tag(&self) -> Tag {
+        self.outline.tag
     }
 }
 
-/// A parsed `application/trickle-ice-sdpfrag` (RFC 8840 §4.4). Candidates are checked for form and not kept: an
-/// ICE-lite server never sends checks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fragment {
-    /// The credentials it names; other than the session's means an ICE restart (RFC 9725 §4.3.3).
-    pub ice: Option<IceCredentials>,
-    /// Candidates read.
-    pub candidates: usize,
-    /// `a=end-of-candidates` seen.
-    pub end_of_candidates: bool,
+fn malformed<T>(why: impl Into<String>) -> Result<T, OfferError> {
+    Err(OfferError::Malformed(why.into()))
 }
 
-impl Fragment {
-    /// Parses a fragment.
-    ///
-    /// # Errors
-    /// [`OfferError::Malformed`]
-    pub fn parse(text: &str) -> Result<Fragment, OfferError> {
-        let _ = text;
-        todo!()
-    }
-
-    /// The fragment that answers an ICE restart: new credentials and all candidates again.
-    pub fn restarted(params: &AnswerParams<'_>) -> String {
-        let _ = params;
-        todo!()
-    }
+fn unacceptable<T>(why: impl Into<String>) -> Result<T, OfferError> {
+    Err(OfferError::Unacceptable(why.into()))
 }
