@@ -1,6 +1,13 @@
 //! Offers as real clients write them, and what is answered. Chromium's and Firefox's are theirs to the letter, the
 //! others are written after their sources.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
 use std::net::SocketAddr;
 
 use rtc_sdp::SessionDescription;
