@@ -1,0 +1,4 @@
+//! Sockets: one UDP port per shard, and the addresses that candidates name.
+
+pub mod interfaces;
+pub mod udp;
