@@ -1,0 +1,266 @@
+//! Who is where: the sessions of this process, the shard each lives on, and the rooms they are in. Past one process
+//! this is the place that knows other nodes.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+use sfu::negotiation::IceCredentials;
+use sfu::relay::{Generation, RoomName, ShardId};
+use sfu::sdp::Tag;
+use sfu::shard::PeerId;
+
+/// What a session does in its room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Sends the room's media.
+    Publisher(Generation),
+    /// Receives it.
+    Viewer,
+}
+
+/// A media session.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Its shard.
+    pub shard: ShardId,
+    /// Its room.
+    pub room: RoomName,
+    /// What it does there.
+    pub part: Part,
+    /// Where its request came from: decides the order of candidates.
+    pub from: IpAddr,
+    /// The peer's ICE credentials; others in a fragment mean a restart.
+    pub remote_ice: IceCredentials,
+    /// The m-section that carries its transport.
+    pub tag: Tag,
+}
+
+/// Media in a room now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Presence {
+    /// The publication on the air.
+    pub live: Option<Generation>,
+    /// Viewers with a session.
+    pub viewers: u64,
+    /// Publishers with a session: one, or two while the second takes over.
+    pub publishers: u64,
+}
+
+impl Presence {
+    fn is_empty(&self) -> bool {
+        *self == Presence::default()
+    }
+}
+
+/// The process's sessions and rooms.
+pub struct Directory {
+    sessions: DashMap<PeerId, Session>,
+    rooms: DashMap<RoomName, Presence>,
+    loads: Vec<AtomicUsize>,
+    next_peer: AtomicU64,
+    next_generation: AtomicU64,
+}
+
+impl Directory {
+    /// An empty directory of so many shards.
+    pub fn new(shards: u16) -> Directory {
+        Directory {
+            sessions: DashMap::new(),
+            rooms: DashMap::new(),
+            loads: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
+            next_peer: AtomicU64::new(1),
+            next_generation: AtomicU64::new(1),
+        }
+    }
+
+    /// Enters a session on the least loaded shard, before the shard hears of it: its end may be told at once.
+    pub fn admit(
+        &self,
+        room: RoomName,
+        part: Part,
+        from: IpAddr,
+        remote_ice: IceCredentials,
+        tag: Tag,
+    ) -> (PeerId, ShardId) {
+        let loads = self.loads.iter().map(|load| load.load(Ordering::Relaxed));
+        let (shard, _) = loads
+            .enumerate()
+            .min_by_key(|&(_, load)| load)
+            .unwrap_or_default();
+        let shard = ShardId(u16::try_from(shard).unwrap_or_default());
+        let peer = PeerId(self.next_peer.fetch_add(1, Ordering::Relaxed));
+        self.change_load(shard, true);
+        self.change_room(&room, |room| match part {
+            Part::Viewer => room.viewers += 1,
+            Part::Publisher(_) => room.publishers += 1,
+        });
+        self.sessions.insert(
+            peer,
+            Session {
+                shard,
+                room,
+                part,
+                from,
+                remote_ice,
+                tag,
+            },
+        );
+        (peer, shard)
+    }
+
+    /// A generation above all before it.
+    pub fn next_generation(&self) -> Generation {
+        Generation(self.next_generation.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The shared name of a room.
+    pub fn room_name(&self, room: &str) -> RoomName {
+        match self.rooms.get(room) {
+            Some(known) => known.key().clone(),
+            None => Arc::from(room),
+        }
+    }
+
+    /// A session.
+    pub fn session(&self, peer: PeerId) -> Option<Session> {
+        self.sessions.get(&peer).map(|session| session.clone())
+    }
+
+    /// The shard of a session.
+    pub fn shard_of(&self, peer: PeerId) -> Option<ShardId> {
+        self.sessions.get(&peer).map(|session| session.shard)
+    }
+
+    /// Notes the peer's credentials after an ICE restart.
+    pub fn restarted(&self, peer: PeerId, remote_ice: IceCredentials) {
+        if let Some(mut session) = self.sessions.get_mut(&peer) {
+            session.remote_ice = remote_ice;
+        }
+    }
+
+    /// Takes a session out; `None` when it is not there (any more).
+    pub fn remove(&self, peer: PeerId) -> Option<Session> {
+        let (_, session) = self.sessions.remove(&peer)?;
+        self.change_load(session.shard, false);
+        self.change_room(&session.room, |room| match session.part {
+            Part::Viewer => room.viewers = room.viewers.saturating_sub(1),
+            Part::Publisher(_) => room.publishers = room.publishers.saturating_sub(1),
+        });
+        Some(session)
+    }
+
+    /// Notes that a publication is on or off the air. An older one going off changes nothing. Returns whether the
+    /// room's state changed.
+    pub fn on_air(&self, room: &RoomName, generation: Generation, live: bool) -> bool {
+        let mut changed = false;
+        self.change_room(room, |presence| {
+            let before = presence.live;
+            if live {
+                presence.live = presence.live.max(Some(generation));
+            } else if presence.live == Some(generation) {
+                presence.live = None;
+            }
+            changed = before.is_some() != presence.live.is_some();
+        });
+        changed
+    }
+
+    /// A room's media; none where nobody is.
+    pub fn presence(&self, room: &str) -> Presence {
+        self.rooms
+            .get(room)
+            .map(|presence| presence.clone())
+            .unwrap_or_default()
+    }
+
+    /// Every room with a session or media.
+    pub fn rooms(&self) -> Vec<(RoomName, Presence)> {
+        let entries = self.rooms.iter();
+        entries
+            .map(|entry| (entry.key().clone(), entry.value().clone()))
+            .collect()
+    }
+
+    /// Sessions now.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    fn change_load(&self, shard: ShardId, more: bool) {
+        if let Some(load) = self.loads.get(usize::from(shard.0)) {
+            if more {
+                load.fetch_add(1, Ordering::Relaxed);
+            } else {
+                load.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Changes a room's entry, which exists only while it says anything.
+    fn change_room(&self, room: &RoomName, change: impl FnOnce(&mut Presence)) {
+        change(self.rooms.entry(room.clone()).or_default().value_mut());
+        self.rooms.remove_if(room, |_, presence| presence.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sfu::sdp::{Direction, Offer};
+
+    const OFFER: &str = include_str!("../sfu/tests/offers/ffmpeg.sdp");
+
+    fn admit(directory: &Directory, part: Part) -> (PeerId, ShardId) {
+        let offer = Offer::parse(OFFER, Direction::Publish, 1).unwrap();
+        let from = IpAddr::from([127, 0, 0, 1]);
+        directory.admit(
+            directory.room_name("demo"),
+            part,
+            from,
+            offer.ice.clone(),
+            offer.tag(),
+        )
+    }
+
+    #[test]
+    fn sessions_spread_over_the_shards() {
+        let directory = Directory::new(3);
+        let mut shards: Vec<u16> = (0..6).map(|_| admit(&directory, Part::Viewer).1.0).collect();
+        shards.sort_unstable();
+        assert_eq!(shards, [0, 0, 1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn a_place_is_free_again_when_its_session_ends() {
+        let directory = Directory::new(2);
+        let (first, shard) = admit(&directory, Part::Viewer);
+        admit(&directory, Part::Viewer);
+        assert_eq!(directory.presence("demo").viewers, 2);
+        assert!(directory.remove(first).is_some());
+        assert!(directory.remove(first).is_none());
+        assert_eq!(admit(&directory, Part::Viewer).1, shard);
+    }
+
+    #[test]
+    fn a_room_is_forgotten_with_its_last_session() {
+        let directory = Directory::new(1);
+        let (viewer, _) = admit(&directory, Part::Viewer);
+        assert_eq!(directory.rooms().len(), 1);
+        directory.remove(viewer);
+        assert!(directory.rooms().is_empty());
+    }
+
+    #[test]
+    fn an_older_publication_going_off_leaves_the_newer_on_the_air() {
+        let directory = Directory::new(1);
+        let room = directory.room_name("demo");
+        let (old, new) = (directory.next_generation(), directory.next_generation());
+        assert!(directory.on_air(&room, old, true));
+        assert!(!directory.on_air(&room, new, true));
+        assert!(!directory.on_air(&room, old, false));
+        assert_eq!(directory.presence("demo").live, Some(new));
+        assert!(directory.on_air(&room, new, false));
+    }
+}

@@ -1,0 +1,8 @@
+//! Media sessions: shards on their threads, the lanes between them, and the service that opens, changes and closes
+//! sessions for the HTTP door.
+
+pub mod command;
+mod credentials;
+pub mod lanes;
+pub mod service;
+pub mod shard_thread;

@@ -1,0 +1,338 @@
+//! A shard's thread: reads everything that is waiting, lets the shard handle it, sends what comes of it, and waits
+//! for more or for the next deadline. The only place where the media path meets a clock and a socket.
+
+use std::collections::VecDeque;
+use std::io;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token, Waker};
+use sfu::Shard;
+use sfu::relay::{Relay, ShardId};
+use sfu::shard::{Event, ShardConfig};
+use tokio::sync::{mpsc, oneshot};
+
+use super::command::{Command, LaneCounts, ShardReport};
+use super::lanes::{ShardInbox, ShardLane, is_lossy, lanes};
+use crate::net::udp::UdpPort;
+
+const UDP: Token = Token(0);
+const WAKE: Token = Token(1);
+
+/// Commands taken in one turn, so that a burst of them cannot hold up packets.
+const COMMANDS_PER_TURN: usize = 256;
+/// Relayed messages taken in one turn, for the same reason.
+const RELAYS_PER_TURN: usize = 2048;
+/// The longest wait without a deadline.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Relay control messages that wait for room in another shard's lane; beyond this that shard's thread is dead.
+const MAX_RELAY_BACKLOG: usize = 16 << 10;
+/// Events other than messages and health that wait for room: a few per peer, so this is every peer of a full shard.
+const MAX_EVENT_BACKLOG: usize = 64 << 10;
+
+/// A shard before its thread starts: its poll exists, so that others can hold its lane.
+pub struct ShardSeat {
+    poll: Poll,
+    inbox: ShardInbox,
+    port: UdpPort,
+}
+
+impl ShardSeat {
+    /// Prepares a seat at a bound port, and the lane to it.
+    ///
+    /// # Errors
+    /// When the system gives no poll.
+    pub fn new(mut port: UdpPort) -> io::Result<(ShardSeat, ShardLane)> {
+        let poll = Poll::new()?;
+        poll.registry().register(port.source(), UDP, Interest::READABLE)?;
+        let (lane, inbox) = lanes(Waker::new(poll.registry(), WAKE)?);
+        Ok((ShardSeat { poll, inbox, port }, lane))
+    }
+
+    /// Starts the thread. `lanes` are those of all shards in order of their numbers, this one's included.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(
+        self,
+        config: ShardConfig,
+        seed: u64,
+        lanes: Vec<ShardLane>,
+        events: mpsc::Sender<(ShardId, Event)>,
+    ) -> io::Result<JoinHandle<()>> {
+        let id = config.id;
+        std::thread::Builder::new()
+            .name(format!("shard-{}", id.0))
+            .spawn(move || {
+                let thread = ShardThread {
+                    id,
+                    shard: Shard::new(config, seed, Instant::now()),
+                    seat: self,
+                    relay_backlog: lanes.iter().map(|_| VecDeque::new()).collect(),
+                    lanes,
+                    events,
+                    event_backlog: VecDeque::new(),
+                    counts: LaneCounts::default(),
+                    busy: Duration::ZERO,
+                    turns: 0,
+                };
+                thread.run();
+            })
+    }
+}
+
+struct ShardThread {
+    id: ShardId,
+    shard: Shard,
+    seat: ShardSeat,
+    lanes: Vec<ShardLane>,
+    /// For each lane the control messages that found it full.
+    relay_backlog: Vec<VecDeque<Relay>>,
+    events: mpsc::Sender<(ShardId, Event)>,
+    /// Events that found the lane full and must not be lost.
+    event_backlog: VecDeque<Event>,
+    counts: LaneCounts,
+    busy: Duration,
+    turns: u64,
+}
+
+impl ShardThread {
+    fn run(mut self) {
+        let mut waiting = Events::with_capacity(8);
+        let mut readable = true;
+        let mut timeout = Duration::ZERO;
+        loop {
+            if let Err(error) = self.seat.poll.poll(&mut waiting, Some(timeout))
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(shard = self.id.0, %error, "poll failed; the shard stops");
+                return;
+            }
+            readable |= waiting.iter().any(|event| event.token() == UDP);
+            // One time per turn: what came in together happened together.
+            let now = Instant::now();
+            let (commands_left, shutdown) = self.take_commands(now);
+            let relays_left = self.take_relays(now);
+            if readable {
+                let shard = &mut self.shard;
+                readable = self
+                    .seat
+                    .port
+                    .receive(|from, datagram| shard.handle_datagram(now, from, datagram));
+            }
+            if self.shard.poll_timeout().is_some_and(|deadline| deadline <= now) {
+                self.shard.handle_timeout(now);
+            }
+            if shutdown.is_some() {
+                self.shard.close_all(now);
+            }
+            self.shard.flush(now);
+            self.send();
+            self.deliver_relays();
+            self.deliver_events();
+            self.turns += 1;
+            if let Some(reply) = shutdown {
+                // Nobody waits any more if this fails.
+                let _ = reply.send(());
+                return;
+            }
+            let finished = Instant::now();
+            self.busy += finished - now;
+            timeout = if readable || commands_left || relays_left {
+                Duration::ZERO
+            } else {
+                self.wait(finished)
+            };
+        }
+    }
+
+    fn wait(&self, now: Instant) -> Duration {
+        /// A full lane has room again soon, and nobody wakes us for it.
+        const RETRY: Duration = Duration::from_millis(5);
+        let longest = if self.relay_backlog.iter().all(VecDeque::is_empty) && self.event_backlog.is_empty() {
+            LONGEST_WAIT
+        } else {
+            RETRY
+        };
+        let deadline = self.shard.poll_timeout();
+        deadline.map_or(longest, |deadline| {
+            deadline.saturating_duration_since(now).min(longest)
+        })
+    }
+
+    fn send(&mut self) {
+        let outbox = self.shard.outbox();
+        if !outbox.is_empty() {
+            self.seat.port.send(outbox);
+            outbox.clear();
+        }
+    }
+
+    /// Whether commands are left, and the reply a shutdown waits for.
+    fn take_commands(&mut self, now: Instant) -> (bool, Option<oneshot::Sender<()>>) {
+        for _ in 0..COMMANDS_PER_TURN {
+            match self.seat.inbox.command() {
+                None => return (false, None),
+                Some(Command::Shutdown { reply }) => return (false, Some(reply)),
+                Some(command) => self.obey(now, command),
+            }
+        }
+        (true, None)
+    }
+
+    /// Carries out one command. A requester that has gone does not need its reply.
+    fn obey(&mut self, now: Instant, command: Command) {
+        let shard = &mut self.shard;
+        match command {
+            Command::OpenPublisher {
+                peer,
+                room,
+                generation,
+                offer,
+                ice,
+                reply,
+            } => {
+                let _ = reply.send(shard.open_publisher(now, peer, room, generation, *offer, ice));
+            }
+            Command::OpenViewer {
+                peer,
+                room,
+                offer,
+                ice,
+                reply,
+            } => {
+                let _ = reply.send(shard.open_viewer(now, peer, room, *offer, ice));
+            }
+            Command::RestartIce {
+                peer,
+                local,
+                remote,
+                reply,
+            } => {
+                let _ = reply.send(shard.restart_ice(peer, local, remote));
+            }
+            Command::Close { peer, reply } => {
+                shard.close(now, peer);
+                let _ = reply.send(());
+            }
+            Command::SendMessage { peer, channel, data } => {
+                shard.send_message(peer, channel, &data);
+            }
+            Command::Broadcast {
+                room,
+                channel,
+                data,
+                lossy,
+            } => shard.broadcast(&room, channel, &data, lossy),
+            Command::SetLimit { peer, limit, reply } => {
+                let _ = reply.send(shard.set_limit(peer, limit));
+            }
+            Command::Stats { reply } => {
+                let _ = reply.send(self.report());
+            }
+            Command::Shutdown { .. } => {}
+        }
+    }
+
+    fn report(&self) -> ShardReport {
+        ShardReport {
+            shard: self.shard.stats(),
+            udp: self.seat.port.counts(),
+            lanes: LaneCounts {
+                relay_queue: self.seat.inbox.relay_depth() as u64,
+                event_queue: (self.events.max_capacity() - self.events.capacity()) as u64,
+                ..self.counts
+            },
+            busy: self.busy,
+            turns: self.turns,
+        }
+    }
+
+    /// Whether relayed messages are left.
+    fn take_relays(&mut self, now: Instant) -> bool {
+        for _ in 0..RELAYS_PER_TURN {
+            let Some((from, relay)) = self.seat.inbox.relay() else {
+                return false;
+            };
+            self.shard.handle_relay(now, from, relay);
+        }
+        true
+    }
+
+    fn deliver_relays(&mut self) {
+        let mut woken = vec![false; self.lanes.len()];
+        for ((lane, backlog), woken) in self.lanes.iter().zip(&mut self.relay_backlog).zip(&mut woken) {
+            while let Some(relay) = backlog.front()
+                && lane.relay(self.id, relay.clone()).is_ok()
+            {
+                backlog.pop_front();
+                *woken = true;
+            }
+        }
+        while let Some((to, relay)) = self.shard.poll_relay() {
+            match to {
+                Some(to) => self.relay(usize::from(to.0), relay, &mut woken),
+                None => {
+                    let this = usize::from(self.id.0);
+                    for to in (0..self.lanes.len()).filter(|&place| place != this) {
+                        self.relay(to, relay.clone(), &mut woken);
+                    }
+                }
+            }
+        }
+        for (lane, _) in self.lanes.iter().zip(woken).filter(|(_, woken)| *woken) {
+            lane.wake();
+        }
+    }
+
+    fn relay(&mut self, to: usize, relay: Relay, woken: &mut [bool]) {
+        let (Some(lane), Some(backlog), Some(woken)) = (
+            self.lanes.get(to),
+            self.relay_backlog.get_mut(to),
+            woken.get_mut(to),
+        ) else {
+            return;
+        };
+        // Nothing passes control messages that wait: a packet before its publication is worthless.
+        if is_lossy(&relay) {
+            if !backlog.is_empty() || lane.relay(self.id, relay).is_err() {
+                self.counts.relayed_media_dropped += 1;
+                return;
+            }
+        } else if !backlog.is_empty() || lane.relay(self.id, relay.clone()).is_err() {
+            if backlog.len() < MAX_RELAY_BACKLOG {
+                backlog.push_back(relay);
+            } else {
+                self.counts.relayed_control_dropped += 1;
+            }
+            return;
+        }
+        *woken = true;
+    }
+
+    fn deliver_events(&mut self) {
+        while let Some(event) = self.event_backlog.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full((_, event))) = self.events.try_send((self.id, event)) {
+                self.event_backlog.push_front(event);
+                break;
+            }
+        }
+        while let Some(event) = self.shard.poll_event() {
+            let refused = if self.event_backlog.is_empty() {
+                match self.events.try_send((self.id, event)) {
+                    Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => continue,
+                    Err(mpsc::error::TrySendError::Full((_, event))) => event,
+                }
+            } else {
+                event
+            };
+            match refused {
+                // A client repeats what matters until it is answered.
+                Event::Message { .. } => self.counts.messages_dropped += 1,
+                Event::Health { .. } => self.counts.health_dropped += 1,
+                event if self.event_backlog.len() < MAX_EVENT_BACKLOG => self.event_backlog.push_back(event),
+                _ => {}
+            }
+        }
+    }
+}
