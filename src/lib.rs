@@ -4,3 +4,5 @@
 pub mod directory;
 pub mod media;
 pub mod net;
+pub mod runtime;
+pub mod telemetry;

@@ -127,6 +127,8 @@ pub struct LaneCounts {
     pub messages_dropped: u64,
     /// Publisher health reports not handed on.
     pub health_dropped: u64,
+    /// Other events lost, after a long time without anybody to take them.
+    pub events_dropped: u64,
     /// Relay messages waiting for this shard now.
     pub relay_queue: u64,
     /// Events waiting for the rest of the process now.

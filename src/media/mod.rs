@@ -4,5 +4,6 @@
 pub mod command;
 mod credentials;
 pub mod lanes;
+pub mod news;
 pub mod service;
 pub mod shard_thread;

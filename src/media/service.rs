@@ -12,11 +12,12 @@ use sfu::relay::{RoomName, ShardId};
 use sfu::sdp::{AnswerParams, Direction, Fragment, Offer, OfferError};
 use sfu::shard::PeerId;
 use signaling::{Answer, Door, LayerWish, Media, MediaError, MediaSession, Patched};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, ShardReport};
 use super::credentials;
 use super::lanes::ShardLane;
+use super::news::News;
 use crate::directory::{Directory, Part};
 use crate::net::interfaces::HostAddresses;
 
@@ -53,6 +54,7 @@ struct State {
     fingerprint: Fingerprint,
     /// The longest data-channel message taken, bytes.
     max_message: usize,
+    news: mpsc::Sender<News>,
     stopping: AtomicBool,
 }
 
@@ -64,6 +66,7 @@ impl MediaService {
         addresses: HostAddresses,
         fingerprint: Fingerprint,
         max_message: usize,
+        news: mpsc::Sender<News>,
     ) -> MediaService {
         MediaService {
             state: Arc::new(State {
@@ -72,6 +75,7 @@ impl MediaService {
                 addresses,
                 fingerprint,
                 max_message,
+                news,
                 stopping: AtomicBool::new(false),
             }),
         }
@@ -93,18 +97,23 @@ impl MediaService {
         self.state.stopping.load(Ordering::Relaxed)
     }
 
-    /// Refuses new sessions and ends every shard, its peers with a goodbye.
-    pub async fn shut_down(&self) {
+    /// Refuses new sessions from now on.
+    pub fn drain(&self) {
         self.state.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Refuses new sessions and ends every shard, its peers with a goodbye. False when one did not end in time.
+    pub async fn shut_down(&self) -> bool {
+        self.drain();
+        let mut all_stopped = true;
         for shard in self.shard_ids() {
-            if self
-                .ask(shard, |reply| Command::Shutdown { reply })
-                .await
-                .is_none()
-            {
+            let stopped = self.ask(shard, |reply| Command::Shutdown { reply }).await;
+            if stopped.is_none() {
                 tracing::warn!(shard = shard.0, "a shard did not stop in time");
+                all_stopped = false;
             }
         }
+        all_stopped
     }
 
     /// Sends a message on one peer's channel; false when it went nowhere.
@@ -177,6 +186,16 @@ impl MediaService {
             stream: STREAM,
             max_message: self.state.max_message,
         }))
+    }
+
+    async fn close_peer(&self, peer: PeerId) {
+        if let Some(session) = self.state.directory.remove(peer) {
+            self.ask(session.shard, |reply| Command::Close { peer, reply })
+                .await;
+            let room = session.room;
+            // The shop may have closed before.
+            let _ = self.state.news.send(News::Closed { peer, room }).await;
+        }
     }
 
     async fn open_on_shard(
@@ -304,10 +323,11 @@ impl Media for MediaService {
     }
 
     async fn close(&self, session: MediaSession) {
-        let peer = PeerId(session.0);
-        if let Some(session) = self.state.directory.remove(peer) {
-            self.ask(session.shard, |reply| Command::Close { peer, reply })
-                .await;
+        // Carried through also when the request is given up meanwhile.
+        let service = self.clone();
+        let closing = tokio::spawn(async move { service.close_peer(PeerId(session.0)).await });
+        if let Err(error) = closing.await {
+            tracing::error!(%error, "closing a session failed");
         }
     }
 }

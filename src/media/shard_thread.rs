@@ -49,7 +49,8 @@ impl ShardSeat {
         Ok((ShardSeat { poll, inbox, port }, lane))
     }
 
-    /// Starts the thread. `lanes` are those of all shards in order of their numbers, this one's included.
+    /// Starts the thread, on a core of its own if one is given. `lanes` are those of all shards in order of their
+    /// numbers, this one's included.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -57,6 +58,7 @@ impl ShardSeat {
         self,
         config: ShardConfig,
         seed: u64,
+        core: Option<core_affinity::CoreId>,
         lanes: Vec<ShardLane>,
         events: mpsc::Sender<(ShardId, Event)>,
     ) -> io::Result<JoinHandle<()>> {
@@ -64,6 +66,9 @@ impl ShardSeat {
         std::thread::Builder::new()
             .name(format!("shard-{}", id.0))
             .spawn(move || {
+                if core.is_some_and(|core| !core_affinity::set_for_current(core)) {
+                    tracing::warn!(shard = id.0, "cannot pin the shard to a core");
+                }
                 let thread = ShardThread {
                     id,
                     shard: Shard::new(config, seed, Instant::now()),
@@ -331,7 +336,7 @@ impl ShardThread {
                 Event::Message { .. } => self.counts.messages_dropped += 1,
                 Event::Health { .. } => self.counts.health_dropped += 1,
                 event if self.event_backlog.len() < MAX_EVENT_BACKLOG => self.event_backlog.push_back(event),
-                _ => {}
+                _ => self.counts.events_dropped += 1,
             }
         }
     }

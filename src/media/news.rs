@@ -1,0 +1,164 @@
+//! What happens on the shards, made known: sessions that end leave the directory, times and reasons are counted, and
+//! what concerns the shop goes to it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sfu::relay::{RoomName, ShardId};
+use sfu::shard::{EncodingHealth, Event, PeerId};
+use tokio::sync::mpsc;
+
+use crate::directory::Directory;
+use crate::telemetry::Telemetry;
+
+/// News waiting for the shop. Behind it the shards' own lane fills, which drops and counts messages only.
+pub const NEWS: usize = 4096;
+
+/// What the shop hears of media sessions.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// A data channel opened.
+    ChannelOpen {
+        /// Whose.
+        peer: PeerId,
+        /// Its session's room.
+        room: RoomName,
+        /// Where the peer's request came from.
+        from: IpAddr,
+        /// The channel's label.
+        channel: Arc<str>,
+    },
+    /// A message came.
+    Message {
+        /// Whose.
+        peer: PeerId,
+        /// The channel's label.
+        channel: Arc<str>,
+        /// Its bytes.
+        data: Bytes,
+    },
+    /// A session ended, by whichever side.
+    Closed {
+        /// Whose.
+        peer: PeerId,
+        /// Its room.
+        room: RoomName,
+    },
+    /// A room's media came or went.
+    OnAir {
+        /// The room.
+        room: RoomName,
+        /// Whether media flows.
+        live: bool,
+    },
+    /// How a room's publisher does.
+    Health {
+        /// The room.
+        room: RoomName,
+        /// Its encodings.
+        encodings: Vec<EncodingHealth>,
+    },
+}
+
+/// Reads the shards' events until every shard is gone.
+pub async fn spread(
+    mut events: mpsc::Receiver<(ShardId, Event)>,
+    directory: Arc<Directory>,
+    telemetry: Arc<Telemetry>,
+    shop: mpsc::Sender<News>,
+) {
+    while let Some((_, event)) = events.recv().await {
+        if let Some(news) = note(event, &directory, &telemetry)
+            && shop.send(news).await.is_err()
+        {
+            tracing::debug!("the shop is closed");
+        }
+    }
+}
+
+/// Enters an event into directory and metrics; what the shop should hear of it.
+fn note(event: Event, directory: &Directory, telemetry: &Telemetry) -> Option<News> {
+    match event {
+        Event::Connected { peer, took } => {
+            telemetry.joined(took);
+            tracing::debug!(peer = peer.0, ?took, "connected");
+            None
+        }
+        Event::ChannelOpen { peer, channel } => {
+            let session = directory.session(peer)?;
+            Some(News::ChannelOpen {
+                peer,
+                room: session.room,
+                from: session.from,
+                channel,
+            })
+        }
+        Event::Message { peer, message } => Some(News::Message {
+            peer,
+            channel: message.channel,
+            data: message.data,
+        }),
+        Event::Closed { peer, reason } => {
+            telemetry.ended(reason);
+            tracing::debug!(peer = peer.0, ?reason, "session ended");
+            let session = directory.remove(peer)?;
+            Some(News::Closed {
+                peer,
+                room: session.room,
+            })
+        }
+        Event::OnAir {
+            room,
+            generation,
+            live,
+        } => {
+            let changed = directory.on_air(&room, generation, live);
+            changed.then_some(News::OnAir { room, live })
+        }
+        Event::Health { room, encodings, .. } => Some(News::Health { room, encodings }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::Part;
+    use sfu::relay::Generation;
+    use sfu::sdp::{Direction, Offer};
+    use sfu::transport::CloseReason;
+
+    const OFFER: &str = include_str!("../../sfu/tests/offers/chromium-play.sdp");
+
+    #[tokio::test]
+    async fn a_lost_session_leaves_the_directory_and_the_shop_hears_of_it_once() {
+        let directory = Arc::new(Directory::new(1));
+        let telemetry = Arc::new(Telemetry::new().unwrap());
+        let offer = Offer::parse(OFFER, Direction::Play, 1).unwrap();
+        let from = IpAddr::from([192, 0, 2, 1]);
+        let room = directory.room_name("demo");
+        let (peer, shard) = directory.admit(room.clone(), Part::Viewer, from, offer.ice.clone(), offer.tag());
+
+        let (event_lane, events) = mpsc::channel(8);
+        let (shop, mut news) = mpsc::channel(8);
+        let closed = Event::Closed {
+            peer,
+            reason: CloseReason::ConsentLost,
+        };
+        let on_air = Event::OnAir {
+            room,
+            generation: Generation(1),
+            live: true,
+        };
+        for event in [closed.clone(), closed, on_air] {
+            event_lane.send((shard, event)).await.unwrap();
+        }
+        drop(event_lane);
+        spread(events, directory.clone(), telemetry, shop).await;
+
+        assert!(matches!(news.recv().await, Some(News::Closed { peer: gone, .. }) if gone == peer));
+        assert!(matches!(news.recv().await, Some(News::OnAir { live: true, .. })));
+        assert!(news.recv().await.is_none());
+        assert_eq!(directory.session_count(), 0);
+    }
+}

@@ -1,0 +1,223 @@
+//! Starts and stops the media side: ports bound, an identity made, a thread per shard, the service over them.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rand::Rng;
+use sfu::media::MediaConfig;
+use sfu::playback::PlaybackConfig;
+use sfu::relay::ShardId;
+use sfu::shard::ShardConfig;
+use sfu::transport::{Identity, TransportConfig, TransportError};
+use tokio::sync::mpsc;
+
+use crate::directory::Directory;
+use crate::media::lanes::ShardLane;
+use crate::media::news::{NEWS, News, spread};
+use crate::media::service::{MediaService, ShardDoor};
+use crate::media::shard_thread::ShardSeat;
+use crate::net::interfaces::HostAddresses;
+use crate::net::udp::UdpPort;
+use crate::telemetry::Telemetry;
+
+/// Events waiting from all shards together. A message is a few hundred bytes, so a full lane is a few megabytes and
+/// a stall of the shop that clients feel anyway.
+const EVENTS: usize = 8192;
+/// How often hosts hear how their picture arrives.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+/// Seconds between the NTP era and the Unix epoch (RFC 5905 §6).
+const NTP_UNIX_SECONDS: u64 = 2_208_988_800;
+
+/// What the media side needs to know.
+#[derive(Clone, Debug)]
+pub struct MediaSettings {
+    /// UDP port of the first shard; the others follow. 0 takes free ones.
+    pub port: u16,
+    /// Shards, at least one.
+    pub shards: u16,
+    /// Addresses to name in candidates instead of the interfaces' own.
+    pub public_addresses: Vec<IpAddr>,
+    /// Most peers of the process.
+    pub max_peers: usize,
+    /// Give every shard a core of its own.
+    pub pin_threads: bool,
+    /// Transport limits.
+    pub transport: TransportConfig,
+    /// Ingest limits.
+    pub media: MediaConfig,
+}
+
+impl Default for MediaSettings {
+    fn default() -> Self {
+        MediaSettings {
+            port: 7000,
+            shards: std::thread::available_parallelism()
+                .ok()
+                .and_then(|cores| u16::try_from(cores.get()).ok())
+                .unwrap_or(1),
+            public_addresses: Vec::new(),
+            max_peers: 10_000,
+            pin_threads: false,
+            transport: TransportConfig::default(),
+            media: MediaConfig::default(),
+        }
+    }
+}
+
+/// Why the media side did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port could not be had.
+    #[error("cannot bind UDP port {port}: {source}")]
+    Bind {
+        /// The port.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gave no poll or thread.
+    #[error("cannot start a shard: {0}")]
+    Thread(#[from] io::Error),
+    /// No certificate.
+    #[error("cannot make a DTLS identity: {0}")]
+    Identity(#[from] TransportError),
+    /// Two metrics of one name.
+    #[error("cannot register metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// The running media side.
+pub struct MediaRuntime {
+    /// Opens and changes sessions.
+    pub service: MediaService,
+    /// Who is where.
+    pub directory: Arc<Directory>,
+    /// The process's metrics.
+    pub telemetry: Arc<Telemetry>,
+    /// UDP ports, the first shard's first.
+    pub ports: Vec<u16>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl MediaRuntime {
+    /// Starts everything; to be called within a tokio runtime. What the shop should hear comes out of the receiver.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub fn start(settings: &MediaSettings) -> Result<(MediaRuntime, mpsc::Receiver<News>), StartError> {
+        let telemetry = Arc::new(Telemetry::new()?);
+        let identity = Identity::generate()?;
+        let shards = settings.shards.max(1);
+        let mut seats = Vec::new();
+        let mut doors = Vec::new();
+        for shard in 0..shards {
+            let (seat, door) = seat(settings, shard)?;
+            seats.push(seat);
+            doors.push(door);
+        }
+        let ports = doors.iter().map(|door| door.udp_port).collect();
+        let lanes: Vec<ShardLane> = doors.iter().map(|door| door.lane.clone()).collect();
+
+        let (event_lane, events) = mpsc::channel(EVENTS);
+        let directory = Arc::new(Directory::new(shards));
+        let (news_lane, news) = mpsc::channel(NEWS);
+        let playback = playback(Instant::now(), SystemTime::now());
+        let mut threads = Vec::new();
+        for (shard, seat) in (0..shards).zip(seats) {
+            let config = ShardConfig {
+                id: ShardId(shard),
+                identity: identity.clone(),
+                max_peers: settings.max_peers.div_ceil(usize::from(shards)),
+                transport: settings.transport.clone(),
+                media: settings.media.clone(),
+                playback: playback.clone(),
+                health_interval: HEALTH_INTERVAL,
+            };
+            let core = settings.pin_threads.then(|| core(shard)).flatten();
+            let seed = rand::rng().next_u64();
+            threads.push(seat.start(config, seed, core, lanes.clone(), event_lane.clone())?);
+        }
+        tokio::spawn(spread(
+            events,
+            directory.clone(),
+            telemetry.clone(),
+            news_lane.clone(),
+        ));
+        let service = MediaService::new(
+            doors,
+            directory.clone(),
+            HostAddresses::new(settings.public_addresses.clone()),
+            identity.fingerprint(),
+            settings.transport.max_message,
+            news_lane,
+        );
+        let runtime = MediaRuntime {
+            service,
+            directory,
+            telemetry,
+            ports,
+            threads,
+        };
+        Ok((runtime, news))
+    }
+
+    /// The metrics as of now.
+    ///
+    /// # Errors
+    /// When a metric cannot be written.
+    pub async fn metrics(&self) -> Result<String, prometheus::Error> {
+        self.telemetry.render(&self.service.reports().await)
+    }
+
+    /// Refuses new sessions, says goodbye to every peer and ends the threads.
+    pub async fn shut_down(self) {
+        if !self.service.shut_down().await {
+            // The process is about to end; a thread that is stuck is not waited for.
+            return;
+        }
+        for thread in self.threads {
+            let joined = tokio::task::spawn_blocking(move || thread.join());
+            if !matches!(joined.await, Ok(Ok(()))) {
+                tracing::error!("a shard's thread panicked");
+            }
+        }
+    }
+}
+
+fn seat(settings: &MediaSettings, shard: u16) -> Result<(ShardSeat, ShardDoor), StartError> {
+    let port = match settings.port {
+        0 => 0,
+        first => first.saturating_add(shard),
+    };
+    let bound = UdpPort::bind(port).and_then(|bound| Ok((bound.number()?, bound)));
+    let (udp_port, bound) = bound.map_err(|source| StartError::Bind { port, source })?;
+    let (seat, lane) = ShardSeat::new(bound)?;
+    let door = ShardDoor {
+        lane,
+        udp_port,
+        tcp_port: None,
+    };
+    Ok((seat, door))
+}
+
+fn core(shard: u16) -> Option<core_affinity::CoreId> {
+    let cores = core_affinity::get_core_ids()?;
+    cores.get(usize::from(shard) % cores.len().max(1)).copied()
+}
+
+/// Playback with the NTP time of an instant; what browsers and encoders send decides the rest.
+fn playback(now: Instant, wall: SystemTime) -> PlaybackConfig {
+    let unix = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let ntp = unix + Duration::from_secs(NTP_UNIX_SECONDS);
+    PlaybackConfig {
+        start_delay: Duration::from_millis(50),
+        burst_factor: 15,
+        burst_bitrate: 30_000_000,
+        initial_bitrate: 3_000_000,
+        replay_interval: Duration::from_millis(400),
+        epoch: (now, ntp.as_nanos()),
+    }
+}
