@@ -20,6 +20,7 @@ use crate::media::news::{NEWS, News, spread};
 use crate::media::service::{MediaService, ShardDoor};
 use crate::media::shard_thread::ShardSeat;
 use crate::net::interfaces::HostAddresses;
+use crate::net::tcp::TcpPort;
 use crate::net::udp::UdpPort;
 use crate::telemetry::Telemetry;
 
@@ -38,6 +39,8 @@ pub struct MediaSettings {
     pub port: u16,
     /// Shards, at least one.
     pub shards: u16,
+    /// Listen for ICE-TCP on the same numbers.
+    pub tcp: bool,
     /// Addresses to name in candidates instead of the interfaces' own.
     pub public_addresses: Vec<IpAddr>,
     /// Most peers of the process.
@@ -58,6 +61,7 @@ impl Default for MediaSettings {
                 .ok()
                 .and_then(|cores| u16::try_from(cores.get()).ok())
                 .unwrap_or(1),
+            tcp: true,
             public_addresses: Vec::new(),
             max_peers: 10_000,
             pin_threads: false,
@@ -193,12 +197,19 @@ fn seat(settings: &MediaSettings, shard: u16) -> Result<(ShardSeat, ShardDoor), 
         first => first.saturating_add(shard),
     };
     let bound = UdpPort::bind(port).and_then(|bound| Ok((bound.number()?, bound)));
-    let (udp_port, bound) = bound.map_err(|source| StartError::Bind { port, source })?;
-    let (seat, lane) = ShardSeat::new(bound)?;
+    let (udp_port, udp) = bound.map_err(|source| StartError::Bind { port, source })?;
+    // The same number, so that one rule in a firewall opens both. UDP is what matters: without TCP the server runs.
+    let listening = settings.tcp.then(|| TcpPort::bind(udp_port)).transpose();
+    let tcp = listening.unwrap_or_else(|error| {
+        tracing::warn!(port = udp_port, %error, "no ICE-TCP: cannot listen");
+        None
+    });
+    let tcp_port = tcp.as_ref().map(|_| udp_port);
+    let (seat, lane) = ShardSeat::new(udp, tcp)?;
     let door = ShardDoor {
         lane,
         udp_port,
-        tcp_port: None,
+        tcp_port,
     };
     Ok((seat, door))
 }

@@ -16,7 +16,7 @@ use crate::media::command::ShardReport;
 type Reading = (&'static str, &'static str, fn(&ShardReport) -> u64);
 
 /// Counters per shard; they only grow.
-const COUNTERS: [Reading; 35] = [
+const COUNTERS: [Reading; 39] = [
     ("vitrine_datagrams_received_total", "Datagrams taken in.", |r| {
         r.shard.datagrams_in
     }),
@@ -154,6 +154,26 @@ const COUNTERS: [Reading; 35] = [
         |r| r.udp.receive_failed,
     ),
     (
+        "vitrine_tcp_accepted_total",
+        "ICE-TCP connections accepted.",
+        |r| r.tcp.accepted,
+    ),
+    (
+        "vitrine_tcp_refused_total",
+        "ICE-TCP connections refused as too many.",
+        |r| r.tcp.refused,
+    ),
+    (
+        "vitrine_tcp_violated_total",
+        "ICE-TCP connections closed for not speaking ICE.",
+        |r| r.tcp.violated,
+    ),
+    (
+        "vitrine_tcp_send_dropped_total",
+        "Packets dropped for a full or closed ICE-TCP connection.",
+        |r| r.tcp.send_dropped,
+    ),
+    (
         "vitrine_relay_media_dropped_total",
         "Relayed packets dropped toward other shards.",
         |r| r.lanes.relayed_media_dropped,
@@ -189,7 +209,7 @@ const COUNTERS: [Reading; 35] = [
 ];
 
 /// Gauges per shard.
-const GAUGES: [Reading; 4] = [
+const GAUGES: [Reading; 5] = [
     ("vitrine_publishers", "Publishers now.", |r| r.shard.publishers),
     ("vitrine_viewers", "Viewers now.", |r| r.shard.viewers),
     (
@@ -202,6 +222,9 @@ const GAUGES: [Reading; 4] = [
         "Events waiting for the shop and directory.",
         |r| r.lanes.event_queue,
     ),
+    ("vitrine_tcp_connections", "ICE-TCP connections open now.", |r| {
+        r.tcp.open
+    }),
 ];
 
 /// The process's metrics.

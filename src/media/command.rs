@@ -10,6 +10,7 @@ use sfu::sdp::Offer;
 use sfu::shard::{OpenError, PeerId, ShardStats};
 use tokio::sync::oneshot;
 
+use crate::net::tcp::TcpCounts;
 use crate::net::udp::UdpCounts;
 
 /// One request. Those with a `reply` are answered unless the thread is gone.
@@ -106,8 +107,10 @@ pub enum Command {
 pub struct ShardReport {
     /// The shard.
     pub shard: ShardStats,
-    /// Its port.
+    /// Its UDP port.
     pub udp: UdpCounts,
+    /// Its ICE-TCP port.
+    pub tcp: TcpCounts,
     /// Its lanes.
     pub lanes: LaneCounts,
     /// Time spent working rather than waiting.

@@ -14,10 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, LaneCounts, ShardReport};
 use super::lanes::{ShardInbox, ShardLane, is_lossy, lanes};
+use crate::net::tcp::{TcpCounts, TcpPort};
 use crate::net::udp::UdpPort;
 
 const UDP: Token = Token(0);
 const WAKE: Token = Token(1);
+const TCP: Token = Token(2);
+/// Tokens from here on are TCP connections.
+const FIRST_CONNECTION: usize = 3;
 
 /// Commands taken in one turn, so that a burst of them cannot hold up packets.
 const COMMANDS_PER_TURN: usize = 256;
@@ -34,19 +38,32 @@ const MAX_EVENT_BACKLOG: usize = 64 << 10;
 pub struct ShardSeat {
     poll: Poll,
     inbox: ShardInbox,
-    port: UdpPort,
+    udp: UdpPort,
+    tcp: Option<TcpPort>,
+    /// TCP connections with more to read.
+    unread: Vec<u64>,
 }
 
 impl ShardSeat {
-    /// Prepares a seat at a bound port, and the lane to it.
+    /// Prepares a seat at bound ports, and the lane to it.
     ///
     /// # Errors
     /// When the system gives no poll.
-    pub fn new(mut port: UdpPort) -> io::Result<(ShardSeat, ShardLane)> {
+    pub fn new(mut udp: UdpPort, mut tcp: Option<TcpPort>) -> io::Result<(ShardSeat, ShardLane)> {
         let poll = Poll::new()?;
-        poll.registry().register(port.source(), UDP, Interest::READABLE)?;
+        poll.registry().register(udp.source(), UDP, Interest::READABLE)?;
+        if let Some(tcp) = &mut tcp {
+            poll.registry().register(tcp.source(), TCP, Interest::READABLE)?;
+        }
         let (lane, inbox) = lanes(Waker::new(poll.registry(), WAKE)?);
-        Ok((ShardSeat { poll, inbox, port }, lane))
+        let seat = ShardSeat {
+            poll,
+            inbox,
+            udp,
+            tcp,
+            unread: Vec::new(),
+        };
+        Ok((seat, lane))
     }
 
     /// Starts the thread, on a core of its own if one is given. `lanes` are those of all shards in order of their
@@ -103,7 +120,7 @@ struct ShardThread {
 
 impl ShardThread {
     fn run(mut self) {
-        let mut waiting = Events::with_capacity(8);
+        let mut waiting = Events::with_capacity(256);
         let mut readable = true;
         let mut timeout = Duration::ZERO;
         loop {
@@ -122,9 +139,10 @@ impl ShardThread {
                 let shard = &mut self.shard;
                 readable = self
                     .seat
-                    .port
+                    .udp
                     .receive(|from, datagram| shard.handle_datagram(now, from, datagram));
             }
+            self.serve_tcp(now, &waiting);
             if self.shard.poll_timeout().is_some_and(|deadline| deadline <= now) {
                 self.shard.handle_timeout(now);
             }
@@ -143,12 +161,35 @@ impl ShardThread {
             }
             let finished = Instant::now();
             self.busy += finished - now;
-            timeout = if readable || commands_left || relays_left {
+            timeout = if readable || commands_left || relays_left || !self.seat.unread.is_empty() {
                 Duration::ZERO
             } else {
                 self.wait(finished)
             };
         }
+    }
+
+    fn serve_tcp(&mut self, now: Instant, waiting: &Events) {
+        let seat = &mut self.seat;
+        let Some(tcp) = &mut seat.tcp else { return };
+        if waiting.iter().any(|event| event.token() == TCP) {
+            while tcp.accept(now, seat.poll.registry(), FIRST_CONNECTION) {}
+        }
+        let named = waiting
+            .iter()
+            .filter_map(|event| event.token().0.checked_sub(FIRST_CONNECTION));
+        let mut numbers = std::mem::take(&mut seat.unread);
+        numbers.extend(named.map(|number| number as u64));
+        let shard = &mut self.shard;
+        numbers.retain(|&number| {
+            tcp.serve(now, number, |from, packet| {
+                shard.handle_datagram(now, from, packet)
+            })
+        });
+        numbers.sort_unstable();
+        numbers.dedup();
+        seat.unread = numbers;
+        tcp.sweep(now);
     }
 
     fn wait(&self, now: Instant) -> Duration {
@@ -168,7 +209,10 @@ impl ShardThread {
     fn send(&mut self) {
         let outbox = self.shard.outbox();
         if !outbox.is_empty() {
-            self.seat.port.send(outbox);
+            self.seat.udp.send(outbox);
+            if let Some(tcp) = &mut self.seat.tcp {
+                tcp.send(outbox);
+            }
             outbox.clear();
         }
     }
@@ -242,7 +286,12 @@ impl ShardThread {
     fn report(&self) -> ShardReport {
         ShardReport {
             shard: self.shard.stats(),
-            udp: self.seat.port.counts(),
+            udp: self.seat.udp.counts(),
+            tcp: self
+                .seat
+                .tcp
+                .as_ref()
+                .map_or_else(TcpCounts::default, TcpPort::counts),
             lanes: LaneCounts {
                 relay_queue: self.seat.inbox.relay_depth() as u64,
                 event_queue: (self.events.max_capacity() - self.events.capacity()) as u64,

@@ -1,4 +1,5 @@
 //! Sockets: one UDP port per shard, and the addresses that candidates name.
 
 pub mod interfaces;
+pub mod tcp;
 pub mod udp;

@@ -1,0 +1,451 @@
+//! ICE-TCP for clients whose UDP is blocked: passive candidates (RFC 6544), packets framed by their length
+//! (RFC 4571). Connections are numbered; a shard knows them as [`Remote::Tcp`].
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use sfu::transport::{Outbox, Remote};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections of one port; each holds up to [`MAX_QUEUED`] bytes. More are closed as they come.
+const MAX_CONNECTIONS: usize = 1024;
+/// The longest packet taken in: nothing here exceeds an Ethernet frame.
+const MAX_FRAME: usize = 2048;
+/// Bytes waiting for one connection, 0.8 s at 2.5 Mbit/s. Packets beyond are dropped whole: late media is worthless,
+/// and the sender is to notice the loss.
+const MAX_QUEUED: usize = 256 << 10;
+/// Without a packet for this long the other side is gone: ICE consent checks come every few seconds (RFC 7675).
+const IDLE: Duration = Duration::from_secs(30);
+/// A new connection is to begin with its STUN check within this time.
+const FIRST_PACKET: Duration = Duration::from_secs(5);
+/// Connections taken from the listener in one go.
+const ACCEPTS: usize = 64;
+/// Reads of one connection before others have their turn.
+const READS: usize = 8;
+/// Length prefix of RFC 4571.
+const PREFIX: usize = 2;
+
+/// What a port counted; only ever grows, but for the connections open now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpCounts {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections refused because there were too many.
+    pub refused: u64,
+    /// Connections closed for not speaking the protocol.
+    pub violated: u64,
+    /// Packets dropped because a connection's queue was full or the connection gone.
+    pub send_dropped: u64,
+    /// Connections open now.
+    pub open: u64,
+}
+
+/// A listening port and its connections.
+pub struct TcpPort {
+    listener: TcpListener,
+    connections: HashMap<u64, Connection>,
+    next: u64,
+    scratch: Vec<u8>,
+    counts: TcpCounts,
+    swept: Option<Instant>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// Bytes of a packet that has not all come.
+    partial: Vec<u8>,
+    /// Framed packets not written yet, from `written` on.
+    queue: Vec<u8>,
+    written: usize,
+    /// Whether anything was received.
+    spoken: bool,
+    last_heard: Instant,
+}
+
+/// A connection that must be closed.
+struct Over;
+
+impl TcpPort {
+    /// Listens on a port on every address; IPv4 alone where there is no IPv6.
+    ///
+    /// # Errors
+    /// When the port is taken or the system refuses.
+    pub fn bind(port: u16) -> io::Result<TcpPort> {
+        match TcpPort::bind_to(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
+            Err(_) => TcpPort::bind_to(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))),
+            bound => bound,
+        }
+    }
+
+    fn bind_to(address: SocketAddr) -> io::Result<TcpPort> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(ACCEPTS as i32)?;
+        Ok(TcpPort {
+            listener: TcpListener::from_std(socket.into()),
+            connections: HashMap::new(),
+            next: 0,
+            scratch: vec![0; 64 << 10],
+            counts: TcpCounts::default(),
+            swept: None,
+        })
+    }
+
+    /// The port number.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn number(&self) -> io::Result<u16> {
+        Ok(self.listener.local_addr()?.port())
+    }
+
+    /// The listener, to register with a poll.
+    pub fn source(&mut self) -> &mut impl mio::event::Source {
+        &mut self.listener
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> TcpCounts {
+        TcpCounts {
+            open: self.connections.len() as u64,
+            ..self.counts
+        }
+    }
+
+    /// Takes waiting connections in, each registered under a token of `first` plus its number; true when there may
+    /// be more.
+    pub fn accept(&mut self, now: Instant, registry: &Registry, first: usize) -> bool {
+        for _ in 0..ACCEPTS {
+            let mut stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) => {
+                    tracing::debug!(%error, "accepting failed");
+                    return false;
+                }
+            };
+            if self.connections.len() >= MAX_CONNECTIONS {
+                self.counts.refused += 1;
+                continue;
+            }
+            // Packets are not to wait for one another; without it they would be late, not lost.
+            let _ = stream.set_nodelay(true);
+            let number = self.next;
+            let both = Interest::READABLE | Interest::WRITABLE;
+            let token = usize::try_from(number)
+                .ok()
+                .and_then(|number| first.checked_add(number));
+            let Some(token) = token else { continue };
+            if let Err(error) = registry.register(&mut stream, Token(token), both) {
+                tracing::debug!(%error, "registering a connection failed");
+                continue;
+            }
+            self.next += 1;
+            self.counts.accepted += 1;
+            self.connections.insert(
+                number,
+                Connection {
+                    stream,
+                    partial: Vec::new(),
+                    queue: Vec::new(),
+                    written: 0,
+                    spoken: false,
+                    last_heard: now,
+                },
+            );
+        }
+        true
+    }
+
+    /// Serves a connection that the poll named: hands over its whole packets and writes what waits. True when there
+    /// may be more to read.
+    pub fn serve(&mut self, now: Instant, number: u64, mut take: impl FnMut(Remote, &mut [u8])) -> bool {
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return false;
+        };
+        let read = connection.read(now, &mut self.scratch, |packet| take(Remote::Tcp(number), packet));
+        let violated = read.is_err() && !connection.is_finished();
+        if read.is_err() || connection.write().is_err() {
+            self.counts.violated += u64::from(violated);
+            self.connections.remove(&number);
+            return false;
+        }
+        read.unwrap_or_default()
+    }
+
+    /// Sends every run that goes by TCP. What does not fit is dropped and counted.
+    pub fn send(&mut self, outbox: &Outbox) {
+        for run in outbox.runs() {
+            let Remote::Tcp(number) = run.to else { continue };
+            let Some(connection) = self.connections.get_mut(&number) else {
+                self.counts.send_dropped += run.bytes.len().div_ceil(run.segment.max(1)) as u64;
+                continue;
+            };
+            for packet in run.bytes.chunks(run.segment.max(1)) {
+                self.counts.send_dropped += u64::from(!connection.queue(packet));
+            }
+            if connection.write().is_err() {
+                self.connections.remove(&number);
+            }
+        }
+    }
+
+    /// Closes connections on which nothing comes any more. Cheap when called often.
+    pub fn sweep(&mut self, now: Instant) {
+        if self
+            .swept
+            .is_some_and(|swept| now.saturating_duration_since(swept) < Duration::from_secs(1))
+        {
+            return;
+        }
+        self.swept = Some(now);
+        self.connections.retain(|_, connection| {
+            let limit = if connection.spoken { IDLE } else { FIRST_PACKET };
+            now.saturating_duration_since(connection.last_heard) < limit
+        });
+    }
+}
+
+impl Connection {
+    /// Whether the other side ended it in order, between two packets.
+    fn is_finished(&self) -> bool {
+        self.partial.is_empty()
+    }
+
+    fn read(
+        &mut self,
+        now: Instant,
+        scratch: &mut [u8],
+        mut take: impl FnMut(&mut [u8]),
+    ) -> Result<bool, Over> {
+        for _ in 0..READS {
+            match self.stream.read(scratch) {
+                Ok(0) => return Err(Over),
+                Ok(count) => {
+                    self.last_heard = now;
+                    self.partial
+                        .extend_from_slice(scratch.get(..count).unwrap_or_default());
+                    self.split(&mut take)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    self.partial.clear();
+                    return Err(Over);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Hands over the whole packets at the start of `partial`.
+    fn split(&mut self, take: &mut impl FnMut(&mut [u8])) -> Result<(), Over> {
+        let mut start = 0;
+        while let Some(&[high, low]) = self.partial.get(start..start + PREFIX) {
+            let len = usize::from(u16::from_be_bytes([high, low]));
+            if len == 0 || len > MAX_FRAME {
+                return Err(Over);
+            }
+            let from = start + PREFIX;
+            if !self.spoken {
+                // RFC 6544 §7.2: a connection begins with a STUN check; whatever else this is, it is not ours.
+                match self.partial.get(from) {
+                    Some(0 | 1) => self.spoken = true,
+                    Some(_) => return Err(Over),
+                    None => break,
+                }
+            }
+            let Some(packet) = self.partial.get_mut(from..from + len) else {
+                break;
+            };
+            take(packet);
+            start = from + len;
+        }
+        self.partial.drain(..start);
+        Ok(())
+    }
+
+    /// Puts a packet behind what waits; false when there is no room.
+    fn queue(&mut self, packet: &[u8]) -> bool {
+        let Ok(len) = u16::try_from(packet.len()) else {
+            return false;
+        };
+        if self.queue.len() - self.written + packet.len() > MAX_QUEUED {
+            return false;
+        }
+        self.queue.extend_from_slice(&len.to_be_bytes());
+        self.queue.extend_from_slice(packet);
+        true
+    }
+
+    fn write(&mut self) -> Result<(), Over> {
+        while let Some(rest) = self.queue.get(self.written..).filter(|rest| !rest.is_empty()) {
+            match self.stream.write(rest) {
+                Ok(0) => return Err(Over),
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // The connection is still being made.
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(Over),
+            }
+        }
+        if self.written == self.queue.len() {
+            self.queue.clear();
+            self.written = 0;
+        } else if self.written > MAX_QUEUED {
+            self.queue.drain(..self.written);
+            self.written = 0;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream as Client;
+
+    use mio::{Events, Poll};
+
+    use super::*;
+
+    const LISTENER: Token = Token(0);
+    const FIRST: usize = 1;
+
+    struct Server {
+        poll: Poll,
+        port: TcpPort,
+        got: Vec<(u64, Vec<u8>)>,
+    }
+
+    impl Server {
+        fn new() -> Server {
+            let poll = Poll::new().unwrap();
+            let mut port = TcpPort::bind(0).unwrap();
+            poll.registry()
+                .register(port.source(), LISTENER, Interest::READABLE)
+                .unwrap();
+            Server {
+                poll,
+                port,
+                got: Vec::new(),
+            }
+        }
+
+        fn connect(&self) -> Client {
+            let client = Client::connect(("127.0.0.1", self.port.number().unwrap())).unwrap();
+            client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            client
+        }
+
+        /// Turns the loop until `done`.
+        fn turn(&mut self, done: impl Fn(&Server) -> bool) {
+            let mut events = Events::with_capacity(16);
+            while !done(self) {
+                self.poll.poll(&mut events, Some(Duration::from_secs(5))).unwrap();
+                assert!(!events.is_empty(), "nothing happened");
+                let now = Instant::now();
+                for event in &events {
+                    match event.token() {
+                        LISTENER => while self.port.accept(now, self.poll.registry(), FIRST) {},
+                        Token(token) => {
+                            while self.port.serve(now, (token - FIRST) as u64, |from, packet| {
+                                let Remote::Tcp(number) = from else { panic!() };
+                                self.got.push((number, packet.to_vec()));
+                            }) {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn framed(packet: &[u8]) -> Vec<u8> {
+        [&(packet.len() as u16).to_be_bytes(), packet].concat()
+    }
+
+    #[test]
+    fn packets_survive_any_cut_of_the_stream() {
+        let mut server = Server::new();
+        let mut client = server.connect();
+        let stream = [framed(&[0, 1, 2]), framed(&[128; 1200]), framed(&[22])].concat();
+        for part in stream.chunks(7) {
+            client.write_all(part).unwrap();
+        }
+        server.turn(|server| server.got.len() == 3);
+        let lengths: Vec<_> = server.got.iter().map(|(_, packet)| packet.len()).collect();
+        assert_eq!(lengths, [3, 1200, 1]);
+
+        let mut outbox = Outbox::new();
+        for len in [500, 500, 20] {
+            outbox.push(Remote::Tcp(server.got[0].0), |out| {
+                out.extend(std::iter::repeat_n(7, len));
+                true
+            });
+        }
+        server.port.send(&outbox);
+        let mut answer = vec![0; 3 * PREFIX + 1020];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(
+            answer,
+            [framed(&[7; 500]), framed(&[7; 500]), framed(&[7; 20])].concat()
+        );
+    }
+
+    #[test]
+    fn what_is_not_ice_is_closed() {
+        let mut server = Server::new();
+        for junk in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0, 0, 0], &[0, 4, 128, 0, 0, 0]] {
+            let violated = server.port.counts().violated;
+            let mut client = server.connect();
+            client.write_all(junk).unwrap();
+            server.turn(|server| server.port.counts().violated > violated);
+            assert!(matches!(client.read(&mut [0; 10]), Ok(0) | Err(_)));
+        }
+        assert!(server.got.is_empty());
+    }
+
+    #[test]
+    fn a_silent_connection_is_swept_sooner_than_one_that_spoke() {
+        let mut server = Server::new();
+        let mut talker = server.connect();
+        let _silent = server.connect();
+        talker.write_all(&framed(&[0, 1])).unwrap();
+        server.turn(|server| !server.got.is_empty() && server.port.counts().open == 2);
+        let later = Instant::now() + FIRST_PACKET + Duration::from_secs(1);
+        server.port.sweep(later);
+        assert_eq!(server.port.counts().open, 1);
+        server.port.sweep(later + IDLE);
+        assert_eq!(server.port.counts().open, 0);
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_loses_packets_not_memory() {
+        let mut server = Server::new();
+        let mut client = server.connect();
+        client.write_all(&framed(&[0, 1])).unwrap();
+        server.turn(|server| !server.got.is_empty());
+        for _ in 0..40 {
+            let mut outbox = Outbox::new();
+            for _ in 0..1000 {
+                outbox.push(Remote::Tcp(0), |out| {
+                    out.extend([7; 1200]);
+                    true
+                });
+            }
+            server.port.send(&outbox);
+        }
+        assert!(server.port.counts().send_dropped > 0);
+        assert!(server.port.connections[&0].queue.len() <= 2 * MAX_QUEUED + 2 * MAX_FRAME);
+    }
+}
