@@ -5,4 +5,5 @@ pub mod directory;
 pub mod media;
 pub mod net;
 pub mod runtime;
+pub mod shop;
 pub mod telemetry;
