@@ -1,1 +1,21 @@
-//! loadtest
+//! Publishers, viewers and buyers for any WHIP/WHEP server.
+//!
+//! The harness speaks public protocols only: WHIP (RFC 9725), WHEP (draft-ietf-wish-whep) and, where the server has them,
+//! the shop's data channels. Its WebRTC is the `webrtc` crate: an implementation independent of the server under test.
+//!
+//! - [`publish()`] sends a [`clip::Clip`] in a loop, with simulcast, and comes back when the server does.
+//! - [`watch::Viewer`] joins, counts what arrives, and can buy.
+//! - [`demo`] is the clip that ships with the server.
+//! - [`cli`] is the command line over all of it.
+
+pub mod cli;
+pub mod clip;
+pub mod demo;
+mod error;
+mod peer;
+mod publish;
+mod session;
+pub mod watch;
+
+pub use error::Error;
+pub use publish::{PublishOptions, PublishReport, StreamReport, publish};

@@ -1,1 +1,2 @@
+//! `vitrine-loadtest`: the command line of the load harness.
 fn main() {}

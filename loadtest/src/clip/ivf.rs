@@ -1,0 +1,197 @@
+//! IVF: the simple container of VP8, VP9 and AV1 that ffmpeg and libvpx write.
+//!
+//! A 32-byte header (`DKIF`, version, header length, fourcc, width, height, rate, scale, frame count) and then frames,
+//! each with a 4-byte length and an 8-byte timestamp; all little-endian.
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+
+use super::keyframe::Codec;
+use crate::Error;
+
+/// An hour at 60 frames a second: more is not a clip, and the frame index must stay small.
+pub const MAX_FRAMES: usize = 216_000;
+/// A 4K intra frame stays below this; larger lengths are damage.
+pub const MAX_FRAME_BYTES: usize = 8 << 20;
+
+/// An encoded frame and when it is shown, from the start of the clip.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// Time from the start of the clip.
+    pub at: Duration,
+    /// The frame as the encoder made it; a view into the file.
+    pub data: Bytes,
+}
+
+/// A parsed file. Frames are views: the file is kept in memory once.
+#[derive(Debug, Clone)]
+pub struct Ivf {
+    codec: Codec,
+    width: u16,
+    height: u16,
+    frames: Vec<Frame>,
+    duration: Duration,
+}
+
+impl Ivf {
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// [`Error::Clip`] naming what is wrong: not IVF, unknown codec, no rate, times that do not rise, frames that are empty,
+    /// longer than [`MAX_FRAME_BYTES`] or cut off, or more than [`MAX_FRAMES`].
+    pub fn parse(mut file: Bytes) -> Result<Self, Error> {
+        let bad = |why: &str| Error::Clip(format!("IVF: {why}"));
+        if file.len() < 32 || !file.starts_with(b"DKIF") {
+            return Err(bad("no DKIF header"));
+        }
+        file.advance(6);
+        let header_bytes = usize::from(file.get_u16_le());
+        let mut fourcc = [0; 4];
+        file.copy_to_slice(&mut fourcc);
+        let (width, height) = (file.get_u16_le(), file.get_u16_le());
+        let (rate, scale) = (file.get_u32_le(), file.get_u32_le());
+        file.advance(8);
+        let codec = match &fourcc {
+            b"VP80" => Codec::Vp8,
+            b"VP90" => Codec::Vp9,
+            b"AV01" => Codec::Av1,
+            _ => return Err(bad("the codec is none of VP8, VP9, AV1")),
+        };
+        if rate == 0 || scale == 0 {
+            return Err(bad("the frame rate is zero"));
+        }
+        if header_bytes < 32 || header_bytes - 32 > file.len() {
+            return Err(bad("the header length is wrong"));
+        }
+        file.advance(header_bytes - 32);
+
+        let tick = |n: u64| ticks(n, scale, rate).ok_or_else(|| bad("a timestamp is out of range"));
+        let mut stamps = Vec::new();
+        let mut frames = Vec::new();
+        while !file.is_empty() {
+            if file.len() < 12 {
+                return Err(bad("the last frame header is cut off"));
+            }
+            let bytes = file.get_u32_le() as usize;
+            let stamp = file.get_u64_le();
+            if bytes == 0 || bytes > MAX_FRAME_BYTES || bytes > file.len() {
+                return Err(bad("a frame is empty, too long or cut off"));
+            }
+            if frames.len() == MAX_FRAMES {
+                return Err(bad("too many frames"));
+            }
+            if stamps.last().is_some_and(|last| *last >= stamp) {
+                return Err(bad("timestamps do not rise"));
+            }
+            let first = *stamps.first().unwrap_or(&stamp);
+            frames.push(Frame {
+                at: tick(stamp - first)?,
+                data: file.split_to(bytes),
+            });
+            stamps.push(stamp);
+        }
+        let (Some(first), Some(last)) = (stamps.first(), stamps.last()) else {
+            return Err(bad("no frames"));
+        };
+        // The last frame lasts as long as the one before it.
+        let step = stamps.iter().rev().nth(1).map_or(1, |before| last - before);
+        let duration = tick((last - first).saturating_add(step))?;
+        Ok(Self {
+            codec,
+            width,
+            height,
+            frames,
+            duration,
+        })
+    }
+
+    /// The codec named in the header.
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Width and height in pixels, as the header says.
+    pub fn size(&self) -> (u16, u16) {
+        (self.width, self.height)
+    }
+
+    /// The frames, in time order; never empty.
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// From the first frame to the end of the last.
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+}
+
+/// `n` ticks of `scale / rate` seconds, to the nanosecond.
+fn ticks(n: u64, scale: u32, rate: u32) -> Option<Duration> {
+    let nanos = u128::from(n) * u128::from(scale) * 1_000_000_000 / u128::from(rate);
+    u64::try_from(nanos).ok().map(Duration::from_nanos)
+}
+
+/// Writes a file: what the tests feed the reader.
+#[cfg(test)]
+pub(crate) fn write(fourcc: &[u8; 4], width: u16, height: u16, fps: u32, frames: &[(u64, &[u8])]) -> Bytes {
+    let mut file = b"DKIF\0\0\x20\0".to_vec();
+    file.extend_from_slice(fourcc);
+    file.extend_from_slice(&width.to_le_bytes());
+    file.extend_from_slice(&height.to_le_bytes());
+    for word in [fps, 1, frames.len() as u32, 0] {
+        file.extend_from_slice(&word.to_le_bytes());
+    }
+    for (at, data) in frames {
+        file.extend_from_slice(&(data.len() as u32).to_le_bytes());
+        file.extend_from_slice(&at.to_le_bytes());
+        file.extend_from_slice(data);
+    }
+    file.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_back_with_their_times() {
+        let ivf = Ivf::parse(write(
+            b"VP80",
+            180,
+            320,
+            25,
+            &[(3, b"abc"), (4, b"d"), (6, b"ef")],
+        ))
+        .unwrap();
+        assert_eq!((ivf.codec(), ivf.size()), (Codec::Vp8, (180, 320)));
+        let times: Vec<_> = ivf.frames().iter().map(|f| f.at.as_millis()).collect();
+        assert_eq!(times, [0, 40, 120]);
+        assert_eq!(&ivf.frames()[2].data[..], b"ef");
+        assert_eq!(ivf.duration(), Duration::from_millis(200));
+    }
+
+    #[test]
+    fn damage_is_named() {
+        let good = write(b"VP80", 16, 16, 25, &[(0, b"abc"), (1, b"def")]);
+        let parse = |bytes: Vec<u8>| Ivf::parse(bytes.into()).unwrap_err().to_string();
+        for cut in [0, 10, 31] {
+            assert!(parse(good[..cut].to_vec()).contains("DKIF"));
+        }
+        assert!(parse(good[..32].to_vec()).contains("no frames"));
+        assert!(parse(good[..40].to_vec()).contains("cut off"));
+        assert!(parse(good[..good.len() - 1].to_vec()).contains("cut off"));
+        let with = |at: usize, value: u8| {
+            let mut bytes = good.to_vec();
+            bytes[at] = value;
+            parse(bytes)
+        };
+        assert!(with(8, b'X').contains("codec"));
+        assert!(with(16, 0).contains("rate"));
+        assert!(with(6, 31).contains("header length"));
+        assert!(with(7, 0xff).contains("header length"));
+        assert!(with(32, 0).contains("empty"));
+        assert!(with(51, 0).contains("rise"));
+    }
+}

@@ -1,0 +1,192 @@
+//! Encoded media read from files: what a publisher sends.
+//!
+//! A [`Clip`] is one to three renditions of the same picture (IVF) and an optional sound (Opus in Ogg).
+//! It is looped, so every rendition must last equally long and begin with a keyframe.
+
+pub mod ivf;
+pub mod keyframe;
+pub mod ogg;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::Error;
+use ivf::Ivf;
+use keyframe::Codec;
+use ogg::OpusFile;
+
+/// RFC 8853 sets no number; encoders in the field send two or three, and each costs an SSRC and a history.
+pub const MAX_RENDITIONS: usize = 4;
+
+/// A loop shorter than this would be mostly keyframes.
+const MIN_PERIOD: Duration = Duration::from_millis(200);
+
+/// One encoding of the picture.
+#[derive(Debug, Clone)]
+pub struct Rendition {
+    /// The RID it is sent under (RFC 8852: up to 16 letters and digits are safe everywhere). Unused when it is the only one.
+    pub rid: String,
+    /// The encoded frames.
+    pub video: Ivf,
+}
+
+/// What a publisher sends, over and over.
+#[derive(Debug, Clone)]
+pub struct Clip {
+    renditions: Vec<Rendition>,
+    audio: Option<OpusFile>,
+    period: Duration,
+    codec: Codec,
+}
+
+impl Clip {
+    /// Puts renditions (smallest first) and a sound together.
+    ///
+    /// # Errors
+    /// [`Error::Clip`] when there is no picture, too many of them, when codecs or durations differ, when one does
+    /// not begin with a keyframe, or when RIDs repeat or are not RFC 8852 ids.
+    pub fn new(renditions: Vec<Rendition>, audio: Option<OpusFile>) -> Result<Self, Error> {
+        let first = renditions
+            .first()
+            .ok_or_else(|| Error::Clip("no video rendition given".into()))?;
+        if renditions.len() > MAX_RENDITIONS {
+            return Err(Error::Clip(format!(
+                "{} renditions given, at most {MAX_RENDITIONS}",
+                renditions.len()
+            )));
+        }
+        let (codec, period) = (first.video.codec(), first.video.duration());
+        if period < MIN_PERIOD {
+            return Err(Error::Clip(format!(
+                "the clip lasts {period:?}, at least {MIN_PERIOD:?}"
+            )));
+        }
+        for (n, rendition) in renditions.iter().enumerate() {
+            let rid = &rendition.rid;
+            if renditions.len() > 1 && !is_rid(rid) {
+                return Err(Error::Clip(format!(
+                    "rid {rid:?}: 1 to 16 letters or digits are accepted"
+                )));
+            }
+            if renditions.iter().take(n).any(|other| other.rid == *rid) {
+                return Err(Error::Clip(format!("rid {rid:?} is used twice")));
+            }
+            if rendition.video.codec() != codec {
+                return Err(Error::Clip(format!(
+                    "rendition {rid:?} has another codec than the first"
+                )));
+            }
+            if rendition.video.duration() != period {
+                let other = rendition.video.duration();
+                return Err(Error::Clip(format!(
+                    "rendition {rid:?} lasts {other:?}, the first {period:?}"
+                )));
+            }
+            if !rendition
+                .video
+                .frames()
+                .first()
+                .is_some_and(|f| keyframe::in_frame(codec, &f.data))
+            {
+                return Err(Error::Clip(format!(
+                    "rendition {rid:?} does not begin with a keyframe"
+                )));
+            }
+        }
+        Ok(Self {
+            renditions,
+            audio,
+            period,
+            codec,
+        })
+    }
+
+    /// Reads renditions (smallest first, named `l`, `m`, `h`; `l`, `h` when there are two) and a sound from file contents.
+    ///
+    /// # Errors
+    /// As [`Ivf::parse`], [`OpusFile::parse`] and [`Clip::new`].
+    pub fn from_files(videos: Vec<Bytes>, audio: Option<Bytes>) -> Result<Self, Error> {
+        let rids: &[&str] = match videos.len() {
+            2 => &["l", "h"],
+            _ => &["l", "m", "h", "x"],
+        };
+        if videos.len() > MAX_RENDITIONS {
+            return Err(Error::Clip(format!(
+                "{} renditions given, at most {MAX_RENDITIONS}",
+                videos.len()
+            )));
+        }
+        let renditions = videos
+            .into_iter()
+            .zip(rids)
+            .map(|(file, rid)| {
+                Ok(Rendition {
+                    rid: (*rid).into(),
+                    video: Ivf::parse(file)?,
+                })
+            })
+            .collect::<Result<_, Error>>()?;
+        Self::new(renditions, audio.map(OpusFile::parse).transpose()?)
+    }
+
+    /// The renditions, smallest first.
+    pub fn renditions(&self) -> &[Rendition] {
+        &self.renditions
+    }
+
+    /// The sound, if there is one.
+    pub fn audio(&self) -> Option<&OpusFile> {
+        self.audio.as_ref()
+    }
+
+    /// How long one pass lasts: the picture decides, sound past it is not sent.
+    pub fn period(&self) -> Duration {
+        self.period
+    }
+
+    /// The codec of the picture.
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+}
+
+/// RFC 8851 §10 allows letters and digits (and, contested, `-` and `_`); 16 bytes fit a one-byte header extension.
+fn is_rid(rid: &str) -> bool {
+    (1..=16).contains(&rid.len()) && rid.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendition(rid: &str, frames: u64, key: bool) -> Rendition {
+        let first: &[u8] = if key {
+            &[0x10, 0, 0, 0x9d, 1, 0x2a]
+        } else {
+            &[0x11, 0, 0]
+        };
+        let frames: Vec<(u64, &[u8])> = (0..frames)
+            .map(|n| (n, if n == 0 { first } else { &[0x11][..] }))
+            .collect();
+        Rendition {
+            rid: rid.into(),
+            video: Ivf::parse(ivf::write(b"VP80", 16, 16, 25, &frames)).unwrap(),
+        }
+    }
+
+    #[test]
+    fn renditions_must_agree() {
+        assert!(Clip::new(vec![rendition("l", 10, true), rendition("h", 10, true)], None).is_ok());
+        let refused = |renditions, word: &str| {
+            let error = Clip::new(renditions, None).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        };
+        refused(vec![], "no video");
+        refused(vec![rendition("l", 10, true), rendition("h", 11, true)], "lasts");
+        refused(vec![rendition("l", 10, true), rendition("l", 10, true)], "twice");
+        refused(vec![rendition("l", 10, true), rendition("a-b", 10, true)], "rid");
+        refused(vec![rendition("l", 10, false)], "keyframe");
+        refused(vec![rendition("l", 2, true)], "at least");
+    }
+}

@@ -1,0 +1,247 @@
+//! Sending in real time: frames leave when they are due, their packets a few at a time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rtc::rtp;
+use tokio::time::Instant;
+use webrtc::media_stream::track_local::TrackLocal;
+
+use super::offer::{Connection, Outgoing};
+use super::packets::Packetizer;
+use super::schedule::{Due, Schedule, rtp_ticks};
+use super::{Stop, StreamReport};
+use crate::Error;
+use crate::clip::keyframe::{self, Codec};
+use crate::clip::{Clip, ivf, ogg};
+
+/// Packets that leave together, and the pause after them: a 50-packet keyframe takes 12 ms, a common frame leaves at
+/// once. Chromium's pacer works in 5 ms bursts, so a server must take this anyway.
+const BURST: usize = 4;
+const BURST_PAUSE: Duration = Duration::from_millis(1);
+/// After a longer standstill (a suspended laptop) the missed time is skipped instead of sent in one flood. It also bounds
+/// the queue: at most this much of the clip waits.
+const LONGEST_LAG: Duration = Duration::from_secs(1);
+
+/// Everything that is sent over one connection.
+pub(super) struct Feed<'a> {
+    streams: Vec<Stream<'a>>,
+    schedule: Schedule,
+    period: Duration,
+    looped: bool,
+    codec: Codec,
+    queue: VecDeque<(usize, rtp::Packet)>,
+}
+
+struct Stream<'a> {
+    track: Arc<dyn TrackLocal>,
+    frames: Frames<'a>,
+    header: rtp::Header,
+    clock_hz: u32,
+    first_timestamp: u32,
+    packetizer: Packetizer,
+    report: StreamReport,
+}
+
+/// The encoded frames of a stream.
+#[derive(Clone, Copy)]
+enum Frames<'a> {
+    Video(&'a [ivf::Frame]),
+    Audio(&'a [ogg::Packet]),
+}
+
+impl Frames<'_> {
+    fn times(self) -> Vec<Duration> {
+        match self {
+            Self::Video(frames) => frames.iter().map(|f| f.at).collect(),
+            Self::Audio(packets) => packets.iter().map(|p| p.at).collect(),
+        }
+    }
+
+    fn data(self, n: usize) -> Option<Bytes> {
+        match self {
+            Self::Video(frames) => frames.get(n).map(|f| f.data.clone()),
+            Self::Audio(packets) => packets.get(n).map(|p| p.data.clone()),
+        }
+    }
+}
+
+impl<'a> Feed<'a> {
+    pub(super) fn new(clip: &'a Clip, connection: &Connection, looped: bool) -> Result<Self, Error> {
+        let streams = connection
+            .streams
+            .iter()
+            .map(|o| Stream::new(clip, o))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let times = streams.iter().map(|s| s.frames.times()).collect();
+        let schedule = Schedule::new(times, clip.period());
+        let queue = VecDeque::new();
+        Ok(Self {
+            streams,
+            schedule,
+            period: clip.period(),
+            looped,
+            codec: clip.codec(),
+            queue,
+        })
+    }
+
+    /// Sends until the clip is over or the connection refuses packets. May be dropped at any await.
+    pub(super) async fn run(&mut self) -> Result<Stop, Error> {
+        let mut started = Instant::now();
+        loop {
+            let now = started.elapsed();
+            let lag = now.saturating_sub(self.schedule.next());
+            if lag > LONGEST_LAG {
+                tracing::warn!(?lag, "sending stood still; the missed time is skipped");
+                started += lag;
+                continue;
+            }
+            while let Some(due) = self.schedule.take(now) {
+                if !self.looped && due.at >= self.period {
+                    break;
+                }
+                self.enqueue(&due)?;
+            }
+            for _ in 0..BURST {
+                let Some((stream, packet)) = self.queue.pop_front() else {
+                    break;
+                };
+                if let Some(stream) = self.streams.get_mut(stream)
+                    && !stream.send(packet).await
+                {
+                    return Ok(Stop::Lost);
+                }
+            }
+            if self.queue.is_empty() && !self.looped && self.schedule.next() >= self.period {
+                return Ok(Stop::ClipOver);
+            }
+            let due = started + self.schedule.next();
+            let wake = if self.queue.is_empty() {
+                due
+            } else {
+                due.min(Instant::now() + BURST_PAUSE)
+            };
+            tokio::time::sleep_until(wake).await;
+        }
+    }
+
+    fn enqueue(&mut self, due: &Due) -> Result<(), Error> {
+        let Some(stream) = self.streams.get_mut(due.stream) else {
+            return Ok(());
+        };
+        let Some(frame) = stream.frames.data(due.frame) else {
+            return Ok(());
+        };
+        stream.report.frames += 1;
+        stream.report.keyframes += u64::from(stream.is_video() && keyframe::in_frame(self.codec, &frame));
+        let video = stream.is_video();
+        for packet in stream.packets(&frame, due.at)? {
+            // Sound does not wait behind a keyframe.
+            if video {
+                self.queue.push_back((due.stream, packet));
+            } else {
+                self.queue.push_front((due.stream, packet));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what was sent to the publisher's report.
+    pub(super) fn add_to(&self, reports: &mut Vec<StreamReport>) {
+        for StreamReport {
+            name,
+            packets,
+            bytes,
+            frames,
+            keyframes,
+        } in self.streams.iter().map(|s| &s.report)
+        {
+            let known = reports.iter().position(|r| r.name == *name);
+            let at = known.unwrap_or_else(|| {
+                reports.push(StreamReport {
+                    name: name.clone(),
+                    ..Default::default()
+                });
+                reports.len() - 1
+            });
+            if let Some(sum) = reports.get_mut(at) {
+                sum.packets += packets;
+                sum.bytes += bytes;
+                sum.frames += frames;
+                sum.keyframes += keyframes;
+            }
+        }
+    }
+}
+
+impl<'a> Stream<'a> {
+    fn new(clip: &'a Clip, outgoing: &Outgoing) -> Result<Self, Error> {
+        let mut header = rtp::Header {
+            version: 2,
+            payload_type: outgoing.payload_type,
+            sequence_number: rand::random(),
+            ssrc: outgoing.ssrc,
+            ..Default::default()
+        };
+        for (id, value) in &outgoing.extensions {
+            header.set_extension(*id, value.clone())?;
+        }
+        let rendition = outgoing.rendition.and_then(|n| clip.renditions().get(n));
+        let (frames, clock_hz, packetizer, name) = match rendition {
+            Some(rendition) => {
+                let packetizer = Packetizer::new(clip.codec(), rand::random())?;
+                (
+                    Frames::Video(rendition.video.frames()),
+                    90_000,
+                    packetizer,
+                    rendition.rid.clone(),
+                )
+            }
+            None => {
+                let packets = clip.audio().map_or(&[][..], |a| a.packets());
+                (Frames::Audio(packets), 48_000, Packetizer::Opus, "audio".into())
+            }
+        };
+        Ok(Self {
+            track: outgoing.track.clone(),
+            frames,
+            header,
+            clock_hz,
+            first_timestamp: rand::random(),
+            packetizer,
+            report: StreamReport {
+                name,
+                ..Default::default()
+            },
+        })
+    }
+
+    fn is_video(&self) -> bool {
+        matches!(self.frames, Frames::Video(_))
+    }
+
+    fn packets(&mut self, frame: &Bytes, at: Duration) -> Result<Vec<rtp::Packet>, Error> {
+        let payloads = self.packetizer.cut(frame)?;
+        let last = payloads.len().saturating_sub(1);
+        // The marker ends a video frame (RFC 7741 §4.1); on sound it would mean a talkspurt (RFC 7587 §4.1).
+        let video = self.is_video();
+        self.header.timestamp = self.first_timestamp.wrapping_add(rtp_ticks(at, self.clock_hz));
+        let packet = |(n, payload)| {
+            self.header.marker = video && n == last;
+            let header = self.header.clone();
+            self.header.sequence_number = self.header.sequence_number.wrapping_add(1);
+            rtp::Packet { header, payload }
+        };
+        Ok(payloads.into_iter().enumerate().map(packet).collect())
+    }
+
+    /// Hands a packet to the connection; false when that is over.
+    async fn send(&mut self, packet: rtp::Packet) -> bool {
+        self.report.packets += 1;
+        self.report.bytes += packet.payload.len() as u64;
+        self.track.write_rtp(packet).await.is_ok()
+    }
+}

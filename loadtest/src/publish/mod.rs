@@ -1,0 +1,178 @@
+//! A publisher: sends a clip in a loop over WHIP, and comes back when the server does.
+
+mod feed;
+mod offer;
+mod packets;
+mod repair;
+mod schedule;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use reqwest::{Client, Url};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::Error;
+use crate::clip::Clip;
+use crate::session;
+use feed::Feed;
+use offer::Connection;
+use repair::Feedback;
+
+/// The first wait after a lost connection: a server that restarts is often back at once.
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+/// The longest wait between two attempts: a show should return within seconds of its server.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// A connection that lasted this long was a good one: the next loss starts from the first wait again.
+const GOOD_CONNECTION: Duration = Duration::from_secs(10);
+
+/// What to publish and where.
+#[derive(Debug, Clone)]
+pub struct PublishOptions {
+    /// The WHIP endpoint.
+    pub whip_url: Url,
+    /// The bearer token, when the endpoint wants one.
+    pub token: Option<String>,
+    /// What is sent.
+    pub clip: Clip,
+    /// Start again when the clip is over. Otherwise the publisher stops after one pass.
+    pub looped: bool,
+    /// Connect again after a lost connection or a refusal that can pass. Otherwise either ends the publisher.
+    pub reconnect: bool,
+}
+
+impl PublishOptions {
+    /// A looped clip that returns after a loss; no token.
+    pub fn new(whip_url: Url, clip: Clip) -> Self {
+        Self {
+            whip_url,
+            token: None,
+            clip,
+            looped: true,
+            reconnect: true,
+        }
+    }
+}
+
+/// What a publisher has done.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PublishReport {
+    /// How often it got through to sending.
+    pub connections: u64,
+    /// Seconds spent sending.
+    pub seconds: f64,
+    /// What was sent, per RTP stream.
+    pub streams: Vec<StreamReport>,
+    /// Packets the server asked for again.
+    pub nacked: u64,
+    /// Packets sent again.
+    pub repaired: u64,
+    /// PLI and FIR received; the file cannot answer them sooner than its next keyframe.
+    pub keyframe_requests: u64,
+}
+
+/// One RTP stream of a [`PublishReport`], summed over all connections.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct StreamReport {
+    /// The RID; `audio` for the sound.
+    pub name: String,
+    /// RTP packets, retransmissions not counted.
+    pub packets: u64,
+    /// RTP payload bytes.
+    pub bytes: u64,
+    /// Frames (sound: packets).
+    pub frames: u64,
+    /// Keyframes among them.
+    pub keyframes: u64,
+}
+
+/// Why a connection stopped sending.
+#[derive(Debug, PartialEq, Eq)]
+enum Stop {
+    Asked,
+    ClipOver,
+    Lost,
+}
+
+/// Publishes until `shutdown` resolves (or the clip is over, when not looped), then DELETEs the session.
+///
+/// Must run on a tokio runtime with time and I/O.
+///
+/// # Errors
+/// A refusal that trying again cannot help (such as 401), a broken answer, or, without `reconnect`, any loss.
+pub async fn publish(
+    options: PublishOptions,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<PublishReport, Error> {
+    let client = session::client()?;
+    let feedback = Arc::new(Feedback::default());
+    let mut report = PublishReport::default();
+    let mut backoff = FIRST_BACKOFF;
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let attempt = one_connection(&client, &options, &feedback, &mut report, shutdown.as_mut()).await;
+        let (wait, retry) = match attempt {
+            Ok((Stop::Asked | Stop::ClipOver, _)) => break,
+            Ok((Stop::Lost, lasted)) => {
+                if !options.reconnect {
+                    return Err(Error::Ended);
+                }
+                if lasted >= GOOD_CONNECTION {
+                    backoff = FIRST_BACKOFF;
+                }
+                tracing::warn!("the connection to {} is lost; connecting again", options.whip_url);
+                (backoff, backoff)
+            }
+            Err(error) if options.reconnect && error.is_passing() => {
+                tracing::warn!("{error}; trying again");
+                let asked = match error {
+                    Error::Refused {
+                        retry_after: Some(asked),
+                        ..
+                    } => asked.min(LONGEST_BACKOFF),
+                    _ => Duration::ZERO,
+                };
+                (backoff.max(asked), backoff)
+            }
+            Err(error) => return Err(error),
+        };
+        backoff = (retry * 2).min(LONGEST_BACKOFF);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = shutdown.as_mut() => break,
+        }
+    }
+    report.nacked = feedback.nacked.load(Ordering::Relaxed);
+    report.repaired = feedback.repaired.load(Ordering::Relaxed);
+    report.keyframe_requests = feedback.keyframe_requests.load(Ordering::Relaxed);
+    Ok(report)
+}
+
+/// Connects, sends until something stops it, and leaves properly. Returns why it stopped and how long it lasted.
+async fn one_connection(
+    client: &Client,
+    options: &PublishOptions,
+    feedback: &Arc<Feedback>,
+    report: &mut PublishReport,
+    mut shutdown: std::pin::Pin<&mut (impl Future<Output = ()> + Send)>,
+) -> Result<(Stop, Duration), Error> {
+    let connection = tokio::select! {
+        connection = Connection::open(client, options, feedback) => connection?,
+        () = shutdown.as_mut() => return Ok((Stop::Asked, Duration::ZERO)),
+    };
+    report.connections += 1;
+    let started = Instant::now();
+    let mut feed = Feed::new(&options.clip, &connection, options.looped)?;
+    let stop = tokio::select! {
+        sent = feed.run() => sent,
+        () = connection.ended() => Ok(Stop::Lost),
+        () = shutdown => Ok(Stop::Asked),
+    };
+    let lasted = started.elapsed();
+    report.seconds += lasted.as_secs_f64();
+    feed.add_to(&mut report.streams);
+    connection.close().await;
+    Ok((stop?, lasted))
+}

@@ -1,0 +1,1 @@
+//! Viewers: to come.
