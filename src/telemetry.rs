@@ -8,6 +8,7 @@ use prometheus::{
     TextEncoder,
 };
 use sfu::relay::ShardId;
+use sfu::shard::PeerEnd;
 use sfu::transport::CloseReason;
 
 use crate::media::command::ShardReport;
@@ -296,12 +297,13 @@ impl Telemetry {
     }
 
     /// Notes a session's end.
-    pub fn ended(&self, reason: CloseReason) {
+    pub fn ended(&self, reason: PeerEnd) {
         let reason = match reason {
-            CloseReason::ByPeer => "by_peer",
-            CloseReason::ConsentLost => "consent_lost",
-            CloseReason::ConnectTimeout => "connect_timeout",
-            CloseReason::DtlsFailed => "dtls_failed",
+            PeerEnd::Transport(CloseReason::ByPeer) => "by_peer",
+            PeerEnd::Transport(CloseReason::ConsentLost) => "consent_lost",
+            PeerEnd::Transport(CloseReason::ConnectTimeout) => "connect_timeout",
+            PeerEnd::Transport(CloseReason::DtlsFailed) => "dtls_failed",
+            PeerEnd::TakenOver => "taken_over",
         };
         self.closed.with_label_values(&[reason]).inc();
     }
@@ -385,7 +387,7 @@ mod tests {
         report.shard.viewers = 2;
         report.shard.datagrams_in = 150;
         telemetry.joined(Duration::from_millis(120));
-        telemetry.ended(CloseReason::ConsentLost);
+        telemetry.ended(PeerEnd::Transport(CloseReason::ConsentLost));
         let text = telemetry.render(&[(ShardId(0), report)]).unwrap();
         for line in [
             "vitrine_viewers{shard=\"0\"} 2",

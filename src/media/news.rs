@@ -126,6 +126,7 @@ mod tests {
     use crate::directory::Part;
     use sfu::relay::Generation;
     use sfu::sdp::{Direction, Offer};
+    use sfu::shard::PeerEnd;
     use sfu::transport::CloseReason;
 
     const OFFER: &str = include_str!("../../sfu/tests/offers/chromium-play.sdp");
@@ -143,7 +144,7 @@ mod tests {
         let (shop, mut news) = mpsc::channel(8);
         let closed = Event::Closed {
             peer,
-            reason: CloseReason::ConsentLost,
+            reason: PeerEnd::Transport(CloseReason::ConsentLost),
         };
         let on_air = Event::OnAir {
             room,

@@ -175,6 +175,12 @@ impl Publication {
         todo!()
     }
 
+    /// Whether media comes now.
+    pub fn is_flowing(&self, now: Instant) -> bool {
+        let _ = now;
+        todo!()
+    }
+
     /// The tracks, in the order of the m-sections.
     pub fn tracks(&self) -> &[Track] {
         todo!()

@@ -1,168 +1,96 @@
 //! One thread's share of the server: its peers, its view of the rooms, its timers.
 
+mod config;
+mod counts;
+mod deadlines;
+mod flush;
+mod ingest;
+mod membership;
+mod messages;
+mod peer;
+mod room;
+mod routes;
+mod stage;
+
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use slab::Slab;
 
-use crate::media::MediaConfig;
-use crate::negotiation::{IceCredentials, Label};
-use crate::playback::{LayerLimit, PlaybackConfig};
-use crate::relay::{Generation, Relay, RoomName, ShardId};
+pub use config::{
+    ChannelMessage, EncodingHealth, Event, OpenError, PeerEnd, PeerId, ShardConfig, ShardStats,
+};
+
+use crate::negotiation::IceCredentials;
+use crate::playback::LayerLimit;
+use crate::relay::{EncodingId, Generation, Relay, RoomName, ShardId};
 use crate::sdp::Offer;
-use crate::stats::{MediaStats, PlaybackStats};
-use crate::transport::{CloseReason, Identity, Outbox, Remote, TransportConfig};
+use crate::transport::{Outbox, Remote};
+use deadlines::Deadlines;
+use peer::{Peer, Role};
+use room::Room;
+use routes::Routes;
 
-/// A peer's number, given by the caller, unique in the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PeerId(pub u64);
-
-/// Everything a shard is told once.
-#[derive(Clone)]
-pub struct ShardConfig {
-    /// Its number.
-    pub id: ShardId,
-    /// The process's DTLS identity.
-    pub identity: Identity,
-    /// Most peers it takes; more are refused with [`OpenError::Full`].
-    pub max_peers: usize,
-    /// Transport limits.
-    pub transport: TransportConfig,
-    /// Ingest limits.
-    pub media: MediaConfig,
-    /// Playback settings.
-    pub playback: PlaybackConfig,
-    /// How often [`Event::Health`] tells of each publisher.
-    pub health_interval: Duration,
+/// One shard. Input is only taken in; its consequences leave together with [`Shard::flush`], so that what came in one
+/// batch goes out in one batch.
+pub struct Shard {
+    config: ShardConfig,
+    /// Labels of data channels that everybody uses.
+    labels: Vec<Arc<str>>,
+    rng: SmallRng,
+    peers: Slab<Peer>,
+    by_id: HashMap<PeerId, usize>,
+    rooms: Slab<Room>,
+    by_name: HashMap<RoomName, usize>,
+    routes: Routes,
+    deadlines: Deadlines,
+    dirty_peers: Vec<usize>,
+    dirty_rooms: Vec<usize>,
+    outbox: Outbox,
+    events: VecDeque<Event>,
+    relays: VecDeque<(Option<ShardId>, Relay)>,
+    /// Counted by the shard itself.
+    counts: ShardStats,
+    /// Counted by peers and publications that are gone.
+    gone: ShardStats,
+    /// Buffers that keep their memory from batch to batch.
+    compound: Vec<u8>,
+    keyframes: Vec<EncodingId>,
 }
-
-/// Why a peer was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
-    /// The shard has `max_peers` peers.
-    #[error("the server is full")]
-    Full,
-}
-
-/// A message on one of a viewer's or host's data channels.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChannelMessage {
-    /// The channel's label.
-    pub channel: Arc<str>,
-    /// The message.
-    pub data: Bytes,
-}
-
-/// What a shard tells its caller.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A peer's media can flow.
-    Connected {
-        /// The peer.
-        peer: PeerId,
-        /// From its opening to keys.
-        took: Duration,
-    },
-    /// A data channel opened.
-    ChannelOpen {
-        /// The peer.
-        peer: PeerId,
-        /// The channel's label.
-        channel: Arc<str>,
-    },
-    /// A message came on a data channel.
-    Message {
-        /// The peer.
-        peer: PeerId,
-        /// What came.
-        message: ChannelMessage,
-    },
-    /// A peer is gone; its number is free.
-    Closed {
-        /// The peer.
-        peer: PeerId,
-        /// Why.
-        reason: CloseReason,
-    },
-    /// A publisher's media came (again) or stopped coming; `false` also when the publisher left.
-    OnAir {
-        /// The room.
-        room: RoomName,
-        /// Which publication.
-        generation: Generation,
-        /// Whether media flows.
-        live: bool,
-    },
-    /// How a publisher does, for its host's page.
-    Health {
-        /// The publisher.
-        peer: PeerId,
-        /// The room.
-        room: RoomName,
-        /// Each video encoding, then audio.
-        encodings: Vec<EncodingHealth>,
-    },
-}
-
-/// One encoding as it arrives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EncodingHealth {
-    /// Its rid, when simulcast.
-    pub rid: Option<Label>,
-    /// The codec's name as in SDP, lower case.
-    pub codec: &'static str,
-    /// Bits per second.
-    pub bitrate: u64,
-    /// Coded pixels, where known.
-    pub size: Option<(u16, u16)>,
-    /// Whether packets come.
-    pub active: bool,
-}
-
-/// What a shard has and counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ShardStats {
-    /// Publishers now.
-    pub publishers: u64,
-    /// Viewers now.
-    pub viewers: u64,
-    /// Datagrams taken in.
-    pub datagrams_in: u64,
-    /// Bytes of them.
-    pub bytes_in: u64,
-    /// Datagrams handed out.
-    pub datagrams_out: u64,
-    /// Bytes of them.
-    pub bytes_out: u64,
-    /// Datagrams of no known peer, malformed, or failing authentication.
-    pub datagrams_rejected: u64,
-    /// SRTP or SRTCP seen before.
-    pub replayed: u64,
-    /// Datagrams dropped for a full outbox.
-    pub outbox_refused: u64,
-    /// Data-channel messages in.
-    pub messages_in: u64,
-    /// Data-channel messages out.
-    pub messages_out: u64,
-    /// Data-channel messages not taken: no open channel, or its buffer full.
-    pub messages_refused: u64,
-    /// Ingest.
-    pub media: MediaStats,
-    /// Playback.
-    pub playback: PlaybackStats,
-}
-
-/// One shard.
-pub struct Shard {}
 
 impl Shard {
     /// An empty shard. `seed` decides its random choices, never keys.
     pub fn new(config: ShardConfig, seed: u64, now: Instant) -> Shard {
-        let _ = (config, seed, now);
-        todo!()
+        let _ = now;
+        let channels = config.transport.negotiated_channels.iter();
+        Shard {
+            labels: channels.map(|(_, label)| Arc::from(label.as_str())).collect(),
+            rng: SmallRng::seed_from_u64(seed),
+            peers: Slab::new(),
+            by_id: HashMap::new(),
+            rooms: Slab::new(),
+            by_name: HashMap::new(),
+            routes: Routes::default(),
+            deadlines: Deadlines::default(),
+            dirty_peers: Vec::new(),
+            dirty_rooms: Vec::new(),
+            outbox: Outbox::new(),
+            events: VecDeque::new(),
+            relays: VecDeque::new(),
+            counts: ShardStats::default(),
+            gone: ShardStats::default(),
+            compound: Vec::new(),
+            keyframes: Vec::new(),
+            config,
+        }
     }
 
-    /// Opens a publisher. A lower `generation` of the same room, here or at another shard, yields to it.
+    /// Opens a publisher. Once connected it takes the stage of its room, and a lower `generation`, here or at
+    /// another shard, yields to it.
     ///
     /// # Errors
     /// [`OpenError`]
@@ -175,8 +103,7 @@ impl Shard {
         offer: Offer,
         ice: IceCredentials,
     ) -> Result<(), OpenError> {
-        let _ = (now, peer, room, generation, offer, ice);
-        todo!()
+        self.admit_publisher(now, peer, room, generation, offer, ice)
     }
 
     /// Opens a viewer; it waits when nothing is on the air.
@@ -191,93 +118,114 @@ impl Shard {
         offer: Offer,
         ice: IceCredentials,
     ) -> Result<(), OpenError> {
-        let _ = (now, peer, room, offer, ice);
-        todo!()
+        self.admit_viewer(now, peer, room, offer, ice)
     }
 
     /// New ICE credentials after a restart; false when the peer is gone.
     pub fn restart_ice(&mut self, peer: PeerId, local: IceCredentials, remote: IceCredentials) -> bool {
-        let _ = (peer, local, remote);
-        todo!()
+        let Some((key, peer)) = self.peer_mut(peer) else {
+            return false;
+        };
+        let ufrag = local.ufrag.clone();
+        peer.association.restart_ice(local, remote);
+        if let Some(peer) = self.peers.get_mut(key) {
+            self.routes.add_ufrag(key, &mut peer.addresses, &ufrag);
+        }
+        true
     }
 
     /// Closes a peer with a goodbye; no [`Event::Closed`] follows. False when it was gone already.
     pub fn close(&mut self, now: Instant, peer: PeerId) -> bool {
-        let _ = (now, peer);
-        todo!()
+        let Some(&key) = self.by_id.get(&peer) else {
+            return false;
+        };
+        self.remove_peer(now, key, None);
+        true
+    }
+
+    /// Closes every peer with a goodbye.
+    pub fn close_all(&mut self, now: Instant) {
+        let all: Vec<usize> = self.peers.iter().map(|(key, _)| key).collect();
+        for key in all {
+            self.remove_peer(now, key, None);
+        }
     }
 
     /// Sends a message on a peer's channel of that label; false when it was refused (counted).
     pub fn send_message(&mut self, peer: PeerId, channel: &str, data: &Bytes) -> bool {
-        let _ = (peer, channel, data);
-        todo!()
+        let Some(&key) = self.by_id.get(&peer) else {
+            self.counts.messages_refused += 1;
+            return false;
+        };
+        self.queue_message(key, channel, data, false)
     }
 
     /// Sends a message to everybody in the room with that channel open. `lossy` messages skip peers whose last one
     /// is unsent.
     pub fn broadcast(&mut self, room: &str, channel: &str, data: &Bytes, lossy: bool) {
-        let _ = (room, channel, data, lossy);
-        todo!()
+        self.queue_broadcast(room, channel, data, lossy);
     }
 
     /// Sets a viewer's own layer limit; false when it is gone.
     pub fn set_limit(&mut self, peer: PeerId, limit: LayerLimit) -> bool {
-        let _ = (peer, limit);
-        todo!()
+        let Some((key, peer)) = self.peer_mut(peer) else {
+            return false;
+        };
+        let Role::Viewer(playback) = &mut peer.role else {
+            return false;
+        };
+        playback.set_limit(limit);
+        self.touch_peer(key);
+        true
     }
 
     /// Takes one datagram in. Its consequences leave with the next [`Shard::flush`].
     pub fn handle_datagram(&mut self, now: Instant, from: Remote, datagram: &mut [u8]) {
-        let _ = (now, from, datagram);
-        todo!()
+        self.take_datagram(now, from, datagram);
     }
 
     /// Takes a message of another shard.
     pub fn handle_relay(&mut self, now: Instant, from: ShardId, message: Relay) {
-        let _ = (now, from, message);
-        todo!()
+        self.relayed(now, from, message);
     }
 
-    /// Drives everything that is due.
+    /// Drives everything that is due. What comes of it leaves with the next [`Shard::flush`].
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
-        todo!()
+        self.take_timeouts(now);
     }
 
     /// After a batch: forwards what came in, writes what is due. The caller sends [`Shard::outbox`] and clears it.
     pub fn flush(&mut self, now: Instant) {
-        let _ = now;
-        todo!()
+        self.write_due(now);
     }
 
     /// Datagrams to send.
     pub fn outbox(&mut self) -> &mut Outbox {
-        todo!()
+        &mut self.outbox
     }
 
     /// When [`Shard::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        self.deadlines.next()
     }
 
-    /// The next event.
+    /// The next event. The caller takes them all after every flush, which keeps the queue short.
     pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
+        self.events.pop_front()
     }
 
-    /// The next message for another shard; `None` as the shard means all others.
+    /// The next message for another shard; `None` as the shard means all others. To be taken like events.
     pub fn poll_relay(&mut self) -> Option<(Option<ShardId>, Relay)> {
-        todo!()
+        self.relays.pop_front()
     }
 
     /// What it has and counted.
     pub fn stats(&self) -> ShardStats {
-        todo!()
+        self.sum()
     }
 
-    /// Closes every peer with a goodbye.
-    pub fn close_all(&mut self, now: Instant) {
-        let _ = now;
-        todo!()
+    fn peer_mut(&mut self, id: PeerId) -> Option<(usize, &mut Peer)> {
+        let key = *self.by_id.get(&id)?;
+        Some((key, self.peers.get_mut(key)?))
     }
 }

@@ -42,6 +42,8 @@ struct Span {
 pub struct Outbox {
     bytes: Vec<u8>,
     spans: Vec<Span>,
+    datagrams: u64,
+    total_bytes: u64,
     refused: u64,
 }
 
@@ -72,6 +74,8 @@ impl Outbox {
         }
         let end = self.bytes.len();
         let len = end - start;
+        self.datagrams += 1;
+        self.total_bytes += len as u64;
         if let Some(span) = self.spans.last_mut()
             && span.open
             && span.to == to
@@ -108,6 +112,11 @@ impl Outbox {
     /// Whether nothing is queued.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
+    }
+
+    /// Datagrams queued since the start, and their bytes.
+    pub fn queued(&self) -> (u64, u64) {
+        (self.datagrams, self.total_bytes)
     }
 
     /// Datagrams refused because the arena was full, since the start.

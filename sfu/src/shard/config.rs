@@ -1,0 +1,164 @@
+//! What a shard is told once, and the small values it shares with its caller.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::media::MediaConfig;
+use crate::negotiation::Label;
+use crate::playback::PlaybackConfig;
+use crate::relay::{Generation, RoomName, ShardId};
+use crate::stats::{MediaStats, PlaybackStats};
+use crate::transport::{CloseReason, Identity, TransportConfig};
+
+/// A peer's number, given by the caller, unique in the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(pub u64);
+
+/// Everything a shard is told once.
+#[derive(Clone)]
+pub struct ShardConfig {
+    /// Its number.
+    pub id: ShardId,
+    /// The process's DTLS identity.
+    pub identity: Identity,
+    /// Most peers it takes; more are refused with [`OpenError::Full`].
+    pub max_peers: usize,
+    /// Transport limits.
+    pub transport: TransportConfig,
+    /// Ingest limits.
+    pub media: MediaConfig,
+    /// Playback settings.
+    pub playback: PlaybackConfig,
+    /// How often [`Event::Health`] tells of each publisher.
+    pub health_interval: Duration,
+}
+
+/// Why a peer was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The shard has `max_peers` peers.
+    #[error("the server is full")]
+    Full,
+    /// The offer's media flows the other way.
+    #[error("the offer's direction does not fit")]
+    WrongDirection,
+}
+
+/// A message on one of a viewer's or host's data channels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelMessage {
+    /// The channel's label.
+    pub channel: Arc<str>,
+    /// The message.
+    pub data: Bytes,
+}
+
+/// Why a peer is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PeerEnd {
+    /// Its transport ended.
+    Transport(CloseReason),
+    /// Another publisher of the room took over.
+    TakenOver,
+}
+
+/// What a shard tells its caller.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A peer's media can flow.
+    Connected {
+        /// The peer.
+        peer: PeerId,
+        /// From its opening to keys.
+        took: Duration,
+    },
+    /// A data channel opened.
+    ChannelOpen {
+        /// The peer.
+        peer: PeerId,
+        /// The channel's label.
+        channel: Arc<str>,
+    },
+    /// A message came on a data channel.
+    Message {
+        /// The peer.
+        peer: PeerId,
+        /// What came.
+        message: ChannelMessage,
+    },
+    /// A peer is gone; its number is free.
+    Closed {
+        /// The peer.
+        peer: PeerId,
+        /// Why.
+        reason: PeerEnd,
+    },
+    /// A publisher's media came (again) or stopped coming; `false` also when the publisher left.
+    OnAir {
+        /// The room.
+        room: RoomName,
+        /// Which publication.
+        generation: Generation,
+        /// Whether media flows.
+        live: bool,
+    },
+    /// How a publisher does, for its host's page.
+    Health {
+        /// The publisher.
+        peer: PeerId,
+        /// The room.
+        room: RoomName,
+        /// Each encoding, in the order of the m-sections.
+        encodings: Vec<EncodingHealth>,
+    },
+}
+
+/// One encoding as it arrives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodingHealth {
+    /// Its rid, when simulcast.
+    pub rid: Option<Label>,
+    /// The codec's name as in SDP, lower case; empty before the first packet.
+    pub codec: &'static str,
+    /// Bits per second.
+    pub bitrate: u64,
+    /// Coded pixels, where known.
+    pub size: Option<(u16, u16)>,
+    /// Whether packets come.
+    pub active: bool,
+}
+
+/// What a shard has and counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardStats {
+    /// Publishers now.
+    pub publishers: u64,
+    /// Viewers now.
+    pub viewers: u64,
+    /// Datagrams taken in.
+    pub datagrams_in: u64,
+    /// Bytes of them.
+    pub bytes_in: u64,
+    /// Datagrams handed out to be sent.
+    pub datagrams_out: u64,
+    /// Bytes of them.
+    pub bytes_out: u64,
+    /// Datagrams of no known peer, malformed, or failing authentication.
+    pub datagrams_rejected: u64,
+    /// SRTP or SRTCP seen before.
+    pub replayed: u64,
+    /// Datagrams dropped for a full outbox.
+    pub outbox_refused: u64,
+    /// Data-channel messages in.
+    pub messages_in: u64,
+    /// Data-channel messages out.
+    pub messages_out: u64,
+    /// Data-channel messages not taken: no open channel, or its buffer full.
+    pub messages_refused: u64,
+    /// Ingest.
+    pub media: MediaStats,
+    /// Playback.
+    pub playback: PlaybackStats,
+}

@@ -1,0 +1,44 @@
+//! Counters of a shard that outlive the peers and publications that made them.
+
+use super::Shard;
+use super::config::ShardStats;
+use super::peer::{Peer, Role};
+
+impl ShardStats {
+    /// Adds what a peer counted.
+    pub(super) fn add_peer(&mut self, peer: &Peer) {
+        let transport = peer.association.stats();
+        self.datagrams_rejected += transport.stun_rejected + transport.srtp_rejected + transport.dropped;
+        self.replayed += transport.srtp_replayed;
+        if let Role::Viewer(playback) = &peer.role {
+            self.playback.add(playback.stats());
+        }
+    }
+}
+
+impl Shard {
+    pub(super) fn sum(&self) -> ShardStats {
+        let (datagrams_out, bytes_out) = self.outbox.queued();
+        let mut sum = ShardStats {
+            datagrams_out,
+            bytes_out,
+            outbox_refused: self.outbox.refused(),
+            replayed: self.gone.replayed,
+            datagrams_rejected: self.counts.datagrams_rejected + self.gone.datagrams_rejected,
+            media: self.gone.media,
+            playback: self.gone.playback,
+            ..self.counts
+        };
+        for (_, peer) in &self.peers {
+            sum.add_peer(peer);
+            match peer.role {
+                Role::Publisher { .. } => sum.publishers += 1,
+                Role::Viewer(_) => sum.viewers += 1,
+            }
+        }
+        for stage in self.rooms.iter().filter_map(|(_, room)| room.stage.as_ref()) {
+            sum.media.add(stage.publication.stats());
+        }
+        sum
+    }
+}

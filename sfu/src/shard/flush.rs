@@ -1,0 +1,174 @@
+//! After a batch of input: everything that is due is written, once per peer.
+
+use std::time::{Duration, Instant};
+
+use super::Shard;
+use super::deadlines::Owner;
+use super::room::Source;
+use crate::relay::Relay;
+
+/// A deadline that stays in the past would spin the caller.
+const EARLIEST_RETURN: Duration = Duration::from_micros(250);
+
+impl Shard {
+    /// The next flush serves this peer.
+    pub(super) fn touch_peer(&mut self, key: usize) {
+        if let Some(peer) = self.peers.get_mut(key)
+            && !peer.dirty
+        {
+            peer.dirty = true;
+            self.dirty_peers.push(key);
+        }
+    }
+
+    /// The next flush serves this room's publication.
+    pub(super) fn touch_room(&mut self, key: usize) {
+        if let Some(room) = self.rooms.get_mut(key)
+            && !room.dirty
+        {
+            room.dirty = true;
+            self.dirty_rooms.push(key);
+        }
+    }
+
+    /// The next flush serves this room's publication and every viewer of it.
+    pub(super) fn touch_media(&mut self, key: usize) {
+        if let Some(room) = self.rooms.get_mut(key) {
+            room.has_media = true;
+        }
+        self.touch_room(key);
+    }
+
+    pub(super) fn take_timeouts(&mut self, now: Instant) {
+        while let Some(owner) = self.deadlines.pop_due(now) {
+            match owner {
+                Owner::Peer(key) => {
+                    let Some(peer) = self.peers.get_mut(key) else {
+                        continue;
+                    };
+                    peer.armed.fired();
+                    if peer.association.poll_timeout().is_some_and(|at| at <= now) {
+                        peer.association.handle_timeout(now, &mut self.outbox);
+                    }
+                    self.touch_peer(key);
+                    self.take_transport_events(now, key);
+                }
+                Owner::Room(key) => {
+                    let Some(room) = self.rooms.get_mut(key) else {
+                        continue;
+                    };
+                    room.armed.fired();
+                    if let Some(stage) = &mut room.stage {
+                        stage.publication.handle_timeout(now);
+                    }
+                    self.touch_room(key);
+                }
+            }
+        }
+    }
+
+    pub(super) fn write_due(&mut self, now: Instant) {
+        let mut place = 0;
+        while let Some(&room) = self.dirty_rooms.get(place) {
+            self.serve_viewers(now, room);
+            place += 1;
+        }
+        while let Some(peer) = self.dirty_peers.pop() {
+            self.serve_peer(now, peer);
+        }
+        // Only now: what viewers ask of their publishers is known.
+        while let Some(room) = self.dirty_rooms.pop() {
+            self.serve_stage(now, room);
+        }
+    }
+
+    /// New packets to every viewer of a room.
+    fn serve_viewers(&mut self, now: Instant, key: usize) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        if !std::mem::take(&mut room.has_media) {
+            return;
+        }
+        let publication = room.stage.as_ref().map(|stage| &stage.publication);
+        for &viewer in &room.viewers {
+            let Some(peer) = self.peers.get_mut(viewer) else {
+                continue;
+            };
+            let (compound, keyframes) = (&mut self.compound, &mut self.keyframes);
+            peer.serve(now, publication, &mut self.outbox, compound, keyframes);
+            let deadline = peer.deadline().map(|at| at.max(now + EARLIEST_RETURN));
+            self.deadlines.arm(Owner::Peer(viewer), &mut peer.armed, deadline);
+        }
+        self.ask_for_keyframes(now, key);
+    }
+
+    /// One peer that was sent something or whose time has come.
+    fn serve_peer(&mut self, now: Instant, key: usize) {
+        let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.dirty) else {
+            return;
+        };
+        let room_key = peer.room;
+        let room = self.rooms.get(room_key);
+        let stage = room.and_then(|room| room.stage.as_ref());
+        peer.serve(
+            now,
+            stage.map(|stage| &stage.publication),
+            &mut self.outbox,
+            &mut self.compound,
+            &mut self.keyframes,
+        );
+        let deadline = peer.deadline().map(|at| at.max(now + EARLIEST_RETURN));
+        self.deadlines.arm(Owner::Peer(key), &mut peer.armed, deadline);
+        if !self.keyframes.is_empty() {
+            self.ask_for_keyframes(now, room_key);
+            self.touch_room(room_key);
+        }
+        self.take_transport_events(now, key);
+    }
+
+    fn ask_for_keyframes(&mut self, now: Instant, room: usize) {
+        let stage = self.rooms.get_mut(room).and_then(|room| room.stage.as_mut());
+        if let Some(stage) = stage {
+            for encoding in self.keyframes.drain(..) {
+                stage.publication.request_keyframe(now, encoding);
+            }
+        }
+        self.keyframes.clear();
+    }
+
+    /// The publication's own business: feedback to its publisher, copies to other shards, news of it.
+    fn serve_stage(&mut self, now: Instant, key: usize) {
+        self.relay_media(key);
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        room.dirty = false;
+        let Some(stage) = &mut room.stage else { return };
+        match stage.source {
+            Source::Shard(shard) => {
+                while let Some(encoding) = stage.publication.poll_keyframe_request(now) {
+                    let request = Relay::Keyframe {
+                        room: room.name.clone(),
+                        generation: stage.generation,
+                        encoding,
+                    };
+                    self.relays.push_back((Some(shard), request));
+                }
+            }
+            Source::Peer(publisher) => {
+                if let Some(peer) = self.peers.get_mut(publisher) {
+                    peer.send_feedback(now, &mut stage.publication, &mut self.outbox, &mut self.compound);
+                    self.events.extend(
+                        stage
+                            .tell_on_air(now, &room.name)
+                            .into_iter()
+                            .chain(stage.tell_health(now, peer.id, &room.name, self.config.health_interval)),
+                    );
+                }
+            }
+        }
+        let deadline = room.deadline().map(|at| at.max(now + EARLIEST_RETURN));
+        self.deadlines.arm(Owner::Room(key), &mut room.armed, deadline);
+    }
+}

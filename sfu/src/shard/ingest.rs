@@ -1,0 +1,107 @@
+//! Datagrams in, and what the transports make of them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Shard;
+use super::config::{ChannelMessage, Event, PeerEnd};
+use super::peer::{Peer, Role};
+use crate::transport::{ChannelId, Received, Remote, TransportEvent, stun_local_ufrag};
+
+impl Shard {
+    pub(super) fn take_datagram(&mut self, now: Instant, from: Remote, datagram: &mut [u8]) {
+        self.counts.datagrams_in += 1;
+        self.counts.bytes_in += datagram.len() as u64;
+        // A check names its session, which may be a new one on a port that another had before.
+        let key = stun_local_ufrag(datagram)
+            .and_then(|ufrag| self.routes.by_ufrag(ufrag))
+            .or_else(|| self.routes.by_remote(from));
+        let Some(key) = key else {
+            self.counts.datagrams_rejected += 1;
+            return;
+        };
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        let room_key = peer.room;
+        match peer.association.receive(now, from, datagram, &mut self.outbox) {
+            Received::Rtp(packet) => {
+                // Media needs no events and no flush of its own peer.
+                if let Some(room) = self.rooms.get_mut(room_key)
+                    && let Some(stage) = room.stage_of(key)
+                {
+                    stage.publication.handle_rtp(now, packet);
+                    self.touch_media(room_key);
+                }
+                return;
+            }
+            Received::Rtcp(compound) => match &mut peer.role {
+                Role::Viewer(playback) => playback.handle_rtcp(now, compound),
+                Role::Publisher { .. } => {
+                    if let Some(room) = self.rooms.get_mut(room_key)
+                        && let Some(stage) = room.stage_of(key)
+                    {
+                        stage.publication.handle_rtcp(now, compound);
+                        self.touch_room(room_key);
+                    }
+                }
+            },
+            Received::Verified => self.routes.add_remote(key, &mut peer.addresses, from),
+            Received::Nothing => {}
+        }
+        self.touch_peer(key);
+        self.take_transport_events(now, key);
+    }
+
+    /// Carries out what a peer's transport tells.
+    pub(super) fn take_transport_events(&mut self, now: Instant, key: usize) {
+        while let Some(peer) = self.peers.get_mut(key)
+            && let Some(event) = peer.association.poll_event()
+        {
+            let id = peer.id;
+            match event {
+                TransportEvent::Connected => {
+                    let took = now.saturating_duration_since(peer.opened_at);
+                    self.events.push_back(Event::Connected { peer: id, took });
+                    match &mut peer.role {
+                        Role::Viewer(playback) => playback.start(now),
+                        Role::Publisher { .. } => self.enter_stage(now, key),
+                    }
+                }
+                TransportEvent::ChannelOpen { channel, label } => {
+                    let label = intern(&self.labels, &label);
+                    peer.channels.retain(|&mut (open, _)| open != channel);
+                    peer.channels.push((channel, label.clone()));
+                    self.events.push_back(Event::ChannelOpen {
+                        peer: id,
+                        channel: label,
+                    });
+                }
+                TransportEvent::Message { channel, data } => {
+                    self.counts.messages_in += 1;
+                    if let Some(channel) = label(peer, channel) {
+                        let message = ChannelMessage { channel, data };
+                        self.events.push_back(Event::Message { peer: id, message });
+                    }
+                }
+                TransportEvent::ChannelClosed { channel } => {
+                    peer.channels.retain(|&mut (open, _)| open != channel);
+                }
+                TransportEvent::Closed(reason) => {
+                    self.remove_peer(now, key, Some(PeerEnd::Transport(reason)));
+                }
+            }
+        }
+    }
+}
+
+fn label(peer: &Peer, channel: ChannelId) -> Option<Arc<str>> {
+    let open = peer.channels.iter().find(|&&(open, _)| open == channel)?;
+    Some(open.1.clone())
+}
+
+/// Thousands of peers share the labels that the server itself knows.
+fn intern(known: &[Arc<str>], label: &str) -> Arc<str> {
+    let shared = known.iter().find(|known| ***known == *label);
+    shared.map_or_else(|| Arc::from(label), Arc::clone)
+}

@@ -1,0 +1,137 @@
+//! One peer of a shard and how what is due for it is written out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use smallvec::SmallVec;
+
+use super::config::PeerId;
+use super::deadlines::Armed;
+use super::routes::Addresses;
+use crate::media::Publication;
+use crate::negotiation::ReceivedMedia;
+use crate::playback::{Playback, RtpSink};
+use crate::relay::{EncodingId, Generation};
+use crate::transport::{Association, ChannelId, Outbox, Remote, RtpParts};
+
+/// What a peer does in its room.
+pub(super) enum Role {
+    /// Sends; on stage from its first keys until a higher generation comes.
+    Publisher {
+        generation: Generation,
+        media: Arc<Vec<ReceivedMedia>>,
+    },
+    /// Watches.
+    Viewer(Box<Playback>),
+}
+
+pub(super) struct Peer {
+    pub id: PeerId,
+    /// Its room's place in the slab.
+    pub room: usize,
+    pub association: Association,
+    pub role: Role,
+    /// Open data channels. The transport bounds their number.
+    pub channels: SmallVec<[(ChannelId, Arc<str>); 3]>,
+    pub addresses: Addresses,
+    pub opened_at: Instant,
+    pub armed: Armed,
+    /// In the list of peers that the next flush serves.
+    pub dirty: bool,
+}
+
+impl Peer {
+    pub(super) fn channel(&self, label: &str) -> Option<ChannelId> {
+        let open = self.channels.iter().find(|(_, open)| **open == *label)?;
+        Some(open.0)
+    }
+
+    /// When the peer wants to be served next, even if nothing arrives.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let transport = self.association.poll_timeout();
+        let Role::Viewer(playback) = &self.role else {
+            return transport;
+        };
+        let media = playback
+            .poll_timeout()
+            .filter(|_| self.association.is_connected());
+        transport.into_iter().chain(media).min()
+    }
+
+    /// Writes all that is due: media and reports of a viewer, then what rides behind them, data channels and
+    /// handshakes. `keyframes` gets what the publisher is to be asked for.
+    pub(super) fn serve(
+        &mut self,
+        now: Instant,
+        publication: Option<&Publication>,
+        outbox: &mut Outbox,
+        compound: &mut Vec<u8>,
+        keyframes: &mut Vec<EncodingId>,
+    ) {
+        self.dirty = false;
+        if let (Role::Viewer(playback), Some(path)) = (&mut self.role, self.association.path())
+            && self.association.is_connected()
+        {
+            let mut sink = PeerSink {
+                association: &mut self.association,
+                path,
+                outbox,
+            };
+            if let Some(publication) = publication {
+                playback.forward(now, publication, &mut sink, keyframes);
+            }
+            compound.clear();
+            while playback.poll_rtcp(now, publication, compound) {
+                sink.send_compound(compound);
+                compound.clear();
+            }
+        }
+        self.association.flush(now, outbox);
+    }
+
+    /// Writes the publisher's reports and requests.
+    pub(super) fn send_feedback(
+        &mut self,
+        now: Instant,
+        publication: &mut Publication,
+        outbox: &mut Outbox,
+        compound: &mut Vec<u8>,
+    ) {
+        let Some(path) = self.association.path() else {
+            return;
+        };
+        let mut sink = PeerSink {
+            association: &mut self.association,
+            path,
+            outbox,
+        };
+        compound.clear();
+        while publication.poll_rtcp(now, compound) {
+            sink.send_compound(compound);
+            compound.clear();
+        }
+    }
+}
+
+/// Seals a peer's packets straight into the arena.
+struct PeerSink<'a> {
+    association: &'a mut Association,
+    path: Remote,
+    outbox: &'a mut Outbox,
+}
+
+impl PeerSink<'_> {
+    fn send_compound(&mut self, compound: &[u8]) {
+        let association = &mut *self.association;
+        self.outbox
+            .push(self.path, |out| association.seal_rtcp(compound, out));
+    }
+}
+
+impl RtpSink for PeerSink<'_> {
+    fn send(&mut self, packet: RtpParts<'_>) -> bool {
+        let association = &mut *self.association;
+        self.outbox
+            .push(self.path, |out| association.seal_rtp(packet, out))
+    }
+}

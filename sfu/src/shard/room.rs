@@ -1,0 +1,138 @@
+//! A room as one shard sees it: who watches here, who sends, and which publication is on stage.
+
+use std::time::{Duration, Instant};
+
+use super::config::{EncodingHealth, Event, PeerId};
+use super::deadlines::Armed;
+use crate::media::Publication;
+use crate::negotiation::Codec;
+use crate::relay::{Generation, RoomName, ShardId};
+
+/// Where a publication's packets come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A peer of this shard, by its place in the slab.
+    Peer(usize),
+    /// Another shard, which relays.
+    Shard(ShardId),
+}
+
+/// The publication that viewers get.
+pub(super) struct Stage {
+    pub generation: Generation,
+    pub source: Source,
+    pub publication: Publication,
+    /// What the last `OnAir` said.
+    pub on_air: bool,
+    /// Until then a show that was on the air stays so: its new publisher's media is on the way.
+    pub settles_at: Instant,
+    /// When the publisher's health is told next.
+    pub next_health: Instant,
+}
+
+pub(super) struct Room {
+    pub name: RoomName,
+    pub stage: Option<Stage>,
+    /// Viewers and publishers by their places in the slab; bounded by the shard's peers.
+    pub viewers: Vec<usize>,
+    pub publishers: Vec<usize>,
+    /// Shards with viewers here; bounded by the number of shards.
+    pub watchers: Vec<ShardId>,
+    pub armed: Armed,
+    /// New media for every viewer since the last flush.
+    pub has_media: bool,
+    /// In the list of rooms that the next flush serves.
+    pub dirty: bool,
+}
+
+impl Room {
+    pub(super) fn new(name: RoomName) -> Room {
+        Room {
+            name,
+            stage: None,
+            viewers: Vec::new(),
+            publishers: Vec::new(),
+            watchers: Vec::new(),
+            armed: Armed::default(),
+            has_media: false,
+            dirty: false,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.stage.is_none()
+            && self.viewers.is_empty()
+            && self.publishers.is_empty()
+            && self.watchers.is_empty()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let stage = self.stage.as_ref()?;
+        let health = matches!(stage.source, Source::Peer(_)).then_some(stage.next_health);
+        stage.publication.poll_timeout().into_iter().chain(health).min()
+    }
+
+    /// The stage when `peer` is on it.
+    pub(super) fn stage_of(&mut self, peer: usize) -> Option<&mut Stage> {
+        self.stage
+            .as_mut()
+            .filter(|stage| stage.source == Source::Peer(peer))
+    }
+}
+
+impl Stage {
+    /// News when media began or ceased to come.
+    pub(super) fn tell_on_air(&mut self, now: Instant, room: &RoomName) -> Option<Event> {
+        let settling = self.on_air && now < self.settles_at;
+        let live = settling || self.publication.is_flowing(now);
+        if live == self.on_air {
+            return None;
+        }
+        self.on_air = live;
+        Some(Event::OnAir {
+            room: room.clone(),
+            generation: self.generation,
+            live,
+        })
+    }
+
+    /// How the publisher does, once per interval.
+    pub(super) fn tell_health(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        room: &RoomName,
+        interval: Duration,
+    ) -> Option<Event> {
+        if now < self.next_health {
+            return None;
+        }
+        self.next_health = now + interval;
+        let tracks = self.publication.tracks().iter();
+        let encodings = tracks
+            .flat_map(|track| &track.encodings)
+            .map(|encoding| EncodingHealth {
+                rid: encoding.rid,
+                codec: encoding.codec().map_or("", codec_name),
+                bitrate: encoding.bitrate(),
+                size: encoding.size(),
+                active: encoding.is_active(now),
+            })
+            .collect();
+        Some(Event::Health {
+            peer,
+            room: room.clone(),
+            encodings,
+        })
+    }
+}
+
+fn codec_name(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Opus => "opus",
+        Codec::Vp8 => "vp8",
+        Codec::Vp9 { .. } => "vp9",
+        Codec::H264 { .. } => "h264",
+        Codec::Av1 { .. } => "av1",
+    }
+}
