@@ -2,34 +2,28 @@
 //! composed from small parts instead of a ready-made peer connection. The only place in the project that names
 //! the crates behind them.
 
+mod association;
+mod dcep;
+mod dtls;
+mod ice;
+mod identity;
 mod outbox;
-
-use std::time::Instant;
+mod sctp;
+mod sent;
+mod srtp;
+mod stun;
 
 use bytes::Bytes;
 
+pub use association::Association;
+pub use dcep::{Dcep, Reliability, parse_dcep};
+pub use dtls::is_client_hello;
+pub use identity::Identity;
 pub use outbox::{Outbox, Remote, Run};
+pub use srtp::{SrtpKeys, SrtpProfile, rtp_header_len};
+pub use stun::{BindingRequest, Stun, parse_stun, stun_local_ufrag};
 
 use crate::negotiation::{DataChannels, DtlsRole, Fingerprint, IceCredentials};
-
-/// The process's DTLS identity: one certificate and one shared DTLS configuration, cheap to clone.
-#[derive(Clone)]
-pub struct Identity {}
-
-impl Identity {
-    /// Makes a fresh self-signed ECDSA P-256 certificate.
-    ///
-    /// # Errors
-    /// When the crypto library fails.
-    pub fn generate() -> Result<Identity, TransportError> {
-        todo!()
-    }
-
-    /// SHA-256 of the certificate, for `a=fingerprint`.
-    pub fn fingerprint(&self) -> Fingerprint {
-        todo!()
-    }
-}
 
 /// Limits and timings of a transport.
 #[derive(Clone, Debug)]
@@ -181,117 +175,4 @@ pub struct TransportStats {
     pub srtp_replayed: u64,
     /// Datagrams of no known kind or out of order in the protocol.
     pub dropped: u64,
-}
-
-/// One peer's transport. Everything for the wire goes to the [`Outbox`] passed in.
-pub struct Association {}
-
-impl Association {
-    /// A transport waiting for the peer's first STUN check. `seed` decides its random choices but never its keys.
-    pub fn new(
-        identity: &Identity,
-        setup: Setup,
-        config: &TransportConfig,
-        seed: u64,
-        now: Instant,
-    ) -> Association {
-        let _ = (identity, setup, config, seed, now);
-        todo!()
-    }
-
-    /// Takes one datagram of the peer, decrypts media in place, answers STUN and drives DTLS and SCTP.
-    pub fn receive<'d>(
-        &mut self,
-        now: Instant,
-        from: Remote,
-        datagram: &'d mut [u8],
-        outbox: &mut Outbox,
-    ) -> Received<'d> {
-        let _ = (now, from, datagram, outbox);
-        todo!()
-    }
-
-    /// Where media goes now: the pair nominated last, or verified first before that; none before any check.
-    pub fn path(&self) -> Option<Remote> {
-        todo!()
-    }
-
-    /// Whether media can be sealed and opened.
-    pub fn is_connected(&self) -> bool {
-        todo!()
-    }
-
-    /// New credentials after an ICE restart (RFC 8445 §9). The old ones and the old path keep working until a
-    /// check with the new ones succeeds. DTLS and SRTP go on.
-    pub fn restart_ice(&mut self, local: IceCredentials, remote: IceCredentials) {
-        let _ = (local, remote);
-        todo!()
-    }
-
-    /// Appends one sealed SRTP packet to `out` (RFC 3711, RFC 7714). False before keys.
-    pub fn seal_rtp(&mut self, packet: RtpParts<'_>, out: &mut Vec<u8>) -> bool {
-        let _ = (packet, out);
-        todo!()
-    }
-
-    /// Appends one sealed SRTCP packet to `out`. False before keys.
-    pub fn seal_rtcp(&mut self, compound: &[u8], out: &mut Vec<u8>) -> bool {
-        let _ = (compound, out);
-        todo!()
-    }
-
-    /// Queues a text message. Sent by the next [`Association::flush`].
-    ///
-    /// # Errors
-    /// [`SendError`]; nothing is queued then.
-    pub fn send(&mut self, channel: ChannelId, message: &[u8]) -> Result<(), SendError> {
-        let _ = (channel, message);
-        todo!()
-    }
-
-    /// Bytes of a channel not yet handed to the network.
-    pub fn unsent(&self, channel: ChannelId) -> usize {
-        let _ = channel;
-        todo!()
-    }
-
-    /// Writes what DTLS and SCTP want to send.
-    pub fn flush(&mut self, now: Instant, outbox: &mut Outbox) {
-        let _ = (now, outbox);
-        todo!()
-    }
-
-    /// Says goodbye (SCTP abort, DTLS close_notify) into the outbox.
-    pub fn close(&mut self, now: Instant, outbox: &mut Outbox) {
-        let _ = (now, outbox);
-        todo!()
-    }
-
-    /// The next event.
-    pub fn poll_event(&mut self) -> Option<TransportEvent> {
-        todo!()
-    }
-
-    /// When [`Association::handle_timeout`] wants to be called next.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
-    }
-
-    /// Drives retransmissions, consent and the connect limit.
-    pub fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
-        let _ = (now, outbox);
-        todo!()
-    }
-
-    /// What was counted so far.
-    pub fn stats(&self) -> TransportStats {
-        todo!()
-    }
-}
-
-/// The local ufrag a STUN binding request asks for (the part of USERNAME before the colon), unverified: good for
-/// finding the peer, nothing more. `None` for anything that is not a STUN binding request.
-pub fn stun_local_ufrag(datagram: &[u8]) -> Option<&str> {
-    let _ = datagram;
-    todo!()
 }

@@ -1,0 +1,153 @@
+//! ICE-lite (RFC 8445 §2.5): we answer checks and never send any; the peer decides which pair is used.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Instant;
+
+use smallvec::SmallVec;
+
+use super::outbox::{Outbox, Remote};
+use super::stun::{BindingRequest, Stun, parse_stun};
+use crate::negotiation::IceCredentials;
+
+/// Addresses of one peer that passed a check; a browser has a few interfaces with two families each. With one more
+/// the oldest that is not in use is forgotten.
+const MAX_VERIFIED: usize = 16;
+
+/// One side's credentials and the other's.
+#[derive(Debug)]
+struct Credentials {
+    local: IceCredentials,
+    remote: IceCredentials,
+}
+
+impl Credentials {
+    fn accept(&self, request: &BindingRequest<'_>) -> bool {
+        request.ufrags() == Some((&self.local.ufrag, &self.remote.ufrag))
+            && request.is_authentic(&self.local.pwd)
+    }
+}
+
+/// What a STUN message was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    /// A valid check, answered: the source belongs to the peer and consents (RFC 7675 §5).
+    Valid,
+    /// Malformed, not authentic, or refused with an error.
+    Rejected,
+    /// Nothing to do: an indication, a response.
+    Ignored,
+}
+
+/// Answers checks and knows where the peer is.
+#[derive(Debug)]
+pub(super) struct IceAgent {
+    credentials: Credentials,
+    /// After a restart, until the peer uses them.
+    next: Option<Credentials>,
+    verified: SmallVec<[Remote; 2]>,
+    path: Option<Remote>,
+    nominated: bool,
+    last_valid: Instant,
+}
+
+impl IceAgent {
+    pub(super) fn new(local: IceCredentials, remote: IceCredentials, now: Instant) -> IceAgent {
+        IceAgent {
+            credentials: Credentials { local, remote },
+            next: None,
+            verified: SmallVec::new(),
+            path: None,
+            nominated: false,
+            last_valid: now,
+        }
+    }
+
+    pub(super) fn restart(&mut self, local: IceCredentials, remote: IceCredentials) {
+        self.next = Some(Credentials { local, remote });
+    }
+
+    pub(super) fn path(&self) -> Option<Remote> {
+        self.path
+    }
+
+    pub(super) fn is_verified(&self, remote: Remote) -> bool {
+        self.verified.contains(&remote)
+    }
+
+    /// When the last valid check came, or the agent was made.
+    pub(super) fn last_valid(&self) -> Instant {
+        self.last_valid
+    }
+
+    /// Takes a datagram that looks like STUN and answers it. What is not authentic gets no answer at all, where
+    /// RFC 8489 §9.1.3 would have 400 or 401: an unsigned error helps no browser and reflects for anybody.
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        from: Remote,
+        datagram: &[u8],
+        outbox: &mut Outbox,
+    ) -> Check {
+        let request = match parse_stun(datagram) {
+            Some(Stun::Request(request)) => request,
+            Some(Stun::Other) => return Check::Ignored,
+            None => return Check::Rejected,
+        };
+        let restarted = self.next.as_ref().is_some_and(|next| next.accept(&request));
+        if !restarted && !self.credentials.accept(&request) {
+            return Check::Rejected;
+        }
+        let credentials = match &self.next {
+            Some(next) if restarted => next,
+            _ => &self.credentials,
+        };
+        let password = &credentials.local.pwd;
+        if let Some(error) = request.error() {
+            outbox.push(from, |out| {
+                request.refuse(error, password, out);
+                true
+            });
+            return Check::Rejected;
+        }
+        outbox.push(from, |out| {
+            request.accept(mapped(from), password, out);
+            true
+        });
+        if restarted && let Some(next) = self.next.take() {
+            self.credentials = next;
+            self.path = None;
+            self.nominated = false;
+        }
+        self.last_valid = now;
+        self.verify(from);
+        if request.use_candidate() {
+            self.nominated = true;
+            self.path = Some(from);
+        } else if self.path.is_none() {
+            self.path = Some(from);
+        }
+        Check::Valid
+    }
+
+    fn verify(&mut self, from: Remote) {
+        if self.is_verified(from) {
+            return;
+        }
+        if self.verified.len() >= MAX_VERIFIED
+            && let Some(oldest) = self.verified.iter().position(|&remote| Some(remote) != self.path)
+        {
+            self.verified.remove(oldest);
+        }
+        self.verified.push(from);
+    }
+}
+
+/// What XOR-MAPPED-ADDRESS says. The caller does not tell where a TCP connection comes from; a peer takes whatever
+/// is said for a peer-reflexive candidate of its own, so it hears the address active TCP candidates have
+/// (RFC 6544 §4.5: port 9).
+fn mapped(from: Remote) -> SocketAddr {
+    match from {
+        Remote::Udp { peer, .. } => SocketAddr::new(peer.ip().to_canonical(), peer.port()),
+        Remote::Tcp(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9)),
+    }
+}

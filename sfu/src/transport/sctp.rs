@@ -1,0 +1,442 @@
+//! SCTP over DTLS (RFC 8261) and the data channels on it (RFC 8831).
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use sctp_proto::{
+    AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event, Payload,
+    PayloadProtocolIdentifier as Ppid, ReliabilityType, ServerConfig, StreamEvent, TransportConfig,
+};
+use smallvec::SmallVec;
+
+use super::dcep::{DCEP_ACK, Dcep, Reliability, parse_dcep};
+use super::sent::SentBytes;
+use super::{ChannelId, SendError, TransportEvent};
+
+/// Retransmission timeouts in milliseconds. RFC 9260 §16 says 1 s at first and at least: meant for bulk, too long for
+/// somebody who pressed Buy. The least is above what a browser may delay its acknowledgements by on a short line.
+const RTO_INITIAL_MS: u64 = 200;
+const RTO_MIN_MS: u64 = 120;
+/// Where doubling ends: a line that comes back is used again within a second.
+const RTO_MAX_MS: u64 = 1_000;
+/// After this many unanswered INITs (about eight seconds) we only wait for the peer's.
+const MAX_INIT_RETRANSMITS: usize = 9;
+/// DATA in one chunk: a DTLS datagram less its record overhead (13 header, 8 nonce, 16 tag) and SCTP's headers.
+const MAX_PAYLOAD: u32 = 1200 - 37 - 28;
+/// Streams offered in each direction. Browsers number channels from 0 in steps of two.
+const MAX_STREAMS: u16 = 256;
+/// Channels open at once: three are ours, the rest is room to reopen them.
+const MAX_CHANNELS: usize = 16;
+/// INITs answered while none was completed; a peer repeats one INIT, it does not make new ones.
+const MAX_INITS: usize = 4;
+/// What a peer may have on the way to us; also the end of any message being put together.
+const RECEIVE_BUFFER: u32 = 128 << 10;
+/// Events waiting for the caller; beyond, messages stay in SCTP and its window closes.
+const MAX_EVENTS: usize = 256;
+
+/// What the offer and the configuration say about data channels.
+#[derive(Clone, Debug)]
+pub(super) struct ChannelSettings {
+    pub(super) sctp_port: u16,
+    /// Messages longer than this the peer does not take.
+    pub(super) peer_max_message: usize,
+    /// Messages longer than this close their channel.
+    pub(super) max_message: usize,
+    /// Bytes a channel may hold unsent or unacknowledged.
+    pub(super) channel_buffer: usize,
+    pub(super) negotiated: Vec<(u16, String)>,
+}
+
+struct Channel {
+    id: ChannelId,
+    unsent: SentBytes,
+}
+
+type Half = (AssociationHandle, sctp_proto::Association);
+
+/// The SCTP association of one peer.
+///
+/// Both sides begin it, so that it takes the faster of the two clocks to repeat what was lost. Stacks that know
+/// INIT collisions (RFC 9260 §5.2) take either; others answer only one direction. So ours and the peer's attempt
+/// are kept apart, and one is given up before the other can complete.
+pub(super) struct Sctp {
+    endpoint: Endpoint,
+    initiated: Option<Half>,
+    accepted: Option<Half>,
+    inits: usize,
+    /// Our attempt is past the point of giving way.
+    echoed: bool,
+    established: bool,
+    lost: bool,
+    settings: ChannelSettings,
+    channels: Vec<Channel>,
+    /// Streams with messages not yet read.
+    readable: SmallVec<[u16; 4]>,
+    last_tsn: Option<u32>,
+    dropped: u64,
+}
+
+/// First chunk types that decide who completes the handshake (RFC 9260 §3.2).
+const INIT: u8 = 1;
+const INIT_ACK: u8 = 2;
+
+impl Sctp {
+    pub(super) fn new(settings: ChannelSettings) -> Sctp {
+        let transport = TransportConfig::default()
+            .with_max_receive_buffer_size(RECEIVE_BUFFER)
+            .with_max_receive_message_size(RECEIVE_BUFFER)
+            .with_max_send_message_size(settings.peer_max_message.try_into().unwrap_or(u32::MAX))
+            .with_max_num_inbound_streams(MAX_STREAMS)
+            .with_max_num_outbound_streams(MAX_STREAMS)
+            .with_max_init_retransmits(Some(MAX_INIT_RETRANSMITS))
+            .with_max_data_retransmits(None)
+            .with_rto_initial_ms(RTO_INITIAL_MS)
+            .with_rto_min_ms(RTO_MIN_MS)
+            .with_rto_max_ms(RTO_MAX_MS)
+            .with_local_port(settings.sctp_port)
+            .with_remote_port(settings.sctp_port);
+        let transport = Arc::new(transport);
+        let mut endpoint_config = EndpointConfig::new();
+        endpoint_config.max_payload_size(MAX_PAYLOAD);
+        let mut server = ServerConfig::new();
+        server.transport = Arc::clone(&transport);
+        let mut endpoint = Endpoint::new(Arc::new(endpoint_config), Some(Arc::new(server)));
+        let mut client = ClientConfig::new();
+        client.transport = transport;
+        let initiated = endpoint.connect(client, peer()).ok();
+        Sctp {
+            endpoint,
+            initiated,
+            accepted: None,
+            inits: 0,
+            echoed: false,
+            established: false,
+            lost: false,
+            settings,
+            channels: Vec::new(),
+            readable: SmallVec::new(),
+            last_tsn: None,
+            dropped: 0,
+        }
+    }
+
+    /// Takes one packet out of a DTLS record.
+    pub(super) fn receive(&mut self, now: Instant, packet: &[u8], events: &mut VecDeque<TransportEvent>) {
+        let chunk = packet.get(12).copied();
+        if chunk == Some(INIT) && (self.established || self.echoed || self.inits >= MAX_INITS) {
+            // RFC 9260 §5.2.2 would have an answer that changes nothing.
+            return;
+        }
+        let packet = Bytes::copy_from_slice(packet);
+        let Some((handle, event)) = self.endpoint.handle(now, peer(), None, None, packet) else {
+            self.dropped += 1;
+            return;
+        };
+        match event {
+            DatagramEvent::NewAssociation(association) => {
+                self.inits += 1;
+                self.accepted = Some((handle, association));
+            }
+            DatagramEvent::AssociationEvent(event) => {
+                let is = |half: &&mut Half| half.0 == handle;
+                if let Some((_, association)) = self.initiated.as_mut().filter(is) {
+                    association.handle_event(event);
+                    if chunk == Some(INIT_ACK) && !self.established {
+                        self.echoed = true;
+                        self.accepted = None;
+                    }
+                } else if let Some((_, association)) = self.accepted.as_mut().filter(is) {
+                    association.handle_event(event);
+                } else {
+                    self.dropped += 1;
+                }
+            }
+        }
+        self.pump(events);
+    }
+
+    /// The association in use or in the making.
+    fn association(&mut self) -> Option<&mut sctp_proto::Association> {
+        if !self.established {
+            return None;
+        }
+        let half = self.initiated.as_mut().or(self.accepted.as_mut());
+        half.map(|(_, association)| association)
+    }
+
+    fn associations(&self) -> impl Iterator<Item = &sctp_proto::Association> {
+        let halves = self.initiated.iter().chain(&self.accepted);
+        halves.map(|(_, association)| association)
+    }
+
+    /// Moves what happened into `events`.
+    pub(super) fn pump(&mut self, events: &mut VecDeque<TransportEvent>) {
+        loop {
+            let mut progress = false;
+            while let Some(event) = Self::poll(&mut self.accepted) {
+                progress = true;
+                if matches!(event, Event::Connected) {
+                    self.initiated = None;
+                    self.established = true;
+                }
+                self.on_event(event, false, events);
+            }
+            while let Some(event) = Self::poll(&mut self.initiated) {
+                progress = true;
+                if matches!(event, Event::Connected) {
+                    self.accepted = None;
+                    self.established = true;
+                }
+                self.on_event(event, true, events);
+            }
+            progress |= self.read(events);
+            if !progress {
+                return;
+            }
+        }
+    }
+
+    fn poll(half: &mut Option<Half>) -> Option<Event> {
+        half.as_mut()?.1.poll()
+    }
+
+    fn on_event(&mut self, event: Event, ours: bool, events: &mut VecDeque<TransportEvent>) {
+        match event {
+            Event::HandshakeFailed { .. } | Event::AssociationLost { .. } => {
+                if self.established {
+                    self.lost = true;
+                } else if ours {
+                    self.initiated = None;
+                    self.echoed = false;
+                } else {
+                    self.accepted = None;
+                }
+            }
+            Event::Stream(StreamEvent::Readable { id }) if !self.readable.contains(&id) => {
+                self.readable.push(id);
+            }
+            Event::Stream(StreamEvent::Finished { id }) => self.forget(ChannelId(id), events),
+            _ => {}
+        }
+    }
+
+    /// Reads whole messages while there is room for events; whether there were any.
+    fn read(&mut self, events: &mut VecDeque<TransportEvent>) -> bool {
+        let mut progress = false;
+        while let Some(&id) = self.readable.last() {
+            if events.len() >= MAX_EVENTS {
+                return progress;
+            }
+            let message = self
+                .association()
+                .and_then(|association| association.stream(id).ok())
+                .and_then(|mut stream| stream.read_sctp().ok().flatten());
+            let Some(mut message) = message else {
+                self.readable.retain(|readable| *readable != id);
+                continue;
+            };
+            progress = true;
+            let data = message
+                .next(message.len())
+                .map(|chunk| chunk.bytes)
+                .unwrap_or_default();
+            self.on_message(ChannelId(id), message.ppi, data, events);
+        }
+        progress
+    }
+
+    fn on_message(
+        &mut self,
+        channel: ChannelId,
+        ppid: Ppid,
+        data: Bytes,
+        events: &mut VecDeque<TransportEvent>,
+    ) {
+        let data = match ppid {
+            Ppid::Dcep => return self.on_dcep(channel, &data, events),
+            Ppid::String | Ppid::Binary => data,
+            // Empty messages carry one byte that means nothing (RFC 8831 §6.6).
+            Ppid::StringEmpty | Ppid::BinaryEmpty => Bytes::new(),
+            Ppid::Unknown => {
+                self.dropped += 1;
+                return;
+            }
+        };
+        if !self.channels.iter().any(|open| open.id == channel) {
+            let negotiated = self.settings.negotiated.iter().find(|(id, _)| *id == channel.0);
+            let Some(label) = negotiated.map(|(_, label)| label.clone()) else {
+                self.dropped += 1;
+                return;
+            };
+            self.open(channel, label, events);
+        }
+        if data.len() > self.settings.max_message {
+            self.reset(channel);
+            self.forget(channel, events);
+            return;
+        }
+        events.push_back(TransportEvent::Message { channel, data });
+    }
+
+    fn on_dcep(&mut self, channel: ChannelId, message: &[u8], events: &mut VecDeque<TransportEvent>) {
+        match parse_dcep(message) {
+            Some(Dcep::Open {
+                unordered,
+                reliability,
+                label,
+                ..
+            }) => {
+                if self.channels.iter().any(|open| open.id == channel) {
+                    self.dropped += 1;
+                    return;
+                }
+                if self.channels.len() >= MAX_CHANNELS {
+                    return self.reset(channel);
+                }
+                self.open(channel, label.to_owned(), events);
+                let _ = self.write(channel, &DCEP_ACK, Ppid::Dcep);
+                let (kind, value) = match reliability {
+                    Reliability::Reliable => (ReliabilityType::Reliable, 0),
+                    Reliability::Retransmits(times) => (ReliabilityType::Rexmit, times),
+                    Reliability::LifetimeMs(ms) => (ReliabilityType::Timed, ms),
+                };
+                let stream = self.association().and_then(|a| a.stream(channel.0).ok());
+                if let Some(mut stream) = stream {
+                    let _ = stream.set_reliability_params(unordered, kind, value);
+                }
+            }
+            Some(Dcep::Ack) => {}
+            None => {
+                self.reset(channel);
+                self.forget(channel, events);
+            }
+        }
+    }
+
+    fn open(&mut self, channel: ChannelId, label: String, events: &mut VecDeque<TransportEvent>) {
+        self.channels.push(Channel {
+            id: channel,
+            unsent: SentBytes::default(),
+        });
+        events.push_back(TransportEvent::ChannelOpen { channel, label });
+    }
+
+    /// Closes our direction; the peer closes its own (RFC 8831 §6.7) and the number is free again.
+    fn reset(&mut self, channel: ChannelId) {
+        if let Some(mut stream) = self.association().and_then(|a| a.stream(channel.0).ok()) {
+            let _ = stream.close();
+        }
+    }
+
+    fn forget(&mut self, channel: ChannelId, events: &mut VecDeque<TransportEvent>) {
+        let before = self.channels.len();
+        self.channels.retain(|open| open.id != channel);
+        if self.channels.len() != before {
+            events.push_back(TransportEvent::ChannelClosed { channel });
+        }
+    }
+
+    /// Queues one text message.
+    pub(super) fn send(&mut self, channel: ChannelId, message: &[u8]) -> Result<(), SendError> {
+        if !self.channels.iter().any(|open| open.id == channel) {
+            return Err(SendError::NotOpen);
+        }
+        if message.len() > self.settings.peer_max_message {
+            return Err(SendError::TooLong);
+        }
+        let held = self.held(channel);
+        if held > 0 && held + message.len() > self.settings.channel_buffer {
+            return Err(SendError::Full);
+        }
+        if message.is_empty() {
+            self.write(channel, &[0], Ppid::StringEmpty)
+        } else {
+            self.write(channel, message, Ppid::String)
+        }
+    }
+
+    fn write(&mut self, channel: ChannelId, message: &[u8], ppid: Ppid) -> Result<(), SendError> {
+        let written = self
+            .association()
+            .and_then(|association| association.stream(channel.0).ok())
+            .and_then(|mut stream| stream.write_with_ppi(message, ppid).ok());
+        let Some(written) = written else {
+            return Err(SendError::NotOpen);
+        };
+        if let Some(open) = self.channels.iter_mut().find(|open| open.id == channel) {
+            open.unsent.wrote(written);
+        }
+        Ok(())
+    }
+
+    /// Bytes of a channel SCTP still keeps: unsent, or unacknowledged.
+    fn held(&mut self, channel: ChannelId) -> usize {
+        self.association()
+            .and_then(|association| association.stream(channel.0).ok())
+            .and_then(|stream| stream.buffered_amount().ok())
+            .unwrap_or(0)
+    }
+
+    /// Bytes of a channel never handed to the network.
+    pub(super) fn unsent(&self, channel: ChannelId) -> usize {
+        self.channels
+            .iter()
+            .find(|open| open.id == channel)
+            .map_or(0, |open| open.unsent.unsent())
+    }
+
+    /// The next packets for DTLS.
+    pub(super) fn poll_transmit(&mut self, now: Instant) -> Option<Vec<Bytes>> {
+        let own = [self.initiated.as_mut(), self.accepted.as_mut()]
+            .into_iter()
+            .flatten()
+            .find_map(|(_, association)| association.poll_transmit(now));
+        let transmit = own.or_else(|| self.endpoint.poll_transmit())?;
+        let Payload::RawEncode(packets) = transmit.payload else {
+            return Some(Vec::new());
+        };
+        for packet in &packets {
+            self.count(packet);
+        }
+        Some(packets)
+    }
+
+    fn count(&mut self, packet: &[u8]) {
+        super::sent::for_each_new_data(packet, &mut self.last_tsn, |stream, len| {
+            if let Some(open) = self.channels.iter_mut().find(|open| open.id.0 == stream) {
+                open.unsent.sent(len);
+            }
+        });
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.associations()
+            .filter_map(|association| association.poll_timeout())
+            .min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant, events: &mut VecDeque<TransportEvent>) {
+        for (_, association) in self.initiated.iter_mut().chain(&mut self.accepted) {
+            association.handle_timeout(now);
+        }
+        self.pump(events);
+    }
+
+    /// Whether the association was up and is no more.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Packets and messages nobody waited for.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+/// SCTP runs inside DTLS and has no addresses; the crate wants one.
+fn peer() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, sctp_proto::DEFAULT_SCTP_PORT))
+}
