@@ -10,6 +10,7 @@
 //! - [`media`]: tracks, encodings and their shared history.
 //! - [`playback`]: a viewer's subscriptions: rewriting, layers, retransmissions, reports.
 //! - [`bandwidth`]: what a viewer's line carries.
+//! - [`rtcp`]: RTCP compounds cut and joined.
 //! - [`shard`]: peers, rooms and timers of one thread.
 
 pub mod bandwidth;
@@ -17,6 +18,7 @@ pub mod media;
 pub mod negotiation;
 pub mod playback;
 pub mod relay;
+pub mod rtcp;
 pub mod sdp;
 pub mod shard;
 pub mod stats;

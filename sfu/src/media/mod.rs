@@ -1,10 +1,22 @@
 //! A publication: what a publisher sends, kept once for everybody who watches on this shard.
 
+mod arrivals;
+mod encoding;
+mod feedback;
 pub mod history;
+mod keyframes;
+mod meter;
+pub mod payload;
 pub mod publication;
+mod reception;
+pub mod rtp_packet;
+mod sequence;
+mod streams;
 
+pub use encoding::Encoding;
 pub use history::{History, StoredPacket};
-pub use publication::{Encoding, MediaConfig, Publication, Track};
+pub use publication::{MediaConfig, Publication, Track};
+pub use rtp_packet::RtpPacket;
 
 /// Where virtual time begins in tests.
 #[cfg(test)]

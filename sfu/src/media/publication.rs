@@ -1,11 +1,20 @@
 //! A publication: the tracks and encodings of one publisher, fed by its packets or by another shard's relay.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::history::History;
-use crate::negotiation::{Codec, Label, MediaKind, ReceivedMedia};
+use bytes::{BufMut, Bytes, BytesMut};
+use rtc_rtcp::sender_report::SenderReport;
+use smallvec::SmallVec;
+
+use super::encoding::{Encoding, Taken};
+use super::feedback::Feedback;
+use super::rtp_packet::RtpPacket;
+use super::streams::{Stream, Streams};
+use crate::negotiation::{Extension, MediaKind, ReceivedMedia};
 use crate::relay::{EncodingId, RelayedMedia};
+use crate::rtcp;
 use crate::stats::MediaStats;
 
 /// Bounds and timings of ingest.
@@ -32,168 +41,348 @@ impl Default for MediaConfig {
     }
 }
 
-/// One simulcast stream of a track.
-#[derive(Debug)]
-pub struct Encoding {
-    /// Its number in relay messages.
-    pub id: EncodingId,
-    /// Its rid, when simulcast.
-    pub rid: Option<Label>,
-    /// Its packets.
-    pub history: History,
-}
-
-impl Encoding {
-    /// Whether packets came lately.
-    pub fn is_active(&self, now: Instant) -> bool {
-        let _ = now;
-        todo!()
-    }
-
-    /// Codec of the latest packet.
-    pub fn codec(&self) -> Option<Codec> {
-        todo!()
-    }
-
-    /// Bits per second metered over seconds (not bursts), headers included; 0 while unknown.
-    pub fn bitrate(&self) -> u64 {
-        todo!()
-    }
-
-    /// Coded size in pixels (width, height) where the keyframe told.
-    pub fn size(&self) -> Option<(u16, u16)> {
-        todo!()
-    }
-
-    /// The last sender report: when it came, NTP (32.32), RTP timestamp.
-    pub fn report(&self) -> Option<(Instant, u64, u32)> {
-        todo!()
-    }
-}
+/// Media that waits for the shell to carry it to other shards; it is taken after every batch.
+const MAX_RELAYED: usize = 8192;
+/// A publisher from whom nothing came for this long is off the air.
+const OFF_AIR_AFTER: Duration = Duration::from_secs(3);
 
 /// One m-section of a publication.
 #[derive(Debug)]
 pub struct Track {
     /// Audio or video.
     pub kind: MediaKind,
-    /// Its encodings, best first once their rates or sizes are known; index is `EncodingId::layer`, which is stable.
+    /// Its encodings; the index is `EncodingId::layer`, the rid's place in the offer.
     pub encodings: Vec<Encoding>,
 }
 
 impl Track {
     /// Active encodings from the lowest to the highest (by size, then by rate).
-    pub fn ladder(&self, now: Instant) -> smallvec::SmallVec<[&Encoding; 4]> {
-        let _ = now;
-        todo!()
+    pub fn ladder(&self, now: Instant) -> SmallVec<[&Encoding; 4]> {
+        let mut ladder: SmallVec<[&Encoding; 4]> = self
+            .encodings
+            .iter()
+            .filter(|encoding| encoding.is_active(now))
+            .collect();
+        ladder.sort_by_key(|encoding| {
+            let pixels = encoding.size().map_or(0, |(w, h)| u32::from(w) * u32::from(h));
+            (pixels, encoding.bitrate())
+        });
+        ladder
     }
 }
 
 /// Everything one publisher sends.
 #[derive(Debug)]
-pub struct Publication {}
+pub struct Publication {
+    media: Arc<Vec<ReceivedMedia>>,
+    config: MediaConfig,
+    tracks: Vec<Track>,
+    streams: Streams,
+    /// What the publisher is to be told; none for a replica.
+    feedback: Option<Feedback>,
+    relaying: bool,
+    relayed: VecDeque<RelayedMedia>,
+    stats: MediaStats,
+}
 
 impl Publication {
     /// A publication fed by a publisher's own packets.
     pub fn new(media: Arc<Vec<ReceivedMedia>>, config: MediaConfig, seed: u64, now: Instant) -> Publication {
-        let _ = (media, config, seed, now);
-        todo!()
+        let feedback = Feedback::new(seed as u32, now);
+        Publication {
+            feedback: Some(feedback),
+            ..Publication::replica(media, config, now)
+        }
     }
 
     /// The same on another shard, fed by [`Publication::handle_relayed`].
     pub fn replica(media: Arc<Vec<ReceivedMedia>>, config: MediaConfig, now: Instant) -> Publication {
-        let _ = (media, config, now);
-        todo!()
+        let _ = now;
+        let tracks = (0u8..).zip(media.iter()).map(|(section, media)| Track {
+            kind: media.kind,
+            encodings: (0..media.rids.len().clamp(1, usize::from(u8::MAX)))
+                .map(|layer| {
+                    let rid = media.rids.get(layer).copied();
+                    let layer = layer as u8;
+                    Encoding::new(EncodingId { section, layer }, rid, media.kind, &config)
+                })
+                .collect(),
+        });
+        Publication {
+            tracks: tracks.collect(),
+            streams: Streams::new(&media),
+            feedback: None,
+            relaying: false,
+            relayed: VecDeque::new(),
+            stats: MediaStats::default(),
+            media,
+            config,
+        }
     }
 
     /// What was agreed with the publisher.
     pub fn media(&self) -> &Arc<Vec<ReceivedMedia>> {
-        todo!()
+        &self.media
     }
 
     /// Takes one decrypted RTP packet: finds its encoding (SSRC, or MID with RID or repaired RID), unwraps RTX,
     /// stores it. Unknown or malformed packets are dropped and counted.
     pub fn handle_rtp(&mut self, now: Instant, packet: &[u8]) {
-        let _ = (now, packet);
-        todo!()
+        if self.take_rtp(now, packet).is_none() {
+            self.stats.dropped += 1;
+        }
+    }
+
+    fn take_rtp(&mut self, now: Instant, bytes: &[u8]) -> Option<()> {
+        let packet = RtpPacket::parse(bytes)?;
+        let media = Arc::clone(&self.media);
+        let Stream { encoding: id, is_rtx } = self.streams.find(&media, &packet)?;
+        let section = media.get(usize::from(id.section))?;
+        if let Some(feedback) = &mut self.feedback
+            && let Some(extension) = section.extensions.id(Extension::TransportSequence)
+            && let Some(&number) = packet.extension(extension).and_then(<[u8]>::first_chunk)
+        {
+            feedback.arrivals.arrive(now, u16::from_be_bytes(number));
+        }
+        if !is_rtx {
+            self.encoding_mut(id)?.ssrc = Some(packet.ssrc());
+            return self.store(now, id, section, &packet, Bytes::copy_from_slice(bytes));
+        }
+        if packet.payload().len() <= OSN_LEN {
+            // Padding to probe the line.
+            return Some(());
+        }
+        let ssrc = self.encoding_mut(id)?.ssrc?;
+        let original = unwrap_rtx(section, &packet, ssrc)?;
+        let packet = RtpPacket::parse(&original)?;
+        self.store(now, id, section, &packet, original.clone())
+    }
+
+    fn store(
+        &mut self,
+        now: Instant,
+        id: EncodingId,
+        section: &ReceivedMedia,
+        packet: &RtpPacket<'_>,
+        bytes: Bytes,
+    ) -> Option<()> {
+        let len = packet.bytes().len();
+        match self.encoding_mut(id)?.take(now, section, packet, &bytes) {
+            Taken::Dropped => return None,
+            Taken::Recovered => self.stats.recovered += 1,
+            Taken::New => {}
+        }
+        self.stats.packets += 1;
+        self.stats.bytes += len as u64;
+        self.relay(RelayedMedia::Packet {
+            encoding: id,
+            at: now,
+            packet: bytes,
+        });
+        Some(())
     }
 
     /// Takes one decrypted compound RTCP packet.
     pub fn handle_rtcp(&mut self, now: Instant, compound: &[u8]) {
-        let _ = (now, compound);
-        todo!()
+        for packet in rtcp::parse(compound) {
+            if let Some(report) = rtcp::as_type::<SenderReport>(&*packet)
+                && let Some(stream) = self.streams.by_ssrc(report.ssrc)
+                && !stream.is_rtx
+                && let Some(encoding) = self.encoding_mut(stream.encoding)
+            {
+                encoding.set_report(now, report.ntp_time, report.rtp_time);
+                encoding.reception.sender_report(now, report.ntp_time);
+                self.relay(RelayedMedia::Report {
+                    encoding: stream.encoding,
+                    at: now,
+                    ntp: report.ntp_time,
+                    rtp: report.rtp_time,
+                });
+            }
+        }
     }
 
     /// Takes what the publisher's shard took in.
     pub fn handle_relayed(&mut self, item: RelayedMedia) {
-        let _ = item;
-        todo!()
+        match item {
+            RelayedMedia::Packet { encoding, at, packet } => {
+                let media = Arc::clone(&self.media);
+                let stored = media.get(usize::from(encoding.section)).and_then(|section| {
+                    let view = RtpPacket::parse(&packet)?;
+                    self.store(at, encoding, section, &view, packet.clone())
+                });
+                if stored.is_none() {
+                    self.stats.dropped += 1;
+                }
+            }
+            RelayedMedia::Report {
+                encoding,
+                at,
+                ntp,
+                rtp,
+            } => {
+                if let Some(encoding) = self.encoding_mut(encoding) {
+                    encoding.set_report(at, ntp, rtp);
+                }
+            }
+        }
     }
 
     /// From now on [`Publication::poll_relayed`] returns what comes in; off drops what waits.
     pub fn set_relaying(&mut self, on: bool) {
-        let _ = on;
-        todo!()
+        self.relaying = on;
+        if !on {
+            self.relayed.clear();
+        }
     }
 
     /// The next thing for the other shards.
     pub fn poll_relayed(&mut self) -> Option<RelayedMedia> {
-        todo!()
+        self.relayed.pop_front()
+    }
+
+    fn relay(&mut self, item: RelayedMedia) {
+        if self.relaying && self.relayed.len() < MAX_RELAYED {
+            self.relayed.push_back(item);
+        }
     }
 
     /// What a shard that begins to watch must get first: reports and each encoding's current group of pictures.
     pub fn cached(&self) -> Vec<RelayedMedia> {
-        todo!()
+        let mut items = Vec::new();
+        for encoding in self.tracks.iter().flat_map(|track| &track.encodings) {
+            let id = encoding.id;
+            if let Some((at, ntp, rtp)) = encoding.report() {
+                items.push(RelayedMedia::Report {
+                    encoding: id,
+                    at,
+                    ntp,
+                    rtp,
+                });
+            }
+            let history = &encoding.history;
+            let group = history.keyframe().unwrap_or(history.end());
+            let packets = (group..history.end()).filter_map(|position| history.get(position));
+            items.extend(packets.map(|stored| RelayedMedia::Packet {
+                encoding: id,
+                at: stored.arrival,
+                packet: stored.bytes.clone(),
+            }));
+        }
+        items
     }
 
     /// Asks for a keyframe; merged and limited per encoding, forgotten when one comes.
     pub fn request_keyframe(&mut self, now: Instant, encoding: EncodingId) {
-        let _ = (now, encoding);
-        todo!()
+        let _ = now;
+        if let Some(encoding) = self.encoding_mut(encoding) {
+            encoding.keyframe.want();
+        }
     }
 
     /// A replica's next request for its publisher's shard.
     pub fn poll_keyframe_request(&mut self, now: Instant) -> Option<EncodingId> {
-        let _ = now;
-        todo!()
+        let interval = self.config.keyframe_interval;
+        let mut encodings = self.tracks.iter_mut().flat_map(|track| &mut track.encodings);
+        let due = encodings.find(|encoding| {
+            encoding
+                .keyframe
+                .deadline(interval)
+                .is_some_and(|at| at.is_none_or(|at| at <= now))
+        })?;
+        due.keyframe.take_due(now, interval);
+        Some(due.id)
     }
 
     /// Appends the next compound RTCP packet for the publisher (reports, NACK, PLI or FIR, transport feedback) to
     /// `out`, at most 1200 bytes; false when there is none now.
     pub fn poll_rtcp(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
-        let _ = (now, out);
-        todo!()
+        let Some(feedback) = &mut self.feedback else {
+            return false;
+        };
+        feedback.write(
+            now,
+            &self.media,
+            &mut self.tracks,
+            &self.config,
+            &mut self.stats,
+            out,
+        )
     }
 
     /// When [`Publication::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        let requests = self
+            .encodings()
+            .filter_map(|encoding| encoding.keyframe.deadline(self.config.keyframe_interval)?);
+        let feedback = self
+            .feedback
+            .as_ref()
+            .map(|feedback| feedback.deadline(&self.tracks));
+        requests.chain(feedback).min()
     }
 
-    /// Drives NACKs, reports, feedback, meters and inactivity.
+    /// Drives NACKs, reports, feedback, meters and inactivity. What is due leaves with [`Publication::poll_rtcp`].
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
-        todo!()
+        for encoding in self.tracks.iter_mut().flat_map(|track| &mut track.encodings) {
+            encoding.advance(now);
+        }
     }
 
-    /// Whether media comes now.
+    /// Whether media comes now: pictures, or sound where there are no pictures.
     pub fn is_flowing(&self, now: Instant) -> bool {
-        let _ = now;
-        todo!()
+        let has_video = self.tracks.iter().any(|track| track.kind == MediaKind::Video);
+        let counts = |track: &&Track| !has_video || track.kind == MediaKind::Video;
+        let mut encodings = self
+            .tracks
+            .iter()
+            .filter(counts)
+            .flat_map(|track| &track.encodings);
+        encodings.any(|encoding| encoding.has_come_within(now, OFF_AIR_AFTER))
     }
 
     /// The tracks, in the order of the m-sections.
     pub fn tracks(&self) -> &[Track] {
-        todo!()
+        &self.tracks
     }
 
-    /// The track of a kind.
+    /// The first track of a kind.
     pub fn track(&self, kind: MediaKind) -> Option<&Track> {
-        let _ = kind;
-        todo!()
+        self.tracks.iter().find(|track| track.kind == kind)
     }
 
     /// What was counted so far.
     pub fn stats(&self) -> &MediaStats {
-        todo!()
+        &self.stats
     }
+
+    fn encodings(&self) -> impl Iterator<Item = &Encoding> {
+        self.tracks.iter().flat_map(|track| &track.encodings)
+    }
+
+    fn encoding_mut(&mut self, id: EncodingId) -> Option<&mut Encoding> {
+        let track = self.tracks.get_mut(usize::from(id.section))?;
+        track.encodings.get_mut(usize::from(id.layer))
+    }
+}
+
+/// Length of the original sequence number before an RTX payload.
+const OSN_LEN: usize = 2;
+
+/// The packet that a retransmission carries (RFC 4588 §4), as its encoding would have sent it.
+fn unwrap_rtx(section: &ReceivedMedia, packet: &RtpPacket<'_>, ssrc: u32) -> Option<Bytes> {
+    let rtx = packet.payload_type();
+    let payload = section.payloads.iter().find(|payload| payload.rtx == Some(rtx))?;
+    let (number, rest) = packet.payload().split_first_chunk::<OSN_LEN>()?;
+    let header = packet.header();
+    let mut original = BytesMut::with_capacity(header.len() + rest.len());
+    // Padding was cut off with the payload's end.
+    original.put_u8(header.first()? & !0x20);
+    original.put_u8(header.get(1)? & 0x80 | payload.payload_type);
+    original.put_slice(number);
+    original.put_slice(header.get(4..8)?);
+    original.put_u32(ssrc);
+    original.put_slice(header.get(12..)?);
+    original.put_slice(rest);
+    Some(original.freeze())
 }

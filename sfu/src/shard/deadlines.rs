@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn an_earlier_deadline_replaces_and_a_later_one_waits_its_turn() {
-        let (start, ms) = (Instant::now(), Duration::from_millis);
+        let (start, ms) = (crate::media::begin(), Duration::from_millis);
         let mut deadlines = Deadlines::default();
         let mut armed = Armed::default();
         let owner = Owner::Peer(7);

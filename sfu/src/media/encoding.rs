@@ -1,0 +1,212 @@
+//! One simulcast stream as it comes in: numbers in order, pictures recognised, rate and size known.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::history::{History, StoredPacket};
+use super::keyframes::KeyframeRequest;
+use super::meter::Meter;
+use super::payload::dependency::{DependencyDescriptor, Templates};
+use super::payload::{Keyframe, PayloadFacts};
+use super::publication::MediaConfig;
+use super::reception::Reception;
+use super::rtp_packet::RtpPacket;
+use super::sequence::{Arrival, Sequence};
+use crate::negotiation::{Codec, Extension, Label, MediaKind, ReceivedMedia};
+use crate::relay::EncodingId;
+
+/// Sound is small and only its live edge is wanted: this is more than ten seconds of it.
+const AUDIO_HISTORY_BYTES: usize = 512 << 10;
+
+/// One simulcast stream of a track.
+#[derive(Debug)]
+pub struct Encoding {
+    /// Its number in relay messages.
+    pub id: EncodingId,
+    /// Its rid, when simulcast.
+    pub rid: Option<Label>,
+    /// Its packets.
+    pub history: History,
+    pub(super) ssrc: Option<u32>,
+    pub(super) sequence: Sequence,
+    pub(super) reception: Reception,
+    pub(super) keyframe: KeyframeRequest,
+    codec: Option<Codec>,
+    size: Option<(u16, u16)>,
+    meter: Meter,
+    last_packet: Option<Instant>,
+    inactive_after: Duration,
+    report: Option<(Instant, u64, u32)>,
+    templates: Templates,
+    /// Timestamp of the newest packet and of the newest keyframe.
+    picture: Option<u32>,
+    keyframe_picture: Option<u32>,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    New,
+    Recovered,
+    /// Double or malformed.
+    Dropped,
+}
+
+impl Encoding {
+    pub(super) fn new(id: EncodingId, rid: Option<Label>, kind: MediaKind, config: &MediaConfig) -> Encoding {
+        let bytes = match kind {
+            MediaKind::Audio => config.history_bytes.min(AUDIO_HISTORY_BYTES),
+            MediaKind::Video => config.history_bytes,
+        };
+        Encoding {
+            id,
+            rid,
+            history: History::new(bytes, config.history_time),
+            ssrc: None,
+            sequence: Sequence::default(),
+            reception: Reception::default(),
+            keyframe: KeyframeRequest::default(),
+            codec: None,
+            size: None,
+            meter: Meter::default(),
+            last_packet: None,
+            inactive_after: config.inactive_after,
+            report: None,
+            templates: Templates::default(),
+            picture: None,
+            keyframe_picture: None,
+        }
+    }
+
+    /// Whether packets came lately.
+    pub fn is_active(&self, now: Instant) -> bool {
+        self.has_come_within(now, self.inactive_after)
+    }
+
+    pub(super) fn has_come_within(&self, now: Instant, time: Duration) -> bool {
+        self.last_packet
+            .is_some_and(|last| now.saturating_duration_since(last) < time)
+    }
+
+    /// Codec of the latest packet.
+    pub fn codec(&self) -> Option<Codec> {
+        self.codec
+    }
+
+    /// Bits per second metered over seconds (not bursts), headers included; 0 while unknown.
+    pub fn bitrate(&self) -> u64 {
+        self.meter.bitrate()
+    }
+
+    /// Coded size in pixels (width, height) where the keyframe told.
+    pub fn size(&self) -> Option<(u16, u16)> {
+        self.size
+    }
+
+    /// The last sender report: when it came, NTP (32.32), RTP timestamp.
+    pub fn report(&self) -> Option<(Instant, u64, u32)> {
+        self.report
+    }
+
+    pub(super) fn set_report(&mut self, at: Instant, ntp: u64, rtp: u32) {
+        self.report = Some((at, ntp, rtp));
+    }
+
+    /// Lets time pass for the meter.
+    pub(super) fn advance(&mut self, now: Instant) {
+        self.meter.advance(now);
+    }
+
+    /// Stores one packet of this encoding (never RTX). `bytes` is what `packet` views.
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        media: &ReceivedMedia,
+        packet: &RtpPacket<'_>,
+        bytes: &Bytes,
+    ) -> Taken {
+        let payload_type = packet.payload_type();
+        let payload = media
+            .payloads
+            .iter()
+            .find(|known| known.payload_type == payload_type);
+        let Some(codec) = payload.map(|payload| payload.codec) else {
+            return Taken::Dropped;
+        };
+        let (sequence, taken) = match self.sequence.arrive(now, packet.sequence()) {
+            Arrival::New(sequence) => (sequence, Taken::New),
+            Arrival::Recovered(sequence) => (sequence, Taken::Recovered),
+            Arrival::Restarted(sequence) => {
+                (self.picture, self.keyframe_picture) = (None, None);
+                (sequence, Taken::New)
+            }
+            Arrival::Refused => return Taken::Dropped,
+        };
+        let Some(facts) = PayloadFacts::read(codec, packet.payload()) else {
+            return Taken::Dropped;
+        };
+        self.codec = Some(codec);
+        self.last_packet = Some(now);
+        self.meter.count(now, packet.bytes().len());
+        if facts.size.is_some() {
+            self.size = facts.size;
+        }
+        let timestamp = packet.timestamp();
+        if taken == Taken::New && !packet.payload().is_empty() {
+            self.reception.arrive(now, timestamp, codec.clock_rate());
+        }
+        let descriptor = self.describe(media, packet);
+        let keyframe_start = self.is_keyframe_start(codec, facts.keyframe, timestamp);
+        if keyframe_start {
+            self.keyframe.satisfied();
+        }
+        let is_new_picture = self.picture.is_none_or(|newest| newest != timestamp);
+        if self
+            .picture
+            .is_none_or(|newest| timestamp.wrapping_sub(newest) < 1 << 31)
+        {
+            self.picture = Some(timestamp);
+        }
+        let frame_start = descriptor
+            .map(|descriptor| descriptor.frame_start)
+            .or(facts.frame_start)
+            .unwrap_or(is_new_picture);
+        let offset = packet.payload_offset();
+        self.history.push(StoredPacket {
+            arrival: now,
+            sequence,
+            timestamp,
+            marker: packet.marker(),
+            codec,
+            keyframe_start,
+            frame_start,
+            temporal: descriptor.map_or(facts.temporal, |descriptor| descriptor.temporal),
+            temporal_sync: facts.temporal_sync,
+            info: facts.info,
+            bytes: bytes.slice(..offset + packet.payload().len()),
+            payload_offset: offset as u16,
+        });
+        taken
+    }
+
+    /// One keyframe has one start, however many packets look like it.
+    fn is_keyframe_start(&mut self, codec: Codec, keyframe: Keyframe, timestamp: u32) -> bool {
+        if codec.kind() == MediaKind::Audio {
+            return false;
+        }
+        let starts = match keyframe {
+            Keyframe::No => false,
+            Keyframe::Start | Keyframe::StartWithoutParameters => self.keyframe_picture != Some(timestamp),
+        };
+        if starts {
+            self.keyframe_picture = Some(timestamp);
+        }
+        starts
+    }
+
+    fn describe(&mut self, media: &ReceivedMedia, packet: &RtpPacket<'_>) -> Option<DependencyDescriptor> {
+        let id = media.extensions.id(Extension::DependencyDescriptor)?;
+        DependencyDescriptor::parse(packet.extension(id)?, &mut self.templates)
+    }
+}

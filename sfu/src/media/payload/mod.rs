@@ -1,0 +1,140 @@
+//! What a payload's first bytes say, by codec. Pure readers of untrusted bytes.
+
+pub mod av1;
+pub(crate) mod bits;
+pub mod dependency;
+pub mod h264;
+pub mod vp8;
+pub mod vp9;
+
+use super::history::PayloadInfo;
+use crate::negotiation::Codec;
+
+/// What is known of a packet from its own payload, whatever the codec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadFacts {
+    /// Whether a frame starts here; `None` where only the packets around it can tell (H.264, AV1).
+    pub frame_start: Option<bool>,
+    /// How the packet belongs to a keyframe's beginning.
+    pub keyframe: Keyframe,
+    /// Coded width and height in pixels.
+    pub size: Option<(u16, u16)>,
+    /// Temporal layer.
+    pub temporal: u8,
+    /// See `StoredPacket::temporal_sync`.
+    pub temporal_sync: bool,
+    /// Fields to rewrite.
+    pub info: PayloadInfo,
+    /// A B slice (H.264).
+    pub bidirectional: bool,
+}
+
+/// Whether a decoder can begin with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keyframe {
+    /// No.
+    No,
+    /// Yes.
+    Start,
+    /// Yes, if no parameter sets of the same picture came before it (an H.264 IDR slice).
+    StartWithoutParameters,
+}
+
+impl PayloadFacts {
+    /// Of a packet that is padding only.
+    pub const EMPTY: PayloadFacts = PayloadFacts {
+        frame_start: Some(false),
+        keyframe: Keyframe::No,
+        size: None,
+        temporal: 0,
+        temporal_sync: false,
+        info: PayloadInfo::Opaque,
+        bidirectional: false,
+    };
+
+    /// Reads a payload; `None` when it is malformed.
+    pub fn read(codec: Codec, payload: &[u8]) -> Option<PayloadFacts> {
+        if payload.is_empty() {
+            return Some(Self::EMPTY);
+        }
+        match codec {
+            Codec::Opus => Some(PayloadFacts {
+                frame_start: Some(true),
+                keyframe: Keyframe::Start,
+                ..Self::EMPTY
+            }),
+            Codec::Vp8 => Self::vp8(payload),
+            Codec::Vp9 { .. } => Self::vp9(payload),
+            Codec::H264 { .. } => Self::h264(payload),
+            Codec::Av1 { .. } => Self::av1(payload),
+        }
+    }
+
+    fn vp8(payload: &[u8]) -> Option<PayloadFacts> {
+        let read = vp8::Vp8Descriptor::parse(payload)?;
+        Some(PayloadFacts {
+            frame_start: Some(read.frame_start),
+            keyframe: Keyframe::start_if(read.keyframe_start),
+            size: read.size,
+            temporal: read.temporal,
+            temporal_sync: read.layer_sync,
+            info: PayloadInfo::Vp8 {
+                picture_id: read.picture_id,
+                tl0_pic_idx: read.tl0_pic_idx,
+                descriptor: read.len,
+            },
+            bidirectional: false,
+        })
+    }
+
+    fn vp9(payload: &[u8]) -> Option<PayloadFacts> {
+        let read = vp9::Vp9Descriptor::parse(payload)?;
+        Some(PayloadFacts {
+            frame_start: Some(read.frame_start()),
+            keyframe: Keyframe::start_if(read.keyframe_start()),
+            size: read.size,
+            temporal: read.temporal,
+            temporal_sync: read.switching_up,
+            info: PayloadInfo::Vp9 {
+                picture_id: read.picture_id,
+                tl0_pic_idx: read.tl0_pic_idx,
+                spatial: read.spatial,
+                // Without a reference to an earlier picture, the lower layer of this one is enough.
+                switching_up: read.layer_start && !read.inter_picture,
+            },
+            bidirectional: false,
+        })
+    }
+
+    fn h264(payload: &[u8]) -> Option<PayloadFacts> {
+        let read = h264::H264Units::parse(payload)?;
+        let keyframe = match (read.parameters, read.idr_start) {
+            (true, _) => Keyframe::Start,
+            (false, true) => Keyframe::StartWithoutParameters,
+            (false, false) => Keyframe::No,
+        };
+        Some(PayloadFacts {
+            frame_start: None,
+            keyframe,
+            size: read.size,
+            bidirectional: read.bidirectional,
+            ..Self::EMPTY
+        })
+    }
+
+    fn av1(payload: &[u8]) -> Option<PayloadFacts> {
+        let read = av1::Av1Units::parse(payload)?;
+        Some(PayloadFacts {
+            frame_start: if read.continues { Some(false) } else { None },
+            keyframe: Keyframe::start_if(read.sequence_start),
+            size: read.size,
+            ..Self::EMPTY
+        })
+    }
+}
+
+impl Keyframe {
+    fn start_if(start: bool) -> Keyframe {
+        if start { Keyframe::Start } else { Keyframe::No }
+    }
+}

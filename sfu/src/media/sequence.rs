@@ -1,0 +1,227 @@
+//! Sequence numbers unrolled and holes in them (RFC 3550 A.1, RFC 4585 §6.2.1).
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// A number this far from the last one is another stream, or a stray (RFC 3550 A.1, MAX_DROPOUT).
+const MAX_JUMP: u64 = 3000;
+/// Holes remembered. More means the line was gone: a keyframe repairs that, not retransmissions.
+const MAX_MISSING: usize = 1000;
+/// A packet may be late without being lost: it is asked for after this long.
+const REORDERING: Duration = Duration::from_millis(10);
+/// Between the first two requests for one packet; grows by half each time.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+/// The longest time between two requests.
+const LONGEST_RETRY: Duration = Duration::from_millis(300);
+/// Requests for one packet until it is given up, after about a second and a half.
+const MAX_REQUESTS: u8 = 8;
+
+/// What a packet's number means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// The newest so far, or later than its place but not asked for.
+    New(u64),
+    /// It was missing and had been asked for.
+    Recovered(u64),
+    /// Seen before, or too far off to believe.
+    Refused,
+    /// The numbers began anew; everything before is over.
+    Restarted(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Missing {
+    next_request: Instant,
+    retry: Duration,
+    requests: u8,
+}
+
+/// The numbers of one stream.
+#[derive(Debug, Default)]
+pub(super) struct Sequence {
+    /// The first and the highest, unrolled.
+    range: Option<(u64, u64)>,
+    missing: BTreeMap<u64, Missing>,
+    /// The number that would confirm a jump.
+    jumping_to: Option<u16>,
+    lost: u64,
+    overflowed: bool,
+}
+
+impl Sequence {
+    /// Takes the number of a packet.
+    pub(super) fn arrive(&mut self, now: Instant, number: u16) -> Arrival {
+        let Some((_, highest)) = self.range else {
+            return Arrival::New(self.restart(number));
+        };
+        let unrolled = unroll(highest, number);
+        if unrolled.abs_diff(highest) > MAX_JUMP {
+            // One stray packet must not end a stream: the next number must follow it.
+            let confirmed = self.jumping_to == Some(number);
+            self.jumping_to = Some(number.wrapping_add(1));
+            if !confirmed {
+                return Arrival::Refused;
+            }
+            return Arrival::Restarted(self.restart(number));
+        }
+        self.jumping_to = None;
+        if unrolled > highest {
+            self.miss(now, highest + 1, unrolled);
+            if let Some((_, highest)) = &mut self.range {
+                *highest = unrolled;
+            }
+            return Arrival::New(unrolled);
+        }
+        match self.missing.remove(&unrolled) {
+            Some(missing) if missing.requests > 0 => Arrival::Recovered(unrolled),
+            Some(_) => Arrival::New(unrolled),
+            None => Arrival::Refused,
+        }
+    }
+
+    fn restart(&mut self, number: u16) -> u64 {
+        // Above all before it, with room for what comes late.
+        let above = self.range.map_or(0, |(_, highest)| highest + MAX_JUMP) & !0xffff;
+        let unrolled = above + (1 << 16) + u64::from(number);
+        self.range = Some((unrolled, unrolled));
+        self.missing.clear();
+        self.jumping_to = None;
+        unrolled
+    }
+
+    fn miss(&mut self, now: Instant, from: u64, to: u64) {
+        for number in from..to {
+            if self.missing.len() >= MAX_MISSING {
+                self.lost += self.missing.len() as u64 + (to - number);
+                self.missing.clear();
+                self.overflowed = true;
+                return;
+            }
+            let missing = Missing {
+                next_request: now + REORDERING,
+                retry: FIRST_RETRY,
+                requests: 0,
+            };
+            self.missing.insert(number, missing);
+        }
+    }
+
+    /// Puts the numbers to ask for now into `due`; whether something is lost for good since the last call.
+    pub(super) fn request(&mut self, now: Instant, due: &mut Vec<u16>) -> bool {
+        let mut given_up = std::mem::take(&mut self.overflowed);
+        let lost = &mut self.lost;
+        self.missing.retain(|&number, missing| {
+            if missing.next_request > now {
+                return true;
+            }
+            if missing.requests >= MAX_REQUESTS {
+                *lost += 1;
+                given_up = true;
+                return false;
+            }
+            missing.requests += 1;
+            missing.next_request = now + missing.retry;
+            missing.retry = (missing.retry * 3 / 2).min(LONGEST_RETRY);
+            due.push(number as u16);
+            true
+        });
+        given_up
+    }
+
+    /// When [`Sequence::request`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.missing.values().map(|missing| missing.next_request).min()
+    }
+
+    /// Highest number received, unrolled.
+    pub(super) fn highest(&self) -> Option<u64> {
+        self.range.map(|(_, highest)| highest)
+    }
+
+    /// How many numbers there have been since the start.
+    pub(super) fn expected(&self) -> u64 {
+        self.range.map_or(0, |(first, highest)| highest - first + 1)
+    }
+
+    /// Holes now.
+    pub(super) fn missing(&self) -> u64 {
+        self.missing.len() as u64
+    }
+
+    /// Numbers given up.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+/// The unrolled number nearest to `highest` with these low 16 bits.
+pub(super) fn unroll(highest: u64, number: u16) -> u64 {
+    let ahead = number.wrapping_sub(highest as u16);
+    if ahead < 0x8000 {
+        highest + u64::from(ahead)
+    } else {
+        highest.saturating_sub(u64::from(0u16.wrapping_sub(ahead)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::begin;
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_hole_is_asked_for_until_it_is_filled() {
+        let (now, mut sequence, mut due) = (begin(), Sequence::default(), Vec::new());
+        assert_eq!(sequence.arrive(now, 65_534), Arrival::New((1 << 16) + 65_534));
+        assert_eq!(sequence.arrive(now, 1), Arrival::New((2 << 16) + 1));
+        sequence.request(now, &mut due);
+        assert!(due.is_empty(), "it may only be late");
+        assert!(!sequence.request(now + ms(10), &mut due));
+        assert_eq!(due, [65_535, 0]);
+        assert_eq!(sequence.arrive(now, 0), Arrival::Recovered(2 << 16));
+        assert_eq!(sequence.arrive(now, 0), Arrival::Refused);
+        due.clear();
+        sequence.request(now + ms(30), &mut due);
+        assert!(due.is_empty());
+        sequence.request(now + ms(60), &mut due);
+        assert_eq!(due, [65_535]);
+    }
+
+    #[test]
+    fn what_never_comes_is_given_up() {
+        let (begin, mut sequence, mut due) = (begin(), Sequence::default(), Vec::new());
+        sequence.arrive(begin, 10);
+        sequence.arrive(begin, 12);
+        let lost_at = (0..400).find(|step| sequence.request(begin + ms(step * 10), &mut due));
+        assert!((100..250).contains(&lost_at.unwrap()), "{lost_at:?}");
+        assert_eq!((due.len(), sequence.lost()), (usize::from(MAX_REQUESTS), 1));
+        assert_eq!((sequence.deadline(), sequence.expected()), (None, 3));
+    }
+
+    #[test]
+    fn a_stray_is_refused_and_a_restart_believed() {
+        let (now, mut sequence) = (begin(), Sequence::default());
+        sequence.arrive(now, 10);
+        assert_eq!(sequence.arrive(now, 30_000), Arrival::Refused);
+        assert_eq!(sequence.arrive(now, 11), Arrival::New((1 << 16) + 11));
+        assert_eq!(sequence.arrive(now, 30_000), Arrival::Refused);
+        assert_eq!(
+            sequence.arrive(now, 30_001),
+            Arrival::Restarted((2 << 16) + 30_001)
+        );
+    }
+
+    #[test]
+    fn a_long_gap_does_not_grow_the_list() {
+        let (now, mut sequence) = (begin(), Sequence::default());
+        sequence.arrive(now, 0);
+        sequence.arrive(now, 2500);
+        assert!(sequence.missing() <= MAX_MISSING as u64);
+        assert!(sequence.request(now, &mut Vec::new()), "a keyframe is needed");
+        assert_eq!(sequence.lost(), 2499);
+    }
+}

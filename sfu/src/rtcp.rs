@@ -1,0 +1,87 @@
+//! RTCP compounds in and out (RFC 3550 §6.1). The packet types are `rtc-rtcp`'s; this is the one place that cuts and
+//! joins them.
+
+use rtc_rtcp::header::HEADER_LENGTH;
+use rtc_rtcp::packet::{self, Packet};
+
+/// Packets looked at in one compound: a browser sends fewer than ten, and each costs an allocation.
+const MAX_PACKETS: usize = 32;
+
+/// The packets of a compound, each read by itself: what is malformed or unknown is passed over, the rest counts.
+pub fn parse(compound: &[u8]) -> Vec<Box<dyn Packet>> {
+    let mut packets = Vec::new();
+    let mut rest = compound;
+    while packets.len() < MAX_PACKETS
+        && let Some(&[first, _, high, low]) = rest.first_chunk::<HEADER_LENGTH>()
+    {
+        let words = usize::from(u16::from_be_bytes([high, low])) + 1;
+        let Some((one, tail)) = rest.split_at_checked(4 * words) else {
+            break;
+        };
+        rest = tail;
+        if first >> 6 == 2
+            && let Ok(read) = packet::unmarshal(&mut &*one)
+        {
+            packets.extend(read);
+        }
+    }
+    packets
+}
+
+/// One packet of a type, if it is that.
+pub fn as_type<P: Packet + 'static>(packet: &dyn Packet) -> Option<&P> {
+    packet.as_any().downcast_ref::<P>()
+}
+
+/// Appends packets to a compound; false, with nothing appended, when they cannot be written.
+pub fn append(out: &mut Vec<u8>, packets: &[Box<dyn Packet>]) -> bool {
+    match packet::marshal(packets) {
+        Ok(bytes) => {
+            out.extend_from_slice(&bytes);
+            true
+        }
+        Err(error) => {
+            tracing::debug!(%error, "RTCP not written");
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+    use rtc_rtcp::receiver_report::ReceiverReport;
+
+    #[test]
+    fn what_is_malformed_does_not_hide_what_follows() {
+        let pli = PictureLossIndication {
+            sender_ssrc: 1,
+            media_ssrc: 2,
+        };
+        let mut compound = Vec::new();
+        assert!(append(&mut compound, &[Box::new(ReceiverReport::default())]));
+        // A sender report of one word.
+        compound.extend_from_slice(&[0x80, 200, 0, 0]);
+        assert!(append(&mut compound, &[Box::new(pli.clone())]));
+        compound.extend_from_slice(&[0x80, 200, 0, 9]);
+        let packets = parse(&compound);
+        let read: Vec<_> = packets
+            .iter()
+            .filter_map(|p| as_type::<PictureLossIndication>(&**p))
+            .collect();
+        assert_eq!(read, [&pli]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_safe(
+            kind in 200u8..=207, count in 0u8..32, words in 0u8..20, body in proptest::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let mut compound = vec![0x80 | count, kind, 0, words];
+            compound.extend_from_slice(&body);
+            let _ = parse(&compound);
+        }
+    }
+}

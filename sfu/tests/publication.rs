@@ -1,0 +1,195 @@
+//! A publisher's packets in, feedback out, in virtual time.
+
+mod rtp;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc_rtcp::receiver_report::ReceiverReport;
+use rtc_rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
+use rtc_rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
+use rtp::{AUDIO_PT, MID_ID, Packet, RID_ID, RRID_ID, RTX_PT, TWCC_ID, VIDEO_PT, begin, publisher_media};
+use sfu::media::{MediaConfig, Publication};
+use sfu::negotiation::MediaKind;
+use sfu::relay::EncodingId;
+use sfu::rtcp;
+
+const LOW: EncodingId = EncodingId { section: 1, layer: 1 };
+
+fn publication(now: Instant) -> Publication {
+    Publication::new(Arc::new(publisher_media()), MediaConfig::default(), 7, now)
+}
+
+fn video(sequence: u16) -> Packet {
+    Packet::new(VIDEO_PT, sequence, 3000 * u32::from(sequence), 0xaa)
+        .extension(MID_ID, b"1")
+        .extension(RID_ID, b"l")
+}
+
+fn feedback<P: rtc_rtcp::Packet + Clone + 'static>(publication: &mut Publication, now: Instant) -> Vec<P> {
+    publication.handle_timeout(now);
+    let mut out = Vec::new();
+    let mut found = Vec::new();
+    while publication.poll_rtcp(now, &mut out) {
+        assert!(out.len() <= 1200);
+        found.extend(
+            rtcp::parse(&out)
+                .iter()
+                .filter_map(|packet| rtcp::as_type::<P>(&**packet).cloned()),
+        );
+        out.clear();
+    }
+    found
+}
+
+#[test]
+fn streams_are_told_apart_by_mid_and_rid_then_by_ssrc() {
+    let now = begin();
+    let mut publication = publication(now);
+    publication.handle_rtp(now, &Packet::new(VIDEO_PT, 1, 0, 0xbb).vp8(true).bytes());
+    assert_eq!(
+        publication.stats().dropped,
+        1,
+        "simulcast without a rid is nobody's"
+    );
+    publication.handle_rtp(now, &video(1).vp8(true).bytes());
+    publication.handle_rtp(now, &Packet::new(VIDEO_PT, 2, 3000, 0xaa).vp8(false).bytes());
+    publication.handle_rtp(
+        now,
+        &Packet::new(AUDIO_PT, 9, 0, 0xcc).payload(&[1, 2, 3]).bytes(),
+    );
+    let track = publication.track(MediaKind::Video).unwrap();
+    assert_eq!(
+        track
+            .encodings
+            .iter()
+            .map(|e| e.history.end())
+            .collect::<Vec<_>>(),
+        [0, 2]
+    );
+    assert_eq!(track.encodings[1].history.keyframe(), Some(0));
+    assert_eq!(track.encodings[1].size(), Some((320, 180)));
+    assert_eq!(
+        publication.track(MediaKind::Audio).unwrap().encodings[0]
+            .history
+            .end(),
+        1
+    );
+    assert!(publication.is_flowing(now) && !publication.is_flowing(now + Duration::from_secs(4)));
+}
+
+#[test]
+fn a_lost_packet_is_asked_for_and_comes_back_by_rtx() {
+    let now = begin();
+    let mut publication = publication(now);
+    for sequence in [1, 2, 4] {
+        publication.handle_rtp(now, &video(sequence).vp8(sequence == 1).bytes());
+    }
+    assert!(feedback::<TransportLayerNack>(&mut publication, now).is_empty());
+    let soon = now + Duration::from_millis(15);
+    assert!(publication.poll_timeout().unwrap() <= soon);
+    let nacks = feedback::<TransportLayerNack>(&mut publication, soon);
+    assert_eq!((nacks.len(), nacks[0].media_ssrc), (1, 0xaa));
+    assert_eq!(nacks[0].nacks[0].packet_list(), [3]);
+    let lost = video(3).vp8(false);
+    let mut payload = vec![0, 3];
+    payload.extend(lost.payload_bytes());
+    let repair = Packet::new(RTX_PT, 77, 9000, 0xdd)
+        .extension(MID_ID, b"1")
+        .extension(RRID_ID, b"l")
+        .payload(&payload);
+    publication.handle_rtp(soon, &repair.bytes());
+    assert_eq!(
+        (publication.stats().recovered, publication.stats().dropped),
+        (1, 0)
+    );
+    let history = &publication.track(MediaKind::Video).unwrap().encodings[1].history;
+    let recovered = history.get(3).unwrap();
+    assert_eq!(recovered.payload(), lost.payload_bytes());
+    assert_eq!((recovered.sequence as u16, recovered.timestamp), (3, 9000));
+    publication.handle_rtp(soon, &repair.bytes());
+    assert_eq!(publication.stats().dropped, 1, "once is enough");
+}
+
+#[test]
+fn many_wishes_for_a_keyframe_make_one_request_until_it_comes() {
+    let now = begin();
+    let mut publication = publication(now);
+    publication.handle_rtp(now, &video(1).vp8(false).bytes());
+    (0..100).for_each(|_| publication.request_keyframe(now, LOW));
+    assert_eq!(feedback::<PictureLossIndication>(&mut publication, now).len(), 1);
+    publication.request_keyframe(now, LOW);
+    assert!(feedback::<PictureLossIndication>(&mut publication, now + Duration::from_millis(400)).is_empty());
+    let again = now + Duration::from_millis(500);
+    assert_eq!(
+        feedback::<PictureLossIndication>(&mut publication, again).len(),
+        1,
+        "none came"
+    );
+    publication.handle_rtp(again, &video(2).vp8(true).bytes());
+    let later = again + Duration::from_secs(2);
+    assert!(feedback::<PictureLossIndication>(&mut publication, later).is_empty());
+}
+
+#[test]
+fn reports_and_transport_feedback_are_sent_in_time() {
+    let now = begin();
+    let mut publication = publication(now);
+    for sequence in 0..50u16 {
+        let at = now + Duration::from_millis(20) * u32::from(sequence);
+        let packet = video(sequence)
+            .extension(TWCC_ID, &(sequence + 100).to_be_bytes())
+            .vp8(sequence == 0);
+        publication.handle_rtp(at, &packet.bytes());
+    }
+    let later = now + Duration::from_millis(1100);
+    let mut out = Vec::new();
+    assert!(publication.poll_rtcp(later, &mut out));
+    let packets = rtcp::parse(&out);
+    let report = rtcp::as_type::<ReceiverReport>(&*packets[0]).unwrap();
+    assert_eq!((report.reports[0].ssrc, report.reports[0].total_lost), (0xaa, 0));
+    let times = packets
+        .iter()
+        .find_map(|packet| rtcp::as_type::<TransportLayerCc>(&**packet))
+        .unwrap();
+    assert_eq!((times.base_sequence_number, times.packet_status_count), (100, 50));
+    assert!(
+        times
+            .recv_deltas
+            .iter()
+            .skip(1)
+            .all(|delta| delta.delta == 20_000)
+    );
+}
+
+#[test]
+fn a_replica_has_what_the_original_has() {
+    let now = begin();
+    let mut original = publication(now);
+    for sequence in 1..=10 {
+        original.handle_rtp(now, &video(sequence).vp8(sequence == 5).bytes());
+    }
+    let mut replica = Publication::replica(original.media().clone(), MediaConfig::default(), now);
+    original
+        .cached()
+        .into_iter()
+        .for_each(|item| replica.handle_relayed(item));
+    original.set_relaying(true);
+    original.handle_rtp(now, &video(11).vp8(false).bytes());
+    while let Some(item) = original.poll_relayed() {
+        replica.handle_relayed(item);
+    }
+    let sequences = |publication: &Publication| {
+        let history = &publication.track(MediaKind::Video).unwrap().encodings[1].history;
+        let from = history.keyframe().unwrap();
+        (from..history.end())
+            .map(|at| history.get(at).unwrap().sequence as u16)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(sequences(&replica), [5, 6, 7, 8, 9, 10, 11]);
+    assert_eq!(sequences(&replica), sequences(&original));
+    replica.request_keyframe(now, LOW);
+    assert_eq!(replica.poll_keyframe_request(now), Some(LOW));
+    assert_eq!(replica.poll_keyframe_request(now), None);
+}
