@@ -1,13 +1,32 @@
 //! A viewer's side of the media: which layer it gets, its own sequence, timestamp and picture-id space, its
 //! retransmissions, reports and bandwidth.
 
+mod burst;
+mod clock;
+mod descriptor;
+mod header;
+mod layers;
+mod probe;
+mod repair;
+mod reports;
+mod segments;
+mod select;
+mod sender;
+
 use std::time::{Duration, Instant};
 
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use crate::bandwidth::Bandwidth;
 use crate::media::Publication;
-use crate::negotiation::{Label, SentMedia};
+use crate::negotiation::{Label, MediaKind, SentMedia};
 use crate::relay::{EncodingId, Generation};
 use crate::stats::PlaybackStats;
 use crate::transport::RtpParts;
+use probe::Probe;
+use reports::Reports;
+use sender::{Line, Sender};
 
 /// Bounds and timings of playback.
 #[derive(Clone, Debug)]
@@ -43,25 +62,68 @@ pub struct LayerLimit {
 
 /// A viewer's subscriptions to a publication. Survives the publication: another one may follow, with other codecs
 /// and encodings, in the same outgoing spaces.
-pub struct Playback {}
+pub struct Playback {
+    config: PlaybackConfig,
+    senders: Vec<Sender>,
+    bandwidth: Bandwidth,
+    reports: Reports,
+    probe: Probe,
+    limit: LayerLimit,
+    /// When the first packet may leave, and whether that time has come.
+    begins_at: Option<Instant>,
+    has_begun: bool,
+    source: Option<Generation>,
+    /// The layer to enter at its next keyframe.
+    awaited: Option<EncodingId>,
+    next_selection: Instant,
+    switched_at: Option<Instant>,
+    /// When the picture was last entered at a keyframe.
+    entered_at: Option<Instant>,
+    wants_keyframe: bool,
+    stats: PlaybackStats,
+}
 
 impl Playback {
     /// A viewer that watches nothing yet.
     pub fn new(media: Vec<SentMedia>, config: PlaybackConfig, seed: u64, now: Instant) -> Playback {
-        let _ = (media, config, seed, now);
-        todo!()
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let senders = media
+            .into_iter()
+            .map(|media| Sender::new(media, rng.next_u64(), now));
+        Playback {
+            senders: senders.collect(),
+            bandwidth: Bandwidth::new(now, config.initial_bitrate),
+            reports: Reports::new(),
+            probe: Probe::new(now),
+            limit: LayerLimit::default(),
+            begins_at: None,
+            has_begun: false,
+            source: None,
+            awaited: None,
+            next_selection: now,
+            switched_at: None,
+            entered_at: None,
+            wants_keyframe: false,
+            stats: PlaybackStats::default(),
+            config,
+        }
     }
 
     /// The transport has keys: media may flow after the start delay.
     pub fn start(&mut self, now: Instant) {
-        let _ = now;
-        todo!()
+        self.begins_at = Some(now + self.config.start_delay);
     }
 
     /// Media continues from the cached group of pictures of this publication, or pauses with `None`.
     pub fn attach(&mut self, now: Instant, publication: Option<(Generation, &Publication)>) {
-        let _ = (now, publication);
-        todo!()
+        let source = publication.map(|(generation, _)| generation);
+        if source == self.source {
+            return;
+        }
+        self.source = source;
+        self.awaited = None;
+        self.next_selection = now;
+        self.senders.iter_mut().for_each(Sender::detach);
     }
 
     /// Sends all that is due: retransmissions, audio, new and cached video, probing. Cheap when nothing is.
@@ -73,46 +135,126 @@ impl Playback {
         sink: &mut impl RtpSink,
         keyframes: &mut Vec<EncodingId>,
     ) {
-        let _ = (now, publication, sink, keyframes);
-        todo!()
+        if self.source.is_none() || self.begins_at.is_none_or(|at| now < at) {
+            return;
+        }
+        self.has_begun = true;
+        self.enter_audio(now, publication);
+        self.select_video(now, publication, keyframes);
+        if std::mem::take(&mut self.wants_keyframe) {
+            self.refresh(now, publication, keyframes);
+        }
+        let round_trip = self.reports.round_trip;
+        let mut line = Line {
+            now,
+            sink,
+            bandwidth: &mut self.bandwidth,
+            stats: &mut self.stats,
+        };
+        // Sound first: it is small and it is what is missed first.
+        for sender in &mut self.senders {
+            sender.repair(publication, round_trip, &mut line);
+            if !sender.forward(publication, &mut line) {
+                sender.detach();
+            }
+        }
+        self.probe(now, publication, sink);
+    }
+
+    /// Answers a viewer's keyframe request from the cache.
+    fn refresh(&mut self, now: Instant, publication: &Publication, keyframes: &mut Vec<EncodingId>) {
+        let served = self
+            .entered_at
+            .is_some_and(|at| now.saturating_duration_since(at) < self.config.replay_interval);
+        if served {
+            return;
+        }
+        let sender = self.video().and_then(|place| self.senders.get(place));
+        let encoding = sender.and_then(Sender::encoding);
+        if let Some(encoding) = encoding.and_then(|id| sender::find(publication, id)) {
+            self.enter_cached(now, encoding, keyframes);
+        }
+    }
+
+    fn probe(&mut self, now: Instant, publication: &Publication, sink: &mut impl RtpSink) {
+        let Some(place) = self.video() else { return };
+        if !self.bandwidth.is_calm(now) {
+            self.probe.stop();
+            return;
+        }
+        let Some(sender) = self.senders.get_mut(place) else {
+            return;
+        };
+        if self.probe.may_start(now)
+            && self.bandwidth.can_probe()
+            && !sender.is_behind()
+            && let Some(track) = publication.track(MediaKind::Video)
+            && let Some(current) = sender.encoding().and_then(|id| sender::find(publication, id))
+            && let Some(next) = select::next_above(now, track, self.limit, current)
+        {
+            // A quarter more than the layer itself, so that it is chosen when this goes well.
+            let wanted = next.bitrate() * 5 / 4;
+            self.probe.start(now, wanted.saturating_sub(current.bitrate()));
+        }
+        let mut line = Line {
+            now,
+            sink,
+            bandwidth: &mut self.bandwidth,
+            stats: &mut self.stats,
+        };
+        let mut due = self.probe.due(now) as usize;
+        while due > 0 {
+            let sent = sender.pad(&mut line);
+            if sent == 0 {
+                return;
+            }
+            due = due.saturating_sub(sent);
+        }
     }
 
     /// Takes one compound RTCP packet of the viewer. What it asks for leaves with the next [`Playback::forward`].
     pub fn handle_rtcp(&mut self, now: Instant, compound: &[u8]) {
-        let _ = (now, compound);
-        todo!()
+        self.take_rtcp(now, compound);
     }
 
     /// Appends the next compound RTCP packet for the viewer (sender reports with SDES) to `out`, at most 1200
     /// bytes; false when there is none now.
     pub fn poll_rtcp(&mut self, now: Instant, publication: Option<&Publication>, out: &mut Vec<u8>) -> bool {
-        let _ = (now, publication, out);
-        todo!()
+        self.write_reports(now, publication, out)
     }
 
     /// When [`Playback::forward`] and [`Playback::poll_rtcp`] want to be called next even if nothing arrives.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        self.source?;
+        let begins_at = self.begins_at?;
+        let pace = self.senders.iter().filter_map(Sender::deadline).min();
+        let begins = (!self.has_begun).then_some(begins_at);
+        [begins, pace, self.reports.next, self.probe.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|at| at.max(begins_at))
     }
 
     /// Sets or clears the viewer's own limit.
     pub fn set_limit(&mut self, limit: LayerLimit) {
-        let _ = limit;
-        todo!()
+        self.limit = limit;
+        self.awaited = None;
+        self.next_selection = self.config.epoch.0;
     }
 
     /// The video layer the viewer gets now.
     pub fn layer(&self) -> Option<EncodingId> {
-        todo!()
+        self.senders.get(self.video()?)?.encoding()
     }
 
     /// The estimate of the line, bits per second.
     pub fn estimate(&self) -> u64 {
-        todo!()
+        self.bandwidth.estimate()
     }
 
     /// What was counted so far.
     pub fn stats(&self) -> &PlaybackStats {
-        todo!()
+        &self.stats
     }
 }

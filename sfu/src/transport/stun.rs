@@ -92,10 +92,8 @@ pub fn parse_stun(datagram: &[u8]) -> Option<Stun<'_>> {
             USE_CANDIDATE => request.use_candidate = true,
             ICE_CONTROLLED => request.controlled = true,
             PRIORITY | REALM | NONCE | MESSAGE_INTEGRITY_SHA256 => {}
-            other if other < COMPREHENSION_OPTIONAL => {
-                if request.unknown.len() < MAX_UNKNOWN_NAMED {
-                    request.unknown.push(other);
-                }
+            other if other < COMPREHENSION_OPTIONAL && request.unknown.len() < MAX_UNKNOWN_NAMED => {
+                request.unknown.push(other);
             }
             _ => {}
         }

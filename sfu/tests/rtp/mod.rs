@@ -159,9 +159,27 @@ impl Packet {
     }
 
     pub fn vp8_picture(self, keyframe: bool, picture: u16) -> Packet {
+        self.vp8_part(keyframe, picture, 0)
+    }
+
+    /// One packet of a VP8 frame; of the stream with SSRC 0xbb half as large.
+    pub fn vp8_part(self, keyframe: bool, picture: u16, part: u16) -> Packet {
+        let width: [u8; 2] = if self.ssrc == 0xbb { [160, 0] } else { [64, 1] };
         let [high, low] = picture.to_be_bytes();
-        let mut payload = vec![0x90, 0xe0, 0x80 | high, low, picture as u8, 0x20];
-        payload.extend_from_slice(&[u8::from(!keyframe), 0, 0, 0x9d, 0x01, 0x2a, 64, 1, 180, 0]);
+        let first = if part == 0 { 0x90 } else { 0x80 };
+        let mut payload = vec![first, 0xe0, 0x80 | high, low, picture as u8, 0x20];
+        payload.extend_from_slice(&[
+            u8::from(!keyframe),
+            0,
+            0,
+            0x9d,
+            0x01,
+            0x2a,
+            width[0],
+            width[1],
+            180,
+            0,
+        ]);
         payload.extend_from_slice(&[picture as u8; 500]);
         self.payload(&payload)
     }

@@ -1,0 +1,105 @@
+//! RTP headers toward a viewer (RFC 3550 §5.1) with its extension ids (RFC 8285).
+
+use smallvec::SmallVec;
+
+use crate::media::{RtpPacket, StoredPacket};
+use crate::negotiation::{Extension, ExtensionMap};
+
+/// Room for a header with all common extensions; longer ones (a dependency descriptor's structure) allocate.
+pub(super) type HeaderBytes = SmallVec<[u8; 96]>;
+
+/// Extension values of one packet.
+pub(super) type Extensions<'a> = SmallVec<[(u8, &'a [u8]); 6]>;
+
+/// The fixed fields.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields {
+    pub(super) payload_type: u8,
+    pub(super) marker: bool,
+    pub(super) padding: bool,
+    pub(super) sequence: u16,
+    pub(super) timestamp: u32,
+    pub(super) ssrc: u32,
+}
+
+/// Writes a whole header over what was in `out`.
+pub(super) fn write(out: &mut HeaderBytes, fields: Fields, extensions: &Extensions<'_>) {
+    out.clear();
+    let has_extensions = !extensions.is_empty();
+    out.push(0x80 | u8::from(fields.padding) << 5 | u8::from(has_extensions) << 4);
+    out.push(u8::from(fields.marker) << 7 | fields.payload_type);
+    out.extend_from_slice(&fields.sequence.to_be_bytes());
+    out.extend_from_slice(&fields.timestamp.to_be_bytes());
+    out.extend_from_slice(&fields.ssrc.to_be_bytes());
+    if !has_extensions {
+        return;
+    }
+    // RFC 8285 §4.2: one byte holds ids to 14 and 1 to 16 bytes of value.
+    let fits = |&(id, value): &(u8, &[u8])| id <= 14 && (1..=16).contains(&value.len());
+    let is_short = extensions.iter().all(fits);
+    out.extend_from_slice(if is_short { &[0xbe, 0xde] } else { &[0x10, 0x00] });
+    out.extend_from_slice(&[0, 0]);
+    let begin = out.len();
+    for &(id, value) in extensions {
+        if is_short {
+            out.push(id << 4 | (value.len() as u8).wrapping_sub(1) & 0x0f);
+        } else {
+            out.push(id);
+            out.push(value.len() as u8);
+        }
+        out.extend_from_slice(value);
+    }
+    while !(out.len() - begin).is_multiple_of(4) {
+        out.push(0);
+    }
+    let words = (out.len() - begin) / 4;
+    if let Some(len) = out.get_mut(begin - 1) {
+        *len = words as u8;
+    }
+}
+
+/// Extensions that mean the same to the viewer as they did to the server, with the viewer's ids.
+pub(super) fn passed_through<'a>(
+    packet: &'a StoredPacket,
+    publisher: &ExtensionMap,
+    viewer: &ExtensionMap,
+    out: &mut Extensions<'a>,
+) {
+    let header = packet.header();
+    if header.first().is_none_or(|first| first & 0x10 == 0) {
+        return;
+    }
+    let Some(view) = RtpPacket::parse(&packet.bytes) else {
+        return;
+    };
+    for (id, value) in view.extensions() {
+        let viewers = publisher
+            .extension(id)
+            .filter(|&extension| is_end_to_end(extension))
+            .and_then(|extension| viewer.id(extension));
+        if let Some(id) = viewers {
+            out.push((id, value));
+        }
+    }
+}
+
+/// Whether an extension speaks of the media, not of the line it came by.
+fn is_end_to_end(extension: Extension) -> bool {
+    match extension {
+        Extension::VideoOrientation
+        | Extension::PlayoutDelay
+        | Extension::AudioLevel
+        | Extension::DependencyDescriptor
+        | Extension::ColorSpace
+        | Extension::VideoContentType => true,
+        Extension::Mid
+        | Extension::Rid
+        | Extension::RepairedRid
+        | Extension::TransportSequence
+        | Extension::AbsSendTime
+        | Extension::TransmissionOffset
+        // Its clock is the publisher's; ours is in the sender reports.
+        | Extension::AbsCaptureTime
+        | Extension::VideoTiming => false,
+    }
+}

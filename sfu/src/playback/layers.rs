@@ -1,0 +1,174 @@
+//! Entering and changing layers: which one, and where in it a viewer begins.
+
+use std::time::{Duration, Instant};
+
+use super::Playback;
+use super::select;
+use super::sender::find;
+use crate::media::{Encoding, Publication};
+use crate::negotiation::MediaKind;
+use crate::relay::EncodingId;
+
+/// Between two thoughts about the layer.
+const SELECTION_INTERVAL: Duration = Duration::from_millis(100);
+/// After a change upward the next one waits this long.
+const SETTLING: Duration = Duration::from_secs(2);
+/// A group of pictures longer than this is better left behind: a keyframe is asked for, too.
+const LONG_GROUP: Duration = Duration::from_secs(3);
+/// A keyframe this fresh may be entered upward: what came since is little.
+const FRESH: Duration = Duration::from_millis(300);
+
+impl Playback {
+    /// Sound begins at the live edge.
+    pub(super) fn enter_audio(&mut self, now: Instant, publication: &Publication) {
+        let pace = self.config.burst_bitrate;
+        for sender in self
+            .senders
+            .iter_mut()
+            .filter(|sender| sender.media.kind == MediaKind::Audio)
+        {
+            if sender.encoding().is_some() {
+                continue;
+            }
+            let track = publication.track(MediaKind::Audio);
+            if let Some(encoding) = track.and_then(|track| track.encodings.first())
+                && encoding.codec().is_some()
+            {
+                sender.enter(now, encoding, encoding.history.end(), pace);
+                self.reports.restart(now);
+            }
+        }
+    }
+
+    /// Chooses the picture's layer and goes there when it can be entered.
+    pub(super) fn select_video(
+        &mut self,
+        now: Instant,
+        publication: &Publication,
+        keyframes: &mut Vec<EncodingId>,
+    ) {
+        let Some(track) = publication.track(MediaKind::Video) else {
+            return;
+        };
+        let Some(place) = self.video() else { return };
+        let Some(sender) = self.senders.get(place) else {
+            return;
+        };
+        let current = sender.encoding().and_then(|id| find(publication, id));
+        let must = current.is_none_or(|current| !current.is_active(now));
+        if !must && now < self.next_selection && self.awaited.is_none() {
+            return;
+        }
+        self.next_selection = now + SELECTION_INTERVAL;
+        self.bandwidth.handle_time(now);
+        let estimate = self.bandwidth.estimate();
+        let Some(chosen) = select::choose(now, track, &sender.media, self.limit, current, estimate) else {
+            return;
+        };
+        let Some(current) = current else {
+            return self.enter_first(now, chosen, track.ladder(now).as_slice(), keyframes);
+        };
+        if chosen.id == current.id {
+            self.awaited = None;
+            return;
+        }
+        let is_up = chosen.bitrate() > current.bitrate() && current.is_active(now);
+        let is_pinned = self.limit.rid.is_some();
+        if is_up && !is_pinned && self.switched_at.is_some_and(|at| now < at + SETTLING) {
+            return;
+        }
+        self.approach(now, chosen, is_up, keyframes);
+    }
+
+    /// A viewer without a picture takes the wanted layer, or any that has a beginning to show.
+    fn enter_first(
+        &mut self,
+        now: Instant,
+        chosen: &Encoding,
+        ladder: &[&Encoding],
+        keyframes: &mut Vec<EncodingId>,
+    ) {
+        let can_start = |encoding: &&Encoding| encoding.history.keyframe().is_some();
+        if let Some(encoding) = Some(chosen).filter(can_start) {
+            self.enter_cached(now, encoding, keyframes);
+        } else {
+            keyframes.push(chosen.id);
+            let playable = ladder
+                .iter()
+                .rev()
+                .copied()
+                .find(|encoding| can_start(encoding) && encoding.bitrate() <= chosen.bitrate());
+            if let Some(encoding) = playable {
+                self.enter_cached(now, encoding, keyframes);
+            }
+        }
+    }
+
+    /// Goes to another layer at a keyframe: downward at the cached one, upward at a fresh one that is asked for.
+    fn approach(&mut self, now: Instant, target: &Encoding, is_up: bool, keyframes: &mut Vec<EncodingId>) {
+        let keyframe = target.history.keyframe();
+        let age = keyframe
+            .and_then(|position| target.history.get(position))
+            .map(|packet| now.saturating_duration_since(packet.arrival));
+        let is_fresh = age.is_some_and(|age| age <= FRESH);
+        if let Some(position) = keyframe
+            && (!is_up || is_fresh)
+        {
+            return self.enter_video(now, target, position);
+        }
+        self.awaited = Some(target.id);
+        // One that came lately says that others asked; the next request waits for its turn.
+        if age.is_none_or(|age| age > SETTLING) {
+            keyframes.push(target.id);
+        }
+    }
+
+    /// Begins with the cached group of pictures; asks for a new one when it is long.
+    pub(super) fn enter_cached(
+        &mut self,
+        now: Instant,
+        encoding: &Encoding,
+        keyframes: &mut Vec<EncodingId>,
+    ) {
+        let Some(position) = encoding.history.keyframe() else {
+            keyframes.push(encoding.id);
+            return;
+        };
+        let arrival = encoding.history.get(position).map(|packet| packet.arrival);
+        if arrival.is_some_and(|at| now.saturating_duration_since(at) > LONG_GROUP) {
+            keyframes.push(encoding.id);
+        }
+        self.enter_video(now, encoding, position);
+    }
+
+    fn enter_video(&mut self, now: Instant, encoding: &Encoding, position: u64) {
+        let Some(place) = self.video() else { return };
+        let Some(sender) = self.senders.get_mut(place) else {
+            return;
+        };
+        let fast = (encoding.bitrate() * u64::from(self.config.burst_factor)).max(self.config.burst_bitrate);
+        // A line that is known to be thin is not flooded.
+        let pace = if self.bandwidth.can_probe() {
+            fast.min((self.bandwidth.estimate() * 5 / 2).max(encoding.bitrate() * 2))
+        } else {
+            fast
+        };
+        let before = sender.encoding();
+        sender.enter(now, encoding, position, pace);
+        if before.is_some_and(|before| before != encoding.id) {
+            self.stats.layer_switches += 1;
+            self.switched_at = Some(now);
+            self.probe.reset(now);
+        }
+        self.awaited = None;
+        self.entered_at = Some(now);
+        self.reports.restart(now);
+    }
+
+    /// The place of the stream that carries the picture.
+    pub(super) fn video(&self) -> Option<usize> {
+        self.senders
+            .iter()
+            .position(|sender| sender.media.kind == MediaKind::Video)
+    }
+}

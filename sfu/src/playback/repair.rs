@@ -1,0 +1,73 @@
+//! What a viewer asked for again, within bounds.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+/// Requests waiting; a NACK names up to 17 packets in four bytes, so a flood must end somewhere.
+const MAX_WAITING: usize = 256;
+/// Packets remembered as sent again.
+const MAX_RECENT: usize = 64;
+/// Bytes of repairs a viewer may have at once.
+const ALLOWANCE: u64 = 96 << 10;
+/// Bytes of repairs per second when the line is thin.
+const LEAST_BYTES_PER_SECOND: u64 = 32 << 10;
+
+/// Requests of one viewer's stream.
+#[derive(Debug)]
+pub(super) struct Repairs {
+    waiting: VecDeque<u16>,
+    recent: VecDeque<(u16, Instant)>,
+    credit: u64,
+    at: Instant,
+}
+
+impl Repairs {
+    pub(super) fn new(now: Instant) -> Repairs {
+        Repairs {
+            waiting: VecDeque::new(),
+            recent: VecDeque::new(),
+            credit: ALLOWANCE,
+            at: now,
+        }
+    }
+
+    pub(super) fn request(&mut self, sequence: u16) {
+        if self.waiting.len() < MAX_WAITING && !self.waiting.contains(&sequence) {
+            self.waiting.push_back(sequence);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// The numbers to send again now. One that was sent less than a round trip ago is on its way. When more is asked
+    /// for than half the line could carry, the rest is not served: the viewer asks again or needs a keyframe.
+    pub(super) fn take(&mut self, now: Instant, round_trip: Duration, estimate: u64) -> SmallVec<[u16; 16]> {
+        let passed = now.saturating_duration_since(self.at).as_micros() as u64;
+        let per_second = (estimate / 16).max(LEAST_BYTES_PER_SECOND);
+        self.credit = (self.credit + passed * per_second / 1_000_000).min(ALLOWANCE);
+        self.at = now;
+        let is_on_its_way = |recent: &VecDeque<(u16, Instant)>, sequence| {
+            recent
+                .iter()
+                .any(|&(sent, at)| sent == sequence && now.saturating_duration_since(at) < round_trip)
+        };
+        let mut due = SmallVec::new();
+        for sequence in self.waiting.drain(..) {
+            if self.credit == 0 || is_on_its_way(&self.recent, sequence) {
+                continue;
+            }
+            // About a packet.
+            self.credit = self.credit.saturating_sub(1200);
+            due.push(sequence);
+            if self.recent.len() >= MAX_RECENT {
+                self.recent.pop_front();
+            }
+            self.recent.push_back((sequence, now));
+        }
+        due
+    }
+}

@@ -1,0 +1,126 @@
+//! A viewer's own numbers: which packet of which encoding went out under which sequence number and timestamp. A
+//! packet can be found again for retransmission without anything being kept per packet.
+
+use std::collections::VecDeque;
+
+use super::descriptor::PictureOffsets;
+use crate::relay::EncodingId;
+
+/// Segments remembered for retransmission; a viewer whose layer changes more often within a second has other cares.
+const MAX_SEGMENTS: usize = 8;
+/// Frames whose timestamps are not the plain ones: a burst of ten seconds at 50 frames a second.
+const MAX_STAMPS: usize = 512;
+
+/// A stretch of one encoding, from a switch to the next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment {
+    pub(super) encoding: EncodingId,
+    /// Sequence number of its first packet, unrolled, as the publisher and as the viewer know it.
+    pub(super) in_first: u64,
+    pub(super) out_first: u64,
+    /// What to add to the publisher's timestamps.
+    pub(super) timestamp_offset: u32,
+    pub(super) pictures: PictureOffsets,
+}
+
+impl Segment {
+    pub(super) fn out_sequence(&self, sequence: u64) -> Option<u64> {
+        Some(self.out_first + sequence.checked_sub(self.in_first)?)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stamp {
+    out_first: u64,
+    timestamp: u32,
+    out: u32,
+}
+
+/// The segments of one stream toward a viewer.
+#[derive(Debug)]
+pub(super) struct Segments {
+    list: VecDeque<Segment>,
+    /// The next sequence number never used.
+    next_out: u64,
+    stamps: VecDeque<Stamp>,
+}
+
+impl Segments {
+    /// Numbers begin at `first`, well above zero so that late ones stay positive.
+    pub(super) fn new(first: u16) -> Segments {
+        Segments {
+            list: VecDeque::new(),
+            next_out: (1 << 16) + u64::from(first),
+            stamps: VecDeque::new(),
+        }
+    }
+
+    /// The segment in use.
+    pub(super) fn current(&self) -> Option<&Segment> {
+        self.list.back()
+    }
+
+    /// Begins a segment right behind the last number used.
+    pub(super) fn begin(
+        &mut self,
+        encoding: EncodingId,
+        in_first: u64,
+        timestamp_offset: u32,
+        pictures: PictureOffsets,
+    ) {
+        if self.list.len() >= MAX_SEGMENTS {
+            self.list.pop_front();
+        }
+        self.list.push_back(Segment {
+            encoding,
+            in_first,
+            out_first: self.next_out,
+            timestamp_offset,
+            pictures,
+        });
+    }
+
+    /// Forgets what can no longer be sent again; numbers go on.
+    pub(super) fn forget(&mut self) {
+        self.list.clear();
+        self.stamps.clear();
+    }
+
+    /// A number was used.
+    pub(super) fn used(&mut self, out: u64) {
+        self.next_out = self.next_out.max(out + 1);
+    }
+
+    /// The timestamp a frame of the current segment goes out with.
+    pub(super) fn stamp(&self, segment: &Segment, timestamp: u32) -> u32 {
+        let stamped = self
+            .stamps
+            .iter()
+            .rev()
+            .find(|stamp| stamp.timestamp == timestamp && stamp.out_first == segment.out_first);
+        stamped.map_or(timestamp.wrapping_add(segment.timestamp_offset), |stamp| {
+            stamp.out
+        })
+    }
+
+    /// Gives a frame of the current segment another timestamp than the plain one.
+    pub(super) fn set_stamp(&mut self, segment: &Segment, timestamp: u32, out: u32) {
+        if self.stamps.len() >= MAX_STAMPS {
+            self.stamps.pop_front();
+        }
+        self.stamps.push_back(Stamp {
+            out_first: segment.out_first,
+            timestamp,
+            out,
+        });
+    }
+
+    /// What went out under a number lately: its segment, and the publisher's number.
+    pub(super) fn find(&self, out: u16) -> Option<(&Segment, u64)> {
+        let last = self.next_out.checked_sub(1)?;
+        let behind = u64::from((last as u16).wrapping_sub(out));
+        let out = last.checked_sub(behind)?;
+        let segment = self.list.iter().rev().find(|segment| segment.out_first <= out)?;
+        Some((segment, segment.in_first + (out - segment.out_first)))
+    }
+}

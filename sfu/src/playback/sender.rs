@@ -1,0 +1,432 @@
+//! One stream toward a viewer: where it is in which encoding, and how packets leave.
+
+use std::time::{Duration, Instant};
+
+use super::RtpSink;
+use super::burst::Burst;
+use super::clock::{SourceClock, live_edge, ticks};
+use super::descriptor::{Lead, Pictures};
+use super::header::{self, Extensions, Fields, HeaderBytes};
+use super::repair::Repairs;
+use super::segments::{Segment, Segments};
+use crate::bandwidth::Bandwidth;
+use crate::media::{Encoding, Publication, StoredPacket};
+use crate::negotiation::{Codec, Extension, ExtensionMap, Payload, SentMedia};
+use crate::relay::EncodingId;
+use crate::stats::PlaybackStats;
+use crate::transport::RtpParts;
+
+/// Packets of one stream sent in one go at most: a viewer that fell behind must not hold up the others.
+const MAX_AT_ONCE: usize = 256;
+/// Bytes of padding in one probing packet; what one byte of count can say, less the count itself.
+const PADDING: u8 = 224;
+
+/// Where a stream is in an encoding's history.
+#[derive(Clone, Copy, Debug)]
+struct Cursor {
+    encoding: EncodingId,
+    position: u64,
+    /// The next packet begins a new segment.
+    is_fresh: bool,
+}
+
+/// What every sending needs from its viewer.
+pub(super) struct Line<'a, S: RtpSink> {
+    pub(super) now: Instant,
+    pub(super) sink: &'a mut S,
+    pub(super) bandwidth: &'a mut Bandwidth,
+    pub(super) stats: &'a mut PlaybackStats,
+}
+
+/// One stream toward a viewer.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) media: SentMedia,
+    segments: Segments,
+    cursor: Option<Cursor>,
+    burst: Option<Burst>,
+    pictures: Pictures,
+    /// The newest frame: the publisher's timestamp and ours.
+    frame: Option<(u32, u32)>,
+    /// Our clock at the live edge.
+    anchor: Option<(Instant, u32)>,
+    first_timestamp: u32,
+    pub(super) repairs: Repairs,
+    rtx_sequence: u16,
+    /// The viewer has our SSRC by now: no need to name its m-section.
+    is_known: bool,
+    /// What is agreed for the codec on the air.
+    payload: Option<(Codec, Payload)>,
+    pub(super) packets: u32,
+    pub(super) octets: u32,
+}
+
+impl Sender {
+    pub(super) fn new(media: SentMedia, seed: u64, now: Instant) -> Sender {
+        Sender {
+            media,
+            segments: Segments::new(seed as u16),
+            cursor: None,
+            burst: None,
+            pictures: Pictures::default(),
+            frame: None,
+            anchor: None,
+            first_timestamp: (seed >> 16) as u32,
+            repairs: Repairs::new(now),
+            rtx_sequence: (seed >> 48) as u16,
+            is_known: false,
+            payload: None,
+            packets: 0,
+            octets: 0,
+        }
+    }
+
+    /// The encoding it is in.
+    pub(super) fn encoding(&self) -> Option<EncodingId> {
+        self.cursor.map(|cursor| cursor.encoding)
+    }
+
+    /// The publication is gone; numbers and times go on with the next one.
+    pub(super) fn detach(&mut self) {
+        self.cursor = None;
+        self.burst = None;
+        self.segments.forget();
+    }
+
+    /// Goes on with an encoding from a position: behind the live edge at a bounded pace, else at once.
+    pub(super) fn enter(&mut self, now: Instant, encoding: &Encoding, position: u64, pace: u64) {
+        self.cursor = Some(Cursor {
+            encoding: encoding.id,
+            position,
+            is_fresh: true,
+        });
+        let is_behind = position < encoding.history.end();
+        self.burst = is_behind.then(|| Burst::new(now, pace));
+    }
+
+    pub(super) fn is_behind(&self) -> bool {
+        self.burst.is_some()
+    }
+
+    /// When a viewer that is behind wants more.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.burst.as_ref().map(Burst::next)
+    }
+
+    /// The viewer reports on this stream.
+    pub(super) fn confirmed(&mut self) {
+        self.is_known = true;
+    }
+
+    /// Sends what is there. False when the history has gone on without this viewer: it needs a place to enter anew.
+    pub(super) fn forward<S: RtpSink>(&mut self, publication: &Publication, line: &mut Line<'_, S>) -> bool {
+        let Some(mut cursor) = self.cursor else {
+            return true;
+        };
+        let Some(encoding) = find(publication, cursor.encoding) else {
+            return false;
+        };
+        let history = &encoding.history;
+        if cursor.position < history.start() {
+            return false;
+        }
+        for _ in 0..MAX_AT_ONCE {
+            // Whoever is behind skips to the newest picture a decoder can start with.
+            if self.burst.is_some()
+                && let Some(keyframe) = history.keyframe().filter(|&keyframe| keyframe > cursor.position)
+            {
+                cursor.position = keyframe;
+                cursor.is_fresh = true;
+            }
+            let Some(packet) = history.get(cursor.position) else {
+                self.burst = None;
+                break;
+            };
+            if let Some(burst) = &mut self.burst
+                && !burst.take(line.now, packet.bytes.len())
+            {
+                break;
+            }
+            if !self.send(publication, encoding, &mut cursor, packet, line) {
+                line.stats.dropped += 1;
+            }
+            cursor.position += 1;
+        }
+        self.cursor = Some(cursor);
+        true
+    }
+
+    fn send<S: RtpSink>(
+        &mut self,
+        publication: &Publication,
+        encoding: &Encoding,
+        cursor: &mut Cursor,
+        packet: &StoredPacket,
+        line: &mut Line<'_, S>,
+    ) -> bool {
+        let Some(payload) = self.payload_for(packet.codec) else {
+            return false;
+        };
+        if std::mem::take(&mut cursor.is_fresh) {
+            let offset = self.timestamp_offset(publication, encoding, packet, line.now);
+            let pictures = self.pictures.follow_with(packet);
+            self.segments
+                .begin(cursor.encoding, packet.sequence, offset, pictures);
+            self.frame = self.frame.map(|(_, out)| (packet.timestamp.wrapping_sub(1), out));
+        }
+        let Some(&segment) = self.segments.current() else {
+            return false;
+        };
+        let Some(sequence) = segment.out_sequence(packet.sequence) else {
+            // It belongs before the place where this viewer entered.
+            return true;
+        };
+        let timestamp = self.stamp(encoding, &segment, packet, line.now);
+        self.segments.used(sequence);
+        self.pictures.sent(packet, segment.pictures);
+        let fields = Fields {
+            payload_type: payload.payload_type,
+            marker: packet.marker,
+            padding: packet.payload().is_empty(),
+            sequence: sequence as u16,
+            timestamp,
+            ssrc: self.media.ssrc,
+        };
+        let publisher = publishers_extensions(publication, segment.encoding);
+        let sent = self.write(fields, &segment, packet, publisher, Lead::new(), line);
+        if sent {
+            self.packets = self.packets.wrapping_add(1);
+            self.octets = self.octets.wrapping_add(packet.payload().len() as u32);
+        }
+        sent
+    }
+
+    /// Sends again what the viewer asked for.
+    pub(super) fn repair<S: RtpSink>(
+        &mut self,
+        publication: &Publication,
+        round_trip: Duration,
+        line: &mut Line<'_, S>,
+    ) {
+        if self.repairs.is_empty() {
+            return;
+        }
+        let due = self.repairs.take(line.now, round_trip, line.bandwidth.estimate());
+        for number in due {
+            let Some((&segment, sequence)) = self.segments.find(number) else {
+                continue;
+            };
+            let Some(encoding) = find(publication, segment.encoding) else {
+                continue;
+            };
+            let history = &encoding.history;
+            let Some(packet) = history.find(sequence).and_then(|position| history.get(position)) else {
+                continue;
+            };
+            // Without RTX it cannot be sent again: the same number must never be sealed with another content.
+            let rtx = self
+                .media
+                .payload_for(packet.codec)
+                .and_then(|payload| payload.rtx);
+            let Some(payload_type) = rtx else { continue };
+            self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
+            let fields = Fields {
+                payload_type,
+                marker: packet.marker,
+                padding: false,
+                sequence: self.rtx_sequence,
+                timestamp: self.segments.stamp(&segment, packet.timestamp),
+                ssrc: self.media.rtx_ssrc,
+            };
+            let publisher = publishers_extensions(publication, segment.encoding);
+            let lead = Lead::from_slice(&number.to_be_bytes());
+            if self.write(fields, &segment, packet, publisher, lead, line) {
+                line.stats.retransmitted += 1;
+            }
+        }
+    }
+
+    /// Sends one packet of padding on the repair stream, to see whether the line carries more. Returns its bytes, 0
+    /// when there is no such stream.
+    pub(super) fn pad<S: RtpSink>(&mut self, line: &mut Line<'_, S>) -> usize {
+        let Some((_, Payload { rtx: Some(rtx), .. })) = self.payload else {
+            return 0;
+        };
+        let Some((_, timestamp)) = self.frame else {
+            return 0;
+        };
+        self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
+        let fields = Fields {
+            payload_type: rtx,
+            marker: false,
+            padding: true,
+            sequence: self.rtx_sequence,
+            timestamp,
+            ssrc: self.media.rtx_ssrc,
+        };
+        let sent = self.seal(fields, &[], &[], &[], PADDING, line);
+        if sent { usize::from(PADDING) } else { 0 }
+    }
+
+    /// Rewrites the payload's start behind `lead` and sends the packet.
+    fn write<S: RtpSink>(
+        &self,
+        fields: Fields,
+        segment: &Segment,
+        packet: &StoredPacket,
+        publisher: Option<&ExtensionMap>,
+        mut lead: Lead,
+        line: &mut Line<'_, S>,
+    ) -> bool {
+        let mut extensions = Extensions::new();
+        if let Some(publisher) = publisher {
+            header::passed_through(packet, publisher, &self.media.extensions, &mut extensions);
+        }
+        let replaced = segment.pictures.rewrite(packet, &mut lead);
+        let body = packet.payload().get(replaced..).unwrap_or_default();
+        // A publisher's packet of padding only keeps its place: a hole would be asked for.
+        let padding = u8::from(fields.padding);
+        self.seal(fields, &extensions, &lead, body, padding, line)
+    }
+
+    fn seal<S: RtpSink>(
+        &self,
+        fields: Fields,
+        passed: &[(u8, &[u8])],
+        lead: &[u8],
+        body: &[u8],
+        padding: u8,
+        line: &mut Line<'_, S>,
+    ) -> bool {
+        let (number, send_time);
+        let mut extensions = Extensions::from_slice(passed);
+        let map = &self.media.extensions;
+        if !self.is_known
+            && let Some(id) = map.id(Extension::Mid)
+        {
+            extensions.push((id, self.media.mid.as_bytes()));
+        }
+        let bytes = lead.len() + body.len() + usize::from(padding);
+        if let Some(id) = map.id(Extension::TransportSequence) {
+            number = line.bandwidth.number(line.now, bytes).to_be_bytes();
+            extensions.push((id, &number));
+        } else if let Some(id) = map.id(Extension::AbsSendTime) {
+            send_time = line.bandwidth.send_time(line.now);
+            extensions.push((id, &send_time));
+        }
+        let mut header = HeaderBytes::new();
+        header::write(&mut header, fields, &extensions);
+        let sent = line.sink.send(RtpParts {
+            header: &header,
+            lead,
+            body,
+            padding,
+        });
+        if sent {
+            line.stats.packets += 1;
+            line.stats.bytes += (header.len() + bytes) as u64;
+        }
+        sent
+    }
+
+    fn payload_for(&mut self, codec: Codec) -> Option<Payload> {
+        if let Some((known, payload)) = self.payload
+            && known == codec
+        {
+            return Some(payload);
+        }
+        let payload = *self.media.payload_for(codec)?;
+        self.payload = Some((codec, payload));
+        Some(payload)
+    }
+
+    /// What to add to an encoding's timestamps so that ours go on: over the publisher's wall clock where both
+    /// encodings have told it, else by what arrives now.
+    fn timestamp_offset(
+        &self,
+        publication: &Publication,
+        encoding: &Encoding,
+        first: &StoredPacket,
+        now: Instant,
+    ) -> u32 {
+        let before = self.segments.current();
+        if let Some(before) = before
+            && let Some(clock) = SourceClock::of(publication)
+            && let Some(old) = find(publication, before.encoding).and_then(|old| clock.rtp(old, now))
+            && let Some(new) = clock.rtp(encoding, now)
+        {
+            return old.wrapping_add(before.timestamp_offset).wrapping_sub(new);
+        }
+        let edge = live_edge(encoding, now).unwrap_or(first.timestamp);
+        let ours = self.anchor.map_or(self.first_timestamp, |(at, timestamp)| {
+            let since = now.saturating_duration_since(at);
+            timestamp.wrapping_add(ticks(since, first.codec.clock_rate()))
+        });
+        ours.wrapping_sub(edge)
+    }
+
+    /// The timestamp of a packet's frame. A frame that leaves late is stamped with the time it leaves, so that no
+    /// player stays behind; nothing ever goes back.
+    fn stamp(&mut self, encoding: &Encoding, segment: &Segment, packet: &StoredPacket, now: Instant) -> u32 {
+        let is_newer = |a: u32, b: u32| a != b && a.wrapping_sub(b) < 1 << 31;
+        if let Some((newest, _)) = self.frame
+            && !is_newer(packet.timestamp, newest)
+        {
+            return self.segments.stamp(segment, packet.timestamp);
+        }
+        let plain = packet.timestamp.wrapping_add(segment.timestamp_offset);
+        let wanted = if self.burst.is_some() {
+            live_edge(encoding, now).map_or(plain, |edge| edge.wrapping_add(segment.timestamp_offset))
+        } else {
+            plain
+        };
+        let out = match self.frame {
+            Some((_, last)) if !is_newer(wanted, last) => last.wrapping_add(1),
+            _ => wanted,
+        };
+        if out != plain {
+            self.segments.set_stamp(segment, packet.timestamp, out);
+        }
+        self.frame = Some((packet.timestamp, out));
+        if self.burst.is_none() {
+            self.anchor = Some((packet.arrival, out));
+        } else {
+            self.anchor = Some((now, out));
+        }
+        out
+    }
+
+    /// Our timestamp of `now`, for a sender report; `None` before the first packet.
+    pub(super) fn timestamp_now(
+        &self,
+        publication: &Publication,
+        clock: Option<SourceClock>,
+        now: Instant,
+    ) -> Option<u32> {
+        let segment = self.segments.current()?;
+        let encoding = find(publication, segment.encoding)?;
+        let source = match clock {
+            Some(clock) => clock.rtp(encoding, now)?,
+            None => live_edge(encoding, now)?,
+        };
+        Some(source.wrapping_add(segment.timestamp_offset))
+    }
+
+    /// Whether the publisher has told the wall clock of the encoding in use.
+    pub(super) fn has_clock(&self, publication: &Publication) -> bool {
+        let segment = self.segments.current();
+        let encoding = segment.and_then(|segment| find(publication, segment.encoding));
+        encoding.is_none_or(|encoding| encoding.report().is_some())
+    }
+}
+
+/// An encoding of a publication.
+pub(super) fn find(publication: &Publication, id: EncodingId) -> Option<&Encoding> {
+    let track = publication.tracks().get(usize::from(id.section))?;
+    track.encodings.get(usize::from(id.layer))
+}
+
+fn publishers_extensions(publication: &Publication, id: EncodingId) -> Option<&ExtensionMap> {
+    let media = publication.media().get(usize::from(id.section))?;
+    Some(&media.extensions)
+}
