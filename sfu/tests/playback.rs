@@ -1,5 +1,11 @@
 //! A viewer's stream in virtual time: whatever happens to the publisher, its numbers and times go on.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is not as it should be"
+)]
+
 mod rtp;
 
 use std::sync::Arc;
