@@ -5,10 +5,16 @@
 //! - [`message`]: the message types, the source of the protocol.
 //! - [`Shop`]: shows and their clients; decides what everybody is told.
 //! - [`ledger`]: stock, holds, orders and receipts; the only judge of a buy.
+//! - [`catalogue`]: shows written as files, and the demo show.
 
-use std::net::IpAddr;
+pub mod catalogue;
+pub mod ledger;
+pub mod message;
+mod shop;
 
 use bytes::Bytes;
+
+pub use shop::{RoomState, Shop, ShopConfig};
 
 /// Milliseconds since 1970, UTC; the caller's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,15 +70,6 @@ pub trait Identities: Send {
     fn anonymous(&self, room: &str, name: Option<&str>) -> (Identity, String);
 }
 
-/// Who a message is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience<'a> {
-    /// One client.
-    Client(ClientId),
-    /// Everybody in the room, welcomed or not (who is not ignores it).
-    Room(&'a str),
-}
-
 /// What the caller must do for the shop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -99,11 +96,41 @@ pub enum Output {
         /// The client.
         client: ClientId,
     },
+    /// Answer a request.
+    Reply {
+        /// Which.
+        request: RequestId,
+        /// What came of it.
+        reply: Reply,
+    },
+    /// Have the ledger decide; its answer goes to [`Shop::handle_answer`].
+    Ledger(ledger::Command),
 }
 
-/// Where a client comes from, for rate limits.
-#[derive(Clone, Copy, Debug)]
-pub struct Origin {
-    /// Its address.
-    pub address: IpAddr,
+/// A request of the caller's that is answered once, numbered by the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// What a request came to. Bodies are JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Done, with a body.
+    Ok(Bytes),
+    /// Done.
+    Done,
+    /// Not understood, or not possible as asked; in words.
+    Bad(String),
+    /// There is no such thing; in words.
+    NotFound(String),
+    /// As things are it cannot be done; in words.
+    Conflict(String),
+    /// The version named is not the current one; in words.
+    Stale(String),
+    /// Too fast.
+    TooMany {
+        /// Milliseconds to wait.
+        retry_after_ms: i64,
+    },
+    /// The ledger is out of order.
+    Unavailable,
 }

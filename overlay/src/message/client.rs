@@ -1,0 +1,466 @@
+//! What clients may say.
+
+use serde_json::Value;
+
+use super::fields::{BadMessage, Fields};
+use super::types::{Line, Money, OrderState, Product, ShowState, Variant};
+use super::{MAX_CLIENT_MESSAGE, VERSION};
+
+/// Lines of one buy.
+const MAX_LINES: usize = 10;
+/// Units of one line.
+const MAX_QUANTITY: i64 = 1000;
+/// Characters of a chat line.
+const MAX_CHAT: usize = 500;
+/// Variants of one product.
+const MAX_VARIANTS: usize = 50;
+/// The highest price, in minor units.
+const MAX_MINOR: i64 = 1_000_000_000_000;
+/// The largest stock.
+const MAX_STOCK: i64 = 1_000_000_000;
+
+/// One message of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientMessage {
+    /// The first word.
+    Hello(Hello),
+    /// A buy, to be repeated until its receipt comes.
+    Buy(BuyMessage),
+    /// Gives an own hold back.
+    Cancel {
+        /// Which.
+        buy: String,
+    },
+    /// A line of chat.
+    Chat {
+        /// The client's id of it.
+        id: String,
+        /// The line.
+        text: String,
+    },
+    /// To be echoed.
+    Ping {
+        /// Any number.
+        n: i64,
+    },
+    /// A host's command.
+    Host {
+        /// The client's id of it.
+        id: String,
+        /// What to do.
+        command: HostCommand,
+    },
+    /// Of a kind not known here: ignored.
+    Unknown,
+}
+
+/// The first word of a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hello {
+    /// Versions it speaks.
+    pub versions: Vec<i64>,
+    /// Who it is.
+    pub token: Option<String>,
+    /// Where it was.
+    pub resume: Option<Resume>,
+    /// The name it wishes for.
+    pub name: Option<String>,
+}
+
+/// The last numbered event a client has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// Of which life of the server.
+    pub epoch: String,
+    /// Its number.
+    pub seq: u64,
+}
+
+/// A buy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuyMessage {
+    /// The client's id; decides.
+    pub id: String,
+    /// What.
+    pub lines: Vec<Line>,
+    /// Of the prices last seen.
+    pub price_version: i64,
+}
+
+/// What a host may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostCommand {
+    /// `show.state`
+    ShowState(ShowState),
+    /// `show.title`
+    ShowTitle(String),
+    /// `product.pin`
+    Pin {
+        /// Which.
+        product: String,
+        /// Whether it is the one in front.
+        featured: bool,
+    },
+    /// `product.unpin`
+    Unpin {
+        /// Which.
+        product: String,
+    },
+    /// `product.put`; a new variant's `available` is its first stock.
+    PutProduct(Product),
+    /// `product.remove`
+    RemoveProduct {
+        /// Which.
+        product: String,
+    },
+    /// `price.set`
+    SetPrice {
+        /// Which.
+        variant: String,
+        /// Minor units.
+        minor: i64,
+        /// The price before.
+        was_minor: Option<i64>,
+    },
+    /// `stock.set`
+    SetStock {
+        /// Which.
+        variant: String,
+        /// All units counted in: to be had, held and sold.
+        on_hand: i64,
+        /// Only when the stock's version is this.
+        version: Option<i64>,
+    },
+    /// `stock.add`
+    AddStock {
+        /// Which.
+        variant: String,
+        /// Units more or fewer.
+        delta: i64,
+    },
+    /// `order.settle`
+    Settle {
+        /// Which.
+        buy: String,
+        /// Paid, cancelled or refunded.
+        state: OrderState,
+    },
+    /// `chat.delete`
+    DeleteChat {
+        /// Which, the server's id.
+        message: String,
+    },
+    /// `chat.mute`
+    Mute {
+        /// Whom.
+        user: String,
+    },
+    /// `chat.slow`
+    Slow {
+        /// Between two lines of one person.
+        seconds: i64,
+    },
+    /// `announce`
+    Announce(String),
+}
+
+/// Reads one message.
+///
+/// # Errors
+/// What is wrong with it and what is accepted.
+pub fn parse_message(bytes: &[u8]) -> Result<ClientMessage, BadMessage> {
+    let value = read(bytes)?;
+    let fields = Fields::of(&value, "message")?;
+    let Some(kind) = fields.get("t").and_then(Value::as_str) else {
+        return fields.bad("t", "the kind of message as text");
+    };
+    Ok(match kind {
+        "hello" => ClientMessage::Hello(hello(fields)?),
+        "buy" => ClientMessage::Buy(buy(fields)?),
+        "cancel" => ClientMessage::Cancel {
+            buy: fields.id("buy")?,
+        },
+        "chat" => ClientMessage::Chat {
+            id: fields.id("id")?,
+            text: fields.text("text", MAX_CHAT)?,
+        },
+        "ping" => ClientMessage::Ping {
+            n: fields.integer("n", i64::MIN, i64::MAX)?,
+        },
+        "host" => ClientMessage::Host {
+            id: fields.id("id")?,
+            command: command(fields.object("do")?)?,
+        },
+        _ => ClientMessage::Unknown,
+    })
+}
+
+/// Reads a host's command alone: the `do` object.
+///
+/// # Errors
+/// What is wrong with it and what is accepted.
+pub fn parse_command(bytes: &[u8]) -> Result<HostCommand, BadMessage> {
+    let value = read(bytes)?;
+    command(Fields::of(&value, "do")?)
+}
+
+fn read(bytes: &[u8]) -> Result<Value, BadMessage> {
+    if bytes.len() > MAX_CLIENT_MESSAGE {
+        let len = bytes.len();
+        return Err(BadMessage(format!(
+            "at most {MAX_CLIENT_MESSAGE} bytes are accepted, not {len}"
+        )));
+    }
+    serde_json::from_slice(bytes).map_err(|error| BadMessage(format!("not JSON: {error}")))
+}
+
+fn hello(fields: Fields<'_>) -> Result<Hello, BadMessage> {
+    let versions: Vec<i64> = fields
+        .list("versions", 1, 16)?
+        .iter()
+        .filter_map(Value::as_i64)
+        .collect();
+    let resume = match fields.get("resume") {
+        None => None,
+        Some(_) => {
+            let resume = fields.object("resume")?;
+            Some(Resume {
+                epoch: resume.id("epoch")?,
+                seq: resume.integer("seq", 0, i64::MAX)? as u64,
+            })
+        }
+    };
+    fields.optional_text("client", 64)?;
+    Ok(Hello {
+        versions,
+        token: fields.optional_text("token", 2048)?,
+        resume,
+        name: fields.optional_text("name", 32)?,
+    })
+}
+
+impl Hello {
+    /// Whether it speaks our version.
+    pub fn is_understood(&self) -> bool {
+        self.versions.contains(&i64::from(VERSION))
+    }
+}
+
+fn buy(fields: Fields<'_>) -> Result<BuyMessage, BadMessage> {
+    let mut lines: Vec<Line> = Vec::new();
+    for value in fields.list("lines", 1, MAX_LINES)? {
+        let line = Fields::of(value, "lines[]")?;
+        let (variant, quantity) = (line.id("variant")?, line.integer("quantity", 1, MAX_QUANTITY)?);
+        // Two lines of one thing are one line: limits and stock are judged by the sum.
+        match lines.iter_mut().find(|known| known.variant == variant) {
+            Some(known) => known.quantity += quantity,
+            None => lines.push(Line { variant, quantity }),
+        }
+    }
+    Ok(BuyMessage {
+        id: fields.id("id")?,
+        lines,
+        price_version: fields.integer("price_version", 0, i64::MAX)?,
+    })
+}
+
+fn command(fields: Fields<'_>) -> Result<HostCommand, BadMessage> {
+    let op = fields.get("op").and_then(Value::as_str).unwrap_or_default();
+    Ok(match op {
+        "show.state" => match fields
+            .get("state")
+            .and_then(Value::as_str)
+            .and_then(ShowState::from_name)
+        {
+            Some(state) => HostCommand::ShowState(state),
+            None => return fields.bad("state", "scheduled, live, paused or ended"),
+        },
+        "show.title" => HostCommand::ShowTitle(fields.text("title", 120)?),
+        "product.pin" => HostCommand::Pin {
+            product: fields.id("product")?,
+            featured: fields.flag("featured")?,
+        },
+        "product.unpin" => HostCommand::Unpin {
+            product: fields.id("product")?,
+        },
+        "product.put" => HostCommand::PutProduct(product(fields.object("product")?)?),
+        "product.remove" => HostCommand::RemoveProduct {
+            product: fields.id("product")?,
+        },
+        "price.set" => HostCommand::SetPrice {
+            variant: fields.id("variant")?,
+            minor: fields.integer("minor", 0, MAX_MINOR)?,
+            was_minor: fields.optional_integer("was_minor", 0, MAX_MINOR)?,
+        },
+        "stock.set" => HostCommand::SetStock {
+            variant: fields.id("variant")?,
+            on_hand: fields.integer("on_hand", 0, MAX_STOCK)?,
+            version: fields.optional_integer("version", 0, i64::MAX)?,
+        },
+        "stock.add" => HostCommand::AddStock {
+            variant: fields.id("variant")?,
+            delta: fields.integer("delta", -MAX_STOCK, MAX_STOCK)?,
+        },
+        "order.settle" => match fields
+            .get("state")
+            .and_then(Value::as_str)
+            .and_then(OrderState::from_name)
+        {
+            Some(state @ (OrderState::Paid | OrderState::Cancelled | OrderState::Refunded)) => {
+                HostCommand::Settle {
+                    buy: fields.id("buy")?,
+                    state,
+                }
+            }
+            _ => return fields.bad("state", "paid, cancelled or refunded"),
+        },
+        "chat.delete" => HostCommand::DeleteChat {
+            message: fields.id("message")?,
+        },
+        "chat.mute" => HostCommand::Mute {
+            user: fields.text("user", 128)?,
+        },
+        "chat.slow" => HostCommand::Slow {
+            seconds: fields.integer("seconds", 0, 120)?,
+        },
+        "announce" => HostCommand::Announce(fields.text("text", 280)?),
+        _ => {
+            return fields.bad(
+                "op",
+                "show.state, show.title, product.pin, product.unpin, product.put, product.remove, price.set, \
+                 stock.set, stock.add, order.settle, chat.delete, chat.mute, chat.slow or announce",
+            );
+        }
+    })
+}
+
+fn product(fields: Fields<'_>) -> Result<Product, BadMessage> {
+    let mut images = Vec::new();
+    for image in fields.list("images", 0, 8)? {
+        match image.as_str() {
+            Some(url) if url.len() <= 300 && (url.starts_with('/') || url.starts_with("https://")) => {
+                images.push(url.to_owned());
+            }
+            _ => {
+                return fields.bad(
+                    "images",
+                    "addresses that begin with / or https://, at most 300 characters each",
+                );
+            }
+        }
+    }
+    let mut variants = Vec::new();
+    for value in fields.list("variants", 1, MAX_VARIANTS)? {
+        let variant = variant(Fields::of(value, "variants[]")?)?;
+        if variants.iter().any(|known: &Variant| known.id == variant.id) {
+            return fields.bad("variants", "variants with ids of their own");
+        }
+        variants.push(variant);
+    }
+    Ok(Product {
+        id: fields.id("id")?,
+        title: fields.text("title", 120)?,
+        description: fields.optional_text("description", 600)?,
+        images,
+        variants,
+    })
+}
+
+fn variant(fields: Fields<'_>) -> Result<Variant, BadMessage> {
+    let was = match fields.get("was") {
+        None => None,
+        Some(_) => Some(money(fields.object("was")?)?),
+    };
+    Ok(Variant {
+        id: fields.id("id")?,
+        title: fields.text("title", 120)?,
+        price: money(fields.object("price")?)?,
+        was,
+        per_customer: fields.optional_integer("per_customer", 1, MAX_QUANTITY)?,
+        available: fields.optional_integer("available", 0, MAX_STOCK)?.unwrap_or(0),
+        version: 0,
+        sold_out: false,
+    })
+}
+
+fn money(fields: Fields<'_>) -> Result<Money, BadMessage> {
+    let currency = fields.text("currency", 3)?;
+    if currency.len() != 3 || !currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
+        return fields.bad("currency", "three capital letters (ISO 4217)");
+    }
+    Ok(Money {
+        minor: fields.integer("minor", 0, MAX_MINOR)?,
+        currency,
+        exponent: fields.integer("exponent", 0, 3)? as u8,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn error(text: &str) -> String {
+        parse_message(text.as_bytes()).unwrap_err().0
+    }
+
+    #[test]
+    fn lines_of_one_variant_are_summed() {
+        let text = r#"{"t":"buy","id":"b1","price_version":3,"lines":[{"variant":"v","quantity":2},{"variant":"v","quantity":3}]}"#;
+        let ClientMessage::Buy(buy) = parse_message(text.as_bytes()).unwrap() else {
+            panic!()
+        };
+        assert_eq!(
+            buy.lines,
+            [Line {
+                variant: "v".into(),
+                quantity: 5
+            }]
+        );
+    }
+
+    #[test]
+    fn errors_name_the_field_and_what_is_accepted() {
+        assert_eq!(error("[1]"), "message: an object is expected, not a list");
+        assert_eq!(
+            error("{}"),
+            "message.t: the kind of message as text is expected, it is missing"
+        );
+        assert_eq!(
+            error(r#"{"t":"buy","id":"b","price_version":1,"lines":[{"variant":"v","quantity":"2"}]}"#),
+            "lines[].quantity: a whole number from 1 to 1000 is expected, not \"2\""
+        );
+        assert!(error(r#"{"t":"chat","id":"1","text":""}"#).starts_with("message.text: text of 1 to 500"));
+        assert!(
+            error(r#"{"t":"host","id":"1","do":{"op":"fly"}}"#).starts_with("do.op: show.state, show.title")
+        );
+        assert!(error("{").starts_with("not JSON"));
+        assert!(error(&format!(r#"{{"t":"{}"}}"#, "x".repeat(5000))).contains("at most 4096 bytes"));
+        assert!(error(r#"{"t":"chat","id":"1","text":"a\u202eb"}"#).contains("without control characters"));
+    }
+
+    #[test]
+    fn what_is_unknown_is_let_pass() {
+        let text = br#"{"t":"wave","v":9}"#;
+        assert_eq!(parse_message(text), Ok(ClientMessage::Unknown));
+        let text = br#"{"t":"ping","n":4,"later":{"x":[]}}"#;
+        assert_eq!(parse_message(text), Ok(ClientMessage::Ping { n: 4 }));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_safe(text in ".{0,200}") {
+            let _ = parse_message(text.as_bytes());
+        }
+
+        #[test]
+        fn any_field_may_hold_anything(
+            kind in "hello|buy|cancel|chat|ping|host",
+            field in "versions|token|resume|id|lines|price_version|text|buy|n|do",
+            value in r#"null|true|-1|1e99|"x"|\[\]|\[1\]|\{\}|\{"op":"product.put","product":\{"variants":\[\{\}\]\}\}"#,
+        ) {
+            let text = format!(r#"{{"t":"{kind}","{field}":{value}}}"#);
+            let _ = parse_message(text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The viewer message format, version 1 (`PROTOCOL.md`): what clients may say, what they are told.
+
+mod client;
+mod fields;
+mod server;
+mod types;
+
+pub use client::{BuyMessage, ClientMessage, Hello, HostCommand, Resume, parse_command, parse_message};
+pub use fields::BadMessage;
+pub use server::{EncodingStatus, Limits, OrderNotice, ServerMessage, Snapshot, Welcome, You, encode};
+pub use types::{
+    ChatLine, Line, Money, OrderLine, OrderState, Outcome, Person, Product, Receipt, Sale, ShowInfo,
+    ShowState, StockItem, Variant, VariantPrice,
+};
+
+/// The longest message a client may send, in bytes.
+pub const MAX_CLIENT_MESSAGE: usize = 4096;
+/// The version spoken.
+pub const VERSION: u32 = 1;

@@ -1,0 +1,196 @@
+//! What clients are told.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::VERSION;
+use super::types::{ChatLine, Money, OrderState, Product, Receipt, Sale, ShowInfo, ShowState, StockItem};
+use crate::UnixMillis;
+
+/// One message to clients.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "t", rename_all = "snake_case")]
+#[expect(
+    missing_docs,
+    reason = "kinds and fields are explained in PROTOCOL.md, which a test holds against this"
+)]
+pub enum ServerMessage<'a> {
+    Welcome(Box<Welcome<'a>>),
+    Show {
+        state: ShowState,
+        title: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        starts_at: Option<i64>,
+        price_version: i64,
+    },
+    Product {
+        product: &'a Product,
+        price_version: i64,
+    },
+    ProductRemoved {
+        product: &'a str,
+    },
+    Pins {
+        pinned: &'a [String],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        featured: Option<&'a str>,
+    },
+    Price {
+        variant: &'a str,
+        price: &'a Money,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        was: Option<&'a Money>,
+        price_version: i64,
+    },
+    Availability {
+        variant: &'a str,
+        sold_out: bool,
+    },
+    Stock {
+        items: Vec<StockItem>,
+    },
+    Viewers {
+        count: u64,
+    },
+    OnAir {
+        live: bool,
+    },
+    Receipt(&'a Receipt),
+    Order(OrderNotice<'a>),
+    Chat(&'a ChatLine),
+    ChatDeleted {
+        id: &'a str,
+    },
+    ChatMode {
+        slow_seconds: i64,
+    },
+    Announcement {
+        text: &'a str,
+    },
+    Sale(&'a Sale),
+    Health {
+        encodings: &'a [EncodingStatus],
+        warnings: Vec<String>,
+    },
+    Done {
+        r#ref: &'a str,
+    },
+    Notice {
+        code: &'a str,
+        text: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        r#ref: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<i64>,
+    },
+    Pong {
+        n: i64,
+    },
+}
+
+/// The answer to a hello.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "as for the messages")]
+pub struct Welcome<'a> {
+    pub epoch: &'a str,
+    /// The number of the last event that is in here.
+    #[serde(rename = "seq")]
+    pub upto: u64,
+    pub server_time: i64,
+    pub you: You<'a>,
+    pub limits: Limits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Snapshot<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deltas: Option<Vec<&'a serde_json::value::RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pages: Option<usize>,
+}
+
+/// Who the client is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "as for the messages")]
+pub struct You<'a> {
+    pub id: &'a str,
+    pub name: &'a str,
+    pub role: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<&'a str>,
+}
+
+/// What the server takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "as for the messages")]
+pub struct Limits {
+    pub message_bytes: usize,
+}
+
+/// A show as it is now, or one page of it.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "as for the messages")]
+pub struct Snapshot<'a> {
+    pub show: ShowInfo,
+    pub products: Vec<&'a Product>,
+    pub pinned: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub featured: Option<&'a str>,
+    pub chat: Vec<&'a ChatLine>,
+    pub slow_seconds: i64,
+    pub viewers: u64,
+    pub orders: Vec<OrderNotice<'a>>,
+}
+
+/// An own order, changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "as for the messages")]
+pub struct OrderNotice<'a> {
+    pub buy: &'a str,
+    pub state: OrderState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+}
+
+/// One encoding of the host's picture or sound.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "as for the messages")]
+pub struct EncodingStatus {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rid: Option<String>,
+    pub codec: String,
+    pub bitrate: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<u16>,
+    pub active: bool,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    v: u32,
+    at: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    #[serde(flatten)]
+    message: &'a ServerMessage<'a>,
+}
+
+/// The JSON of a message; numbered when it is an event of the show.
+pub fn encode(message: &ServerMessage<'_>, at: UnixMillis, seq: Option<u64>) -> Bytes {
+    let envelope = Envelope {
+        v: VERSION,
+        at: at.0,
+        seq,
+        message,
+    };
+    match serde_json::to_vec(&envelope) {
+        Ok(json) => json.into(),
+        Err(error) => {
+            // No message holds what JSON cannot: only a bug gets here, and a client ignores what is empty.
+            tracing::error!(%error, "a message could not be written");
+            Bytes::from_static(b"{}")
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What the ledger decided, told to whom it concerns.
+
+use std::sync::Arc;
+
+use super::{Shop, Waiting};
+use crate::ledger::{Answer, Decision, Refusal, ShowRecord};
+use crate::message::{OrderNotice, OrderState, Product, Receipt, Sale, ServerMessage, StockItem, encode};
+use crate::{Bytes, Channel, ClientId, Output, Reply, RequestId, UnixMillis};
+
+impl Shop {
+    pub(super) fn take_answer(&mut self, now: UnixMillis, answer: Answer) {
+        let waiting = self.waiting.remove(&answer.ticket).unwrap_or(Waiting::Nobody);
+        match &answer.decision {
+            Ok(Decision::Product(product, price_version)) => {
+                self.show_product(now, &answer.show, product, *price_version)
+            }
+            Ok(Decision::Show(record)) => self.show_changed(now, &answer.show, record),
+            _ => {}
+        }
+        // The receipt first: it is waited for.
+        match waiting {
+            Waiting::Nobody => {}
+            Waiting::Buy(client) => self.answer_buy(now, client, answer.decision),
+            Waiting::Done(client, about) => self.answer_command(now, client, &about, answer.decision),
+            Waiting::Request(request) => self.answer_request(now, request, answer.decision),
+        }
+        for (show, item) in &answer.stock {
+            self.stock_changed(now, show, item);
+        }
+        for (show, sale) in &answer.orders {
+            self.order_changed(now, show, sale);
+        }
+    }
+
+    fn answer_buy(&mut self, now: UnixMillis, client: ClientId, decision: Result<Decision, Refusal>) {
+        let about = self
+            .clients
+            .get_mut(&client)
+            .and_then(|client| client.buying.take());
+        match decision {
+            Ok(Decision::Receipt(receipt)) => {
+                self.tell(now, client, Channel::Shop, &ServerMessage::Receipt(&receipt));
+            }
+            Ok(_) => {}
+            Err(refusal) => {
+                let text = refusal.to_string();
+                self.notice(now, client, "unavailable", &text, about.as_deref(), Some(1000));
+            }
+        }
+    }
+
+    fn answer_command(
+        &mut self,
+        now: UnixMillis,
+        client: ClientId,
+        about: &str,
+        decision: Result<Decision, Refusal>,
+    ) {
+        match decision {
+            Ok(_) => self.tell(now, client, Channel::Shop, &ServerMessage::Done { r#ref: about }),
+            Err(refusal) => {
+                let code = match refusal {
+                    Refusal::NotFound(_) => "not_found",
+                    Refusal::Stale(_) => "stale",
+                    Refusal::NotPossible(_) => "not_possible",
+                    Refusal::Failed => "unavailable",
+                };
+                self.notice(now, client, code, &refusal.to_string(), Some(about), None);
+            }
+        }
+    }
+
+    fn answer_request(&mut self, now: UnixMillis, request: RequestId, decision: Result<Decision, Refusal>) {
+        let reply = match decision {
+            Ok(Decision::Receipt(receipt)) => Reply::Ok(receipt_json(now, &receipt)),
+            Ok(Decision::Stock(item)) => Reply::Ok(json(&serde_json::json!({
+                "available": item.available,
+                "version": item.version,
+            }))),
+            Ok(Decision::Orders(orders)) => Reply::Ok(json(&serde_json::json!({ "orders": orders }))),
+            Ok(Decision::Done | Decision::Product(..) | Decision::Show(_)) => Reply::Done,
+            Err(refusal) => {
+                let text = refusal.to_string();
+                match refusal {
+                    Refusal::NotFound(_) => Reply::NotFound(text),
+                    Refusal::Stale(_) => Reply::Stale(text),
+                    Refusal::NotPossible(_) => Reply::Conflict(text),
+                    Refusal::Failed => Reply::Unavailable,
+                }
+            }
+        };
+        self.reply(request, reply);
+    }
+
+    pub(super) fn reply(&mut self, request: RequestId, reply: Reply) {
+        self.outputs.push_back(Output::Reply { request, reply });
+    }
+
+    fn show_product(&mut self, now: UnixMillis, show: &Arc<str>, product: &Product, price_version: i64) {
+        let Some(show) = self.shows.get_mut(show) else {
+            return;
+        };
+        show.is_stored = true;
+        show.price_version = price_version;
+        show.products.insert(product.id.clone(), product.clone());
+        let event = show.event(
+            now,
+            Channel::Shop,
+            &ServerMessage::Product {
+                product,
+                price_version,
+            },
+        );
+        self.outputs.push_back(event);
+    }
+
+    /// Tells what of the show itself, its products and pins is another than before.
+    fn show_changed(&mut self, now: UnixMillis, show: &Arc<str>, record: &ShowRecord) {
+        let Some(show) = self.shows.get_mut(show) else {
+            return;
+        };
+        show.is_stored = true;
+        let is_new = (show.state, &show.title, show.price_version, show.starts_at)
+            != (
+                record.state,
+                &record.title,
+                record.price_version,
+                record.starts_at,
+            );
+        let pins_are_new = (&show.pinned, &show.featured) != (&record.pinned, &record.featured);
+        let is_there = |id: &String| record.products.iter().any(|product| product.id == *id);
+        let removed: Vec<String> = show.products.keys().filter(|id| !is_there(id)).cloned().collect();
+        show.adopt(record.clone());
+        let mut events = Vec::new();
+        for product in &removed {
+            show.products.shift_remove(product);
+            events.push(show.event(now, Channel::Shop, &ServerMessage::ProductRemoved { product }));
+        }
+        if is_new {
+            events.push(show.event(
+                now,
+                Channel::Shop,
+                &ServerMessage::Show {
+                    state: record.state,
+                    title: &record.title,
+                    starts_at: record.starts_at,
+                    price_version: record.price_version,
+                },
+            ));
+        }
+        if pins_are_new {
+            events.push(show.event(
+                now,
+                Channel::Shop,
+                &ServerMessage::Pins {
+                    pinned: &record.pinned,
+                    featured: record.featured.as_deref(),
+                },
+            ));
+        }
+        self.outputs.extend(events);
+    }
+
+    fn stock_changed(&mut self, now: UnixMillis, show: &Arc<str>, item: &StockItem) {
+        let Some(show) = self.shows.get_mut(show) else {
+            return;
+        };
+        if let Some(sold_out) = show.set_stock(item) {
+            let message = ServerMessage::Availability {
+                variant: &item.variant,
+                sold_out,
+            };
+            let event = show.event(now, Channel::Shop, &message);
+            self.outputs.push_back(event);
+        }
+    }
+
+    fn order_changed(&mut self, now: UnixMillis, show: &Arc<str>, sale: &Sale) {
+        self.tell_hosts(show, encode(&ServerMessage::Sale(sale), now, None));
+        if sale.state == OrderState::Held {
+            // Its receipt says so.
+            return;
+        }
+        let notice = ServerMessage::Order(OrderNotice {
+            buy: &sale.buy,
+            state: sale.state,
+            expires_at: None,
+        });
+        let message = encode(&notice, now, None);
+        let is_buyer = |identity: &crate::Identity| identity.subject == sale.user;
+        let buyers = self
+            .clients
+            .iter()
+            .filter(|(_, client)| *client.room == **show && client.identity.as_ref().is_some_and(is_buyer));
+        let buyers: Vec<ClientId> = buyers.map(|(id, _)| *id).collect();
+        for buyer in buyers {
+            self.send(buyer, Channel::Shop, message.clone());
+        }
+    }
+}
+
+fn receipt_json(now: UnixMillis, receipt: &Receipt) -> Bytes {
+    encode(&ServerMessage::Receipt(receipt), now, None)
+}
+
+fn json(value: &serde_json::Value) -> Bytes {
+    value.to_string().into()
+}

@@ -1,0 +1,167 @@
+//! The first words: who a client is, and where it stands.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::Shop;
+use super::client::role_name;
+use super::show::Show;
+use crate::message::{
+    ChatLine, Hello, Limits, MAX_CLIENT_MESSAGE, Product, ServerMessage, Snapshot, VERSION, Welcome, You,
+    encode,
+};
+use crate::{Channel, ClientId, Identities, Identity, Role, UnixMillis};
+
+/// A message stays below what every browser takes in one piece (16 KiB), with room for the envelope.
+const MAX_PAGE: usize = 14_000;
+
+impl Shop {
+    pub(super) fn say_hello(
+        &mut self,
+        now: UnixMillis,
+        id: ClientId,
+        hello: Hello,
+        identities: &dyn Identities,
+    ) {
+        let Some(room) = self.clients.get(&id).map(|client| client.room.clone()) else {
+            return;
+        };
+        if !hello.is_understood() {
+            let text = format!("this server speaks version {VERSION}");
+            return self.notice(now, id, "version_unsupported", &text, None, None);
+        }
+        let known = self.clients.get(&id).and_then(|client| client.identity.clone());
+        let (identity, token) = match (&hello.token, known) {
+            (Some(token), _) => match identities.verify(token, &room) {
+                Ok(mut identity) => {
+                    rename(&mut identity, hello.name.as_deref());
+                    (identity, None)
+                }
+                Err(why) => return self.notice(now, id, "token_invalid", &why, None, None),
+            },
+            (None, Some(identity)) => (identity, None),
+            (None, None) => {
+                let (identity, token) = identities.anonymous(&room, hello.name.as_deref());
+                (identity, Some(token))
+            }
+        };
+        let Some(show) = self.shows.get_mut(&room) else {
+            return;
+        };
+        show.join(id, identity.role == Role::Host);
+        let you = You {
+            id: &identity.subject,
+            name: &identity.name,
+            role: role_name(identity.role),
+            token: token.as_deref(),
+        };
+        let pages = match resumed(&self.epoch, show, &hello) {
+            Some(deltas) => vec![welcome(now, &self.epoch, show, you, deltas)],
+            None => snapshots(now, &self.epoch, show, you),
+        };
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.identity = Some(identity);
+        }
+        for page in pages {
+            self.send(id, Channel::Shop, page);
+        }
+    }
+}
+
+/// Who is anonymous may choose another name.
+fn rename(identity: &mut Identity, name: Option<&str>) {
+    if identity.anonymous
+        && let Some(name) = name
+    {
+        identity.name = name.to_owned();
+    }
+}
+
+/// The events a client missed, when they are kept and fit one message.
+fn resumed<'s>(epoch: &str, show: &'s Show, hello: &Hello) -> Option<Vec<&'s Bytes>> {
+    let resume = hello.resume.as_ref().filter(|resume| resume.epoch == epoch)?;
+    let deltas: Vec<&Bytes> = show.deltas_after(resume.seq)?.collect();
+    let bytes: usize = deltas.iter().map(|delta| delta.len() + 1).sum();
+    (bytes <= MAX_PAGE).then_some(deltas)
+}
+
+fn welcome(now: UnixMillis, epoch: &str, show: &Show, you: You<'_>, deltas: Vec<&Bytes>) -> Bytes {
+    let deltas = deltas
+        .iter()
+        .filter_map(|delta| serde_json::from_slice::<&RawValue>(delta).ok());
+    let welcome = Welcome {
+        deltas: Some(deltas.collect()),
+        ..empty_welcome(now, epoch, show, you)
+    };
+    encode(&ServerMessage::Welcome(Box::new(welcome)), now, None)
+}
+
+fn empty_welcome<'a>(now: UnixMillis, epoch: &'a str, show: &Show, you: You<'a>) -> Welcome<'a> {
+    Welcome {
+        epoch,
+        upto: show.seq,
+        server_time: now.0,
+        you,
+        limits: Limits {
+            message_bytes: MAX_CLIENT_MESSAGE,
+        },
+        snapshot: None,
+        deltas: None,
+        page: None,
+        pages: None,
+    }
+}
+
+/// The show as it is now, in as many messages as it takes.
+fn snapshots(now: UnixMillis, epoch: &str, show: &Show, you: You<'_>) -> Vec<Bytes> {
+    let mut pages: Vec<(Vec<&Product>, Vec<&ChatLine>)> = vec![(Vec::new(), Vec::new())];
+    let mut room_left = MAX_PAGE;
+    let mut turn = |pages: &mut Vec<(Vec<&Product>, Vec<&ChatLine>)>, bytes: usize| {
+        if bytes > room_left
+            && pages
+                .last()
+                .is_some_and(|page| !page.0.is_empty() || !page.1.is_empty())
+        {
+            pages.push((Vec::new(), Vec::new()));
+            room_left = MAX_PAGE;
+        }
+        room_left = room_left.saturating_sub(bytes);
+    };
+    for product in show.products.values() {
+        turn(&mut pages, json_len(product));
+        if let Some(page) = pages.last_mut() {
+            page.0.push(product);
+        }
+    }
+    for line in &show.chat {
+        turn(&mut pages, json_len(line));
+        if let Some(page) = pages.last_mut() {
+            page.1.push(line);
+        }
+    }
+    let count = pages.len();
+    let paged = pages.into_iter().enumerate().map(|(page, (products, chat))| {
+        let snapshot = Snapshot {
+            show: show.info(),
+            products,
+            pinned: &show.pinned,
+            featured: show.featured.as_deref(),
+            chat,
+            slow_seconds: show.slow_seconds,
+            viewers: show.viewers(),
+            orders: Vec::new(),
+        };
+        let welcome = Welcome {
+            snapshot: Some(snapshot),
+            page: (count > 1).then_some(page),
+            pages: (count > 1).then_some(count),
+            ..empty_welcome(now, epoch, show, you.clone())
+        };
+        encode(&ServerMessage::Welcome(Box::new(welcome)), now, None)
+    });
+    paged.collect()
+}
+
+fn json_len(value: &impl serde::Serialize) -> usize {
+    serde_json::to_vec(value).map_or(0, |json| json.len() + 1)
+}

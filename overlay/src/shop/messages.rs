@@ -1,0 +1,127 @@
+//! What clients say, and who may say it.
+
+use super::{Shop, Waiting};
+use crate::ledger::{Action, Buyer};
+use crate::message::{BuyMessage, ClientMessage, ServerMessage, parse_message};
+use crate::{Channel, ClientId, Identities, Output, Role, UnixMillis};
+
+impl Shop {
+    pub(super) fn take_message(
+        &mut self,
+        now: UnixMillis,
+        id: ClientId,
+        bytes: &[u8],
+        identities: &dyn Identities,
+    ) {
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
+        if client.messages.take(now).is_err() {
+            self.outputs.push_back(Output::Disconnect { client: id });
+            self.disconnect(id);
+            return;
+        }
+        let message = match parse_message(bytes) {
+            Ok(message) => message,
+            Err(bad) => return self.notice(now, id, "bad_message", &bad.0, None, None),
+        };
+        if let ClientMessage::Hello(hello) = message {
+            return self.say_hello(now, id, hello, identities);
+        }
+        if client.identity.is_none() {
+            return self.notice(now, id, "hello_first", "say hello first", None, None);
+        }
+        match message {
+            ClientMessage::Hello(_) | ClientMessage::Unknown => {}
+            ClientMessage::Buy(buy) => self.take_buy(now, id, buy),
+            ClientMessage::Cancel { buy } => self.take_cancel(now, id, buy),
+            ClientMessage::Chat { id: line, text } => self.take_chat(now, id, line, text),
+            ClientMessage::Ping { n } => self.tell(now, id, Channel::Shop, &ServerMessage::Pong { n }),
+            ClientMessage::Host { id: about, command } => {
+                let is_host = |role| matches!(role, Role::Host);
+                let role = self
+                    .clients
+                    .get(&id)
+                    .and_then(|client| client.identity.as_ref())
+                    .map(|known| known.role);
+                let moderates = role == Some(Role::Moderator) && command.is_moderation();
+                if role.is_some_and(is_host) || moderates {
+                    self.take_command(now, id, about, command);
+                } else {
+                    self.notice(
+                        now,
+                        id,
+                        "forbidden",
+                        "this needs the host's right",
+                        Some(&about),
+                        None,
+                    );
+                }
+            }
+        }
+    }
+
+    fn take_buy(&mut self, now: UnixMillis, id: ClientId, buy: BuyMessage) {
+        let guest_checkout = self.config.guest_checkout;
+        let hold_ms = self.config.hold_ms;
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
+        let Some(identity) = &client.identity else { return };
+        if identity.anonymous && !guest_checkout {
+            let text = "buying needs a customer's token";
+            return self.notice(now, id, "forbidden", text, Some(&buy.id), None);
+        }
+        if client.buying.as_ref() == Some(&buy.id) {
+            // A repetition: the receipt is on its way.
+            return;
+        }
+        let wait = match &client.buying {
+            Some(_) => Err(500),
+            None => client.buys.take(now),
+        };
+        if let Err(wait) = wait {
+            let text = "one buy at a time, and a few in ten seconds";
+            return self.notice(now, id, "too_fast", text, Some(&buy.id), Some(wait));
+        }
+        let buyer = Buyer {
+            subject: identity.subject.clone(),
+            name: identity.name.clone(),
+        };
+        let (room, about) = (client.room.clone(), buy.id.clone());
+        let action = Action::Buy { buyer, buy, hold_ms };
+        if self.ask_ledger(&room, action, Waiting::Buy(id)) {
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.buying = Some(about);
+            }
+        } else {
+            self.notice(
+                now,
+                id,
+                "unavailable",
+                "the shop is busy, try again",
+                Some(&about),
+                Some(1000),
+            );
+        }
+    }
+
+    fn take_cancel(&mut self, now: UnixMillis, id: ClientId, buy: String) {
+        let Some(client) = self.clients.get(&id) else {
+            return;
+        };
+        let Some(identity) = &client.identity else { return };
+        let (subject, room, about) = (identity.subject.clone(), client.room.clone(), buy.clone());
+        let action = Action::Cancel { subject, buy };
+        if !self.ask_ledger(&room, action, Waiting::Done(id, about.clone())) {
+            self.notice(
+                now,
+                id,
+                "unavailable",
+                "the shop is busy, try again",
+                Some(&about),
+                Some(1000),
+            );
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Shows and their clients: what is said is understood, judged or passed to the ledger, and everybody is told.
+//! Messages, answers of the ledger and the time go in, [`Output`]s come out.
+
+mod answers;
+mod chat;
+mod client;
+mod hello;
+mod hosting;
+mod limits;
+mod messages;
+mod requests;
+mod show;
+mod ticks;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::ledger::{Action, Command, ShowRecord, Ticket};
+use crate::message::{EncodingStatus, ServerMessage, encode};
+use crate::{Channel, ClientId, Identities, Output, RequestId, UnixMillis};
+use client::Client;
+use show::Show;
+
+/// Settings of the shop.
+#[derive(Clone, Debug)]
+pub struct ShopConfig {
+    /// How long a hold lasts, in milliseconds.
+    pub hold_ms: i64,
+    /// Whether who has no customer's token may buy.
+    pub guest_checkout: bool,
+    /// Buys one viewer may begin within ten seconds.
+    pub buys_per_ten_seconds: u32,
+    /// Chat lines one viewer may write per second.
+    pub chat_per_second: u32,
+    /// Rooms known at once; a room nobody is in and that has no show is forgotten.
+    pub max_rooms: usize,
+}
+
+impl Default for ShopConfig {
+    fn default() -> Self {
+        ShopConfig {
+            hold_ms: 600_000,
+            guest_checkout: true,
+            buys_per_ten_seconds: 5,
+            chat_per_second: 2,
+            max_rooms: 10_000,
+        }
+    }
+}
+
+/// A room as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomState {
+    /// Its name.
+    pub room: Arc<str>,
+    /// Whether a host's media is there.
+    pub live: bool,
+    /// Clients now.
+    pub viewers: u64,
+    /// The show's title.
+    pub title: String,
+}
+
+/// Who waits for an answer of the ledger.
+#[derive(Clone, Debug)]
+enum Waiting {
+    /// A client's buy.
+    Buy(ClientId),
+    /// A client's command, with the client's id of it.
+    Done(ClientId, String),
+    /// A request.
+    Request(RequestId),
+    /// Nobody.
+    Nobody,
+}
+
+/// Commands the ledger has not answered; beyond, it is out of order and buys are refused.
+const MAX_WAITING: usize = 50_000;
+
+/// All shows of the process.
+pub struct Shop {
+    config: ShopConfig,
+    /// This life of the server: numbers of events mean something only within it.
+    epoch: String,
+    shows: HashMap<Arc<str>, Show>,
+    clients: HashMap<ClientId, Client>,
+    waiting: HashMap<Ticket, Waiting>,
+    next_ticket: u64,
+    next_chat: u64,
+    next_expiry: i64,
+    outputs: VecDeque<Output>,
+}
+
+impl Shop {
+    /// A shop with the shows of a ledger. `epoch` must be another one at every start.
+    pub fn new(config: ShopConfig, epoch: String, shows: Vec<ShowRecord>) -> Shop {
+        let shows = shows.into_iter().map(|record| {
+            let name: Arc<str> = record.id.as_str().into();
+            (name.clone(), Show::new(name, Some(record)))
+        });
+        Shop {
+            shows: shows.collect(),
+            config,
+            epoch,
+            clients: HashMap::new(),
+            waiting: HashMap::new(),
+            next_ticket: 1,
+            next_chat: 1,
+            next_expiry: 0,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// A client can be reached. It says hello next.
+    pub fn connect(&mut self, now: UnixMillis, client: ClientId, room: &Arc<str>) {
+        if !self.clients.contains_key(&client) && self.enter(room) {
+            self.clients
+                .insert(client, Client::new(room.clone(), &self.config, now));
+        }
+    }
+
+    /// A client is gone.
+    pub fn disconnect(&mut self, client: ClientId) {
+        let Some(gone) = self.clients.remove(&client) else {
+            return;
+        };
+        if let Some(show) = self.shows.get_mut(&gone.room) {
+            show.leave(client);
+        }
+        self.forget_if_empty(&gone.room);
+    }
+
+    /// A message of a client.
+    pub fn handle_message(
+        &mut self,
+        now: UnixMillis,
+        client: ClientId,
+        message: &[u8],
+        identities: &dyn Identities,
+    ) {
+        self.take_message(now, client, message, identities);
+    }
+
+    /// What the ledger decided.
+    pub fn handle_answer(&mut self, now: UnixMillis, answer: crate::ledger::Answer) {
+        self.take_answer(now, answer);
+    }
+
+    /// A host's media came or went.
+    pub fn set_on_air(&mut self, now: UnixMillis, room: &Arc<str>, live: bool) {
+        if self.enter(room)
+            && let Some(show) = self.shows.get_mut(room)
+            && show.on_air != live
+        {
+            show.on_air = live;
+            let event = show.event(now, Channel::Shop, &ServerMessage::OnAir { live });
+            self.outputs.push_back(event);
+        }
+        self.forget_if_empty(room);
+    }
+
+    /// How the host's media arrives, for hosts.
+    pub fn tell_health(
+        &mut self,
+        now: UnixMillis,
+        room: &str,
+        encodings: &[EncodingStatus],
+        warnings: Vec<String>,
+    ) {
+        let message = ServerMessage::Health { encodings, warnings };
+        self.tell_hosts(room, encode(&message, now, None));
+    }
+
+    /// Lets time pass: stock and viewer counts are told, holds run out. To be called a few times a second.
+    pub fn handle_time(&mut self, now: UnixMillis) {
+        self.tick(now);
+    }
+
+    /// What is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Rooms that are live, have viewers or have a show, by name.
+    pub fn rooms(&self) -> Vec<RoomState> {
+        let mut rooms: Vec<RoomState> = self.shows.values().map(Show::state).collect();
+        rooms.sort_by(|a, b| a.room.cmp(&b.room));
+        rooms
+    }
+
+    /// One room, if anything is known of it.
+    pub fn room(&self, room: &str) -> Option<RoomState> {
+        self.shows.get(room).map(Show::state)
+    }
+
+    /// Clients that were welcomed, of the process.
+    pub fn viewers(&self) -> u64 {
+        self.shows.values().map(|show| show.viewers()).sum()
+    }
+
+    /// Makes sure a room is known; false when there are too many.
+    fn enter(&mut self, room: &Arc<str>) -> bool {
+        if self.shows.contains_key(room) {
+            return true;
+        }
+        if self.shows.len() >= self.config.max_rooms {
+            return false;
+        }
+        self.shows.insert(room.clone(), Show::new(room.clone(), None));
+        true
+    }
+
+    fn forget_if_empty(&mut self, room: &str) {
+        if self.shows.get(room).is_some_and(Show::is_forgettable) {
+            let nobody = !self.clients.values().any(|client| *client.room == *room);
+            if nobody {
+                self.shows.remove(room);
+            }
+        }
+    }
+
+    fn ask_ledger(&mut self, show: &Arc<str>, action: Action, waiting: Waiting) -> bool {
+        if self.waiting.len() >= MAX_WAITING {
+            return false;
+        }
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.waiting.insert(ticket, waiting);
+        self.outputs.push_back(Output::Ledger(Command {
+            ticket,
+            show: show.clone(),
+            action,
+        }));
+        true
+    }
+
+    fn send(&mut self, client: ClientId, channel: Channel, message: Bytes) {
+        self.outputs.push_back(Output::Send {
+            client,
+            channel,
+            message,
+        });
+    }
+
+    fn tell(&mut self, now: UnixMillis, client: ClientId, channel: Channel, message: &ServerMessage<'_>) {
+        self.send(client, channel, encode(message, now, None));
+    }
+
+    fn notice(
+        &mut self,
+        now: UnixMillis,
+        client: ClientId,
+        code: &str,
+        text: &str,
+        about: Option<&str>,
+        retry_after_ms: Option<i64>,
+    ) {
+        let message = ServerMessage::Notice {
+            code,
+            text,
+            r#ref: about,
+            retry_after_ms,
+        };
+        self.tell(now, client, Channel::Shop, &message);
+    }
+
+    fn tell_hosts(&mut self, room: &str, message: Bytes) {
+        let Some(show) = self.shows.get(room) else { return };
+        let hosts: Vec<ClientId> = show.hosts().collect();
+        for host in hosts {
+            self.send(host, Channel::Shop, message.clone());
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What is asked over HTTP, without a client that listens.
+
+use std::sync::Arc;
+
+use super::{Shop, Waiting};
+use crate::ledger::{Action, Buyer};
+use crate::message::{ClientMessage, parse_command, parse_message};
+use crate::{Identities, Reply, RequestId, UnixMillis};
+
+impl Shop {
+    /// A buy; the reply is its receipt. The token says who buys.
+    pub fn request_buy(
+        &mut self,
+        request: RequestId,
+        room: &Arc<str>,
+        token: Option<&str>,
+        message: &[u8],
+        identities: &dyn Identities,
+    ) {
+        let buy = match parse_message(message) {
+            Ok(ClientMessage::Buy(buy)) => buy,
+            Ok(_) => {
+                return self.reply(
+                    request,
+                    Reply::Bad("a message of kind buy is expected".to_owned()),
+                );
+            }
+            Err(bad) => return self.reply(request, Reply::Bad(bad.0)),
+        };
+        let Some(token) = token else {
+            let text = "a buy by HTTP needs a token: without one nobody could repeat it".to_owned();
+            return self.reply(request, Reply::Bad(text));
+        };
+        let identity = match identities.verify(token, room) {
+            Ok(identity) => identity,
+            Err(why) => return self.reply(request, Reply::Bad(why)),
+        };
+        if identity.anonymous && !self.config.guest_checkout {
+            return self.reply(request, Reply::Bad("buying needs a customer's token".to_owned()));
+        }
+        let buyer = Buyer {
+            subject: identity.subject,
+            name: identity.name,
+        };
+        let hold_ms = self.config.hold_ms;
+        let action = Action::Buy { buyer, buy, hold_ms };
+        if !self.ask_ledger(room, action, Waiting::Request(request)) {
+            self.reply(request, Reply::Unavailable);
+        }
+    }
+
+    /// A host's command, whose right was checked.
+    pub fn request_command(&mut self, now: UnixMillis, request: RequestId, room: &Arc<str>, command: &[u8]) {
+        match parse_command(command) {
+            Ok(command) => self.take_requested_command(now, request, room, command),
+            Err(bad) => self.reply(request, Reply::Bad(bad.0)),
+        }
+    }
+
+    /// The show's orders, whose asker's right was checked.
+    pub fn request_orders(&mut self, request: RequestId, room: &Arc<str>) {
+        if !self.ask_ledger(room, Action::Orders, Waiting::Request(request)) {
+            self.reply(request, Reply::Unavailable);
+        }
+    }
+}
