@@ -1,4 +1,6 @@
 //! The shop's shell: its clients by data channel and event stream, its clock and its ledger's thread.
 
 pub mod clients;
+pub mod ledger_thread;
 pub mod service;
+pub mod task;

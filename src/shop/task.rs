@@ -1,0 +1,348 @@
+//! The shop on its task: what clients say, what hosts ask over HTTP, what the ledger decided and the time go in;
+//! messages, commands and replies come out.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use overlay::ledger::{Answer, Decision, Refusal};
+use overlay::message::EncodingStatus;
+use overlay::{ClientId, Identities, Output, Reply, RequestId, Shop};
+use sfu::relay::RoomName;
+use sfu::shard::{EncodingHealth, PeerId};
+use signaling::{RoomSummary, ShopReply};
+use tokio::sync::{mpsc, oneshot};
+
+use super::clients::{Carrier, Clients, carrier, of_peer};
+use super::ledger_thread::{LedgerLane, unix_now};
+use super::service::Request;
+use crate::directory::Directory;
+use crate::media::news::News;
+use crate::media::service::MediaService;
+use crate::telemetry::ShopMetrics;
+
+/// Between two ticks: stock is told at most this often.
+const TICK: Duration = Duration::from_millis(100);
+/// Data channels that are the shop's (`overlay/PROTOCOL.md`).
+const CHANNELS: [&str; 3] = ["shop", "live", "chat"];
+/// Requests that wait for the ledger; each holds one HTTP connection.
+const MAX_REPLIES: usize = 16 << 10;
+
+/// The shop and everybody around it.
+pub struct ShopTask {
+    shop: Shop,
+    clients: Clients,
+    identities: Box<dyn Identities>,
+    ledger: LedgerLane,
+    media: MediaService,
+    directory: Arc<Directory>,
+    metrics: ShopMetrics,
+    /// Peers that opened a channel of the shop's.
+    peers: HashSet<PeerId>,
+    replies: HashMap<RequestId, oneshot::Sender<ShopReply>>,
+    next_request: u64,
+}
+
+impl ShopTask {
+    /// A shop over a running media side and ledger.
+    pub fn new(
+        shop: Shop,
+        identities: Box<dyn Identities>,
+        ledger: LedgerLane,
+        media: MediaService,
+        directory: Arc<Directory>,
+        metrics: ShopMetrics,
+    ) -> ShopTask {
+        ShopTask {
+            shop,
+            clients: Clients::new(media.clone(), metrics.clone()),
+            identities,
+            ledger,
+            media,
+            directory,
+            metrics,
+            peers: HashSet::new(),
+            replies: HashMap::new(),
+            next_request: 0,
+        }
+    }
+
+    /// Runs until `stop` resolves; then the ledger's lane is dropped.
+    pub async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        mut news: mpsc::Receiver<News>,
+        mut answers: mpsc::Receiver<Answer>,
+        mut stop: oneshot::Receiver<()>,
+    ) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                // What is decided is told before more is asked.
+                biased;
+                _ = &mut stop => break,
+                Some(answer) = answers.recv() => self.take_answer(answer),
+                _ = ticks.tick() => self.tick(),
+                Some(news) = news.recv() => self.take_news(news),
+                Some(request) = requests.recv() => self.take_request(request),
+            }
+            self.carry_out();
+        }
+        // Buys that were taken are decided and told, as long as somebody listens.
+        while !self.replies.is_empty()
+            && let Ok(Some(answer)) = tokio::time::timeout(Duration::from_secs(1), answers.recv()).await
+        {
+            self.take_answer(answer);
+            self.carry_out();
+        }
+    }
+
+    fn take_answer(&mut self, answer: Answer) {
+        if let Ok(Decision::Receipt(receipt)) = &answer.decision {
+            self.metrics
+                .buys
+                .with_label_values(&[receipt.outcome.name()])
+                .inc();
+        }
+        self.shop.handle_answer(unix_now(), answer);
+    }
+
+    fn tick(&mut self) {
+        for gone in self.clients.gone() {
+            self.clients.remove(gone);
+            self.shop.disconnect(gone);
+        }
+        self.shop.handle_time(unix_now());
+    }
+
+    fn take_news(&mut self, news: News) {
+        let now = unix_now();
+        match news {
+            News::ChannelOpen {
+                peer, room, channel, ..
+            } => {
+                if CHANNELS.contains(&&*channel) && self.peers.insert(peer) {
+                    self.shop.connect(now, of_peer(peer), &room);
+                    self.count_peers();
+                }
+            }
+            News::Message { peer, channel, data } => {
+                if CHANNELS.contains(&&*channel) {
+                    self.shop
+                        .handle_message(now, of_peer(peer), &data, &*self.identities);
+                }
+            }
+            News::Closed { peer, .. } => {
+                if self.peers.remove(&peer) {
+                    self.shop.disconnect(of_peer(peer));
+                    self.count_peers();
+                }
+            }
+            News::OnAir { room, live } => self.shop.set_on_air(now, &room, live),
+            News::Health { room, encodings } => {
+                let encodings: Vec<EncodingStatus> = encodings.iter().map(status).collect();
+                let warnings = warnings(&encodings);
+                self.shop.tell_health(now, &room, &encodings, warnings);
+            }
+        }
+    }
+
+    fn count_peers(&self) {
+        let peers = i64::try_from(self.peers.len()).unwrap_or(i64::MAX);
+        self.metrics.clients.with_label_values(&["channel"]).set(peers);
+    }
+
+    fn take_request(&mut self, request: Request) {
+        let now = unix_now();
+        match request {
+            // Whoever asked may have gone meanwhile; then nobody needs the reply.
+            Request::Rooms { reply } => drop(reply.send(self.rooms())),
+            Request::Room { room, reply } => drop(reply.send(self.room(&room))),
+            Request::Connect {
+                room, hello, reply, ..
+            } => {
+                let room: RoomName = room.into();
+                let Some((client, stream)) = self.clients.connect(room.clone()) else {
+                    drop(reply.send(Err(ShopReply::Unavailable)));
+                    return;
+                };
+                self.shop.connect(now, client, &room);
+                self.shop.handle_message(now, client, &hello, &*self.identities);
+                drop(reply.send(Ok(stream)));
+            }
+            Request::Message {
+                client,
+                message,
+                reply,
+            } => {
+                let Some(client) = self.clients.by_secret(client) else {
+                    let text = "there is no such event stream: open one first".to_owned();
+                    drop(reply.send(ShopReply::NotFound(text)));
+                    return;
+                };
+                self.shop.handle_message(now, client, &message, &*self.identities);
+                drop(reply.send(ShopReply::Done));
+            }
+            Request::Buy {
+                room,
+                token,
+                buy,
+                reply,
+                ..
+            } => {
+                if let Some(request) = self.expect(reply) {
+                    let room = room.into();
+                    self.shop
+                        .request_buy(request, &room, token.as_deref(), &buy, &*self.identities);
+                }
+            }
+            Request::Command { room, command, reply } => {
+                if let Some(request) = self.expect(reply) {
+                    self.shop.request_command(now, request, &room.into(), &command);
+                }
+            }
+            Request::Orders { room, reply } => {
+                if let Some(request) = self.expect(reply) {
+                    self.shop.request_orders(request, &room.into());
+                }
+            }
+        }
+    }
+
+    /// Numbers a request whose reply comes later.
+    fn expect(&mut self, reply: oneshot::Sender<ShopReply>) -> Option<RequestId> {
+        if self.replies.len() >= MAX_REPLIES {
+            drop(reply.send(ShopReply::Unavailable));
+            return None;
+        }
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        self.replies.insert(request, reply);
+        Some(request)
+    }
+
+    /// Does what the shop asks for.
+    fn carry_out(&mut self) {
+        while let Some(output) = self.shop.poll_output() {
+            match output {
+                Output::Send {
+                    client,
+                    channel,
+                    message,
+                } => {
+                    if !self.clients.send(client, channel, message) {
+                        self.let_go(client);
+                    }
+                }
+                Output::Broadcast {
+                    room,
+                    channel,
+                    message,
+                } => {
+                    for client in self.clients.broadcast(&room, channel, &message) {
+                        self.let_go(client);
+                    }
+                }
+                Output::Disconnect { client } => self.let_go(client),
+                Output::Reply { request, reply } => {
+                    if let Some(waiting) = self.replies.remove(&request) {
+                        drop(waiting.send(reply_of(reply)));
+                    }
+                }
+                Output::Ledger(command) => {
+                    if let Err(command) = self.ledger.send(command) {
+                        let refused = Answer {
+                            ticket: command.ticket,
+                            show: command.show,
+                            decision: Err(Refusal::Failed),
+                            stock: Vec::new(),
+                            orders: Vec::new(),
+                        };
+                        self.shop.handle_answer(unix_now(), refused);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends what a client is reached by.
+    fn let_go(&mut self, client: ClientId) {
+        self.shop.disconnect(client);
+        match carrier(client) {
+            Carrier::Stream => {
+                self.clients.remove(client);
+            }
+            Carrier::Peer(peer) => {
+                let media = self.media.clone();
+                tokio::spawn(async move {
+                    signaling::Media::close(&media, signaling::MediaSession(peer.0)).await;
+                });
+            }
+        }
+    }
+
+    fn rooms(&self) -> Vec<RoomSummary> {
+        let mut names: HashSet<RoomName> = self.directory.rooms().into_iter().map(|(room, _)| room).collect();
+        names.extend(self.shop.rooms().into_iter().map(|state| state.room));
+        let mut rooms: Vec<RoomSummary> = names.iter().map(|room| self.room(room)).collect();
+        rooms.sort_by(|a, b| a.room.cmp(&b.room));
+        rooms
+    }
+
+    /// Media sessions and shop clients are mostly the same people: the larger count is right.
+    fn room(&self, room: &str) -> RoomSummary {
+        let presence = self.directory.presence(room);
+        let state = self.shop.room(room);
+        RoomSummary {
+            room: room.to_owned(),
+            live: presence.live.is_some(),
+            viewers: presence
+                .viewers
+                .max(state.as_ref().map_or(0, |state| state.viewers)),
+            title: state.map(|state| state.title).unwrap_or_default(),
+        }
+    }
+}
+
+fn reply_of(reply: Reply) -> ShopReply {
+    match reply {
+        Reply::Ok(body) => ShopReply::Ok(body),
+        Reply::Done => ShopReply::Done,
+        Reply::Bad(why) => ShopReply::Bad(why),
+        Reply::NotFound(why) => ShopReply::NotFound(why),
+        Reply::Conflict(why) => ShopReply::Conflict(why),
+        Reply::Stale(why) => ShopReply::Stale(why),
+        Reply::TooMany { retry_after_ms } => ShopReply::TooMany {
+            retry_after_ms: u64::try_from(retry_after_ms).unwrap_or(0),
+        },
+        Reply::Unavailable => ShopReply::Unavailable,
+    }
+}
+
+fn status(encoding: &EncodingHealth) -> EncodingStatus {
+    EncodingStatus {
+        rid: encoding.rid.map(|rid| rid.as_str().to_owned()),
+        codec: encoding.codec.to_owned(),
+        bitrate: encoding.bitrate,
+        width: encoding.size.map(|(width, _)| width),
+        height: encoding.size.map(|(_, height)| height),
+        active: encoding.active,
+    }
+}
+
+/// What a host should know about the picture that leaves the studio.
+fn warnings(encodings: &[EncodingStatus]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let has = |codec: &str| {
+        encodings
+            .iter()
+            .any(|encoding| encoding.active && encoding.codec == codec)
+    };
+    if !encodings.iter().any(|encoding| encoding.active) {
+        warnings.push("no media arrives".to_owned());
+    } else if !has("opus") {
+        warnings.push("no sound arrives".to_owned());
+    }
+    warnings
+}
