@@ -8,25 +8,28 @@
     reason = "tests"
 )]
 
+mod fragment;
+mod hostile;
+
 use std::net::SocketAddr;
 
 use rtc_sdp::SessionDescription;
 use sfu::negotiation::{
     AgreedMedia, Codec, DtlsRole, Extension, Fingerprint, IceCredentials, MediaKind, ReceivedMedia, SentMedia,
 };
-use sfu::sdp::{AnswerParams, Direction, Fragment, Offer, OfferError};
+use sfu::sdp::{AnswerParams, Direction, Offer, OfferError};
 
-const OBS: &str = include_str!("offers/obs-simulcast.sdp");
-const FFMPEG: &str = include_str!("offers/ffmpeg.sdp");
-const GSTREAMER: &str = include_str!("offers/gstreamer.sdp");
-const AIORTC: &str = include_str!("offers/aiortc-play.sdp");
-const SAFARI: &str = include_str!("offers/safari-play.sdp");
-const CHROMIUM_PUBLISH: &str = include_str!("offers/chromium-publish.sdp");
-const CHROMIUM_SIMULCAST: &str = include_str!("offers/chromium-simulcast.sdp");
-const CHROMIUM_PLAY: &str = include_str!("offers/chromium-play.sdp");
-const FIREFOX_PUBLISH: &str = include_str!("offers/firefox-publish.sdp");
-const FIREFOX_SIMULCAST: &str = include_str!("offers/firefox-simulcast.sdp");
-const FIREFOX_PLAY: &str = include_str!("offers/firefox-play.sdp");
+const OBS: &str = include_str!("../offers/obs-simulcast.sdp");
+const FFMPEG: &str = include_str!("../offers/ffmpeg.sdp");
+const GSTREAMER: &str = include_str!("../offers/gstreamer.sdp");
+const AIORTC: &str = include_str!("../offers/aiortc-play.sdp");
+const SAFARI: &str = include_str!("../offers/safari-play.sdp");
+const CHROMIUM_PUBLISH: &str = include_str!("../offers/chromium-publish.sdp");
+const CHROMIUM_SIMULCAST: &str = include_str!("../offers/chromium-simulcast.sdp");
+const CHROMIUM_PLAY: &str = include_str!("../offers/chromium-play.sdp");
+const FIREFOX_PUBLISH: &str = include_str!("../offers/firefox-publish.sdp");
+const FIREFOX_SIMULCAST: &str = include_str!("../offers/firefox-simulcast.sdp");
+const FIREFOX_PLAY: &str = include_str!("../offers/firefox-play.sdp");
 
 const PUBLISHERS: [&str; 7] = [
     OBS,
@@ -478,125 +481,4 @@ fn the_longest_payload_list_is_cut_before_the_answer_is_too_long() {
     let answer = answer_with(&offer, 8);
     assert!(answer.len() < 8192, "{} bytes", answer.len());
     assert!(answer.contains("a=candidate:1 1 udp"));
-}
-
-#[test]
-fn a_fragment_trickles_or_restarts() {
-    let trickled = Fragment::parse(
-        "a=ice-ufrag:EsAw\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n\
-         a=candidate:1387637174 1 udp 2122260223 192.0.2.1 61764 typ host generation 0 ufrag EsAw network-id 1\r\n\
-         a=candidate:2 1 tcp 1 4fd4-mdns.local 9 typ host tcptype active\r\na=end-of-candidates\r\n",
-    )
-    .unwrap();
-    assert_eq!(trickled.ice.unwrap().ufrag, "EsAw");
-    assert_eq!(trickled.candidates, 2);
-    assert!(trickled.end_of_candidates);
-}
-
-#[test]
-fn a_broken_fragment_is_refused() {
-    for text in [
-        "",
-        "hello",
-        "a=mid:0\r\n",
-        "a=ice-ufrag:EsAw\r\n",
-        "a=candidate:1 1 udp\r\n",
-        "a=ice-ufrag:EsAw\r\na=ice-pwd:short\r\n",
-        "a=ice-ufrag:EsAw\r\na=ice-ufrag:Other\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\n",
-        &"a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n".repeat(200),
-        &"a=x\r\n".repeat(1000),
-    ] {
-        assert!(
-            matches!(Fragment::parse(text), Err(OfferError::Malformed(_))),
-            "{text:?}"
-        );
-    }
-}
-
-#[test]
-fn a_restart_is_answered_with_new_credentials_and_every_candidate() {
-    let offer = play(CHROMIUM_PLAY);
-    let ice = credentials();
-    let udp = ["192.0.2.1:7000".parse().unwrap()];
-    let fragment = Fragment::restarted(
-        offer.tag(),
-        &AnswerParams {
-            ice: &ice,
-            fingerprint: Fingerprint([0; 32]),
-            udp: &udp,
-            tcp: &[],
-            stream: "vitrine",
-            max_message: 1,
-        },
-    );
-    let parsed = Fragment::parse(&fragment).unwrap();
-    assert_eq!(parsed.ice, Some(ice));
-    assert_eq!(parsed.candidates, 1);
-    assert!(parsed.end_of_candidates);
-    let first_answer = answer(&offer);
-    for line in ["a=ice-lite", "a=ice-options:trickle", "a=mid:0"] {
-        assert!(
-            has_line(&fragment, line) && has_line(&first_answer, line),
-            "{fragment}"
-        );
-    }
-}
-
-mod hostile {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// A real offer with some of its bytes replaced, lines dropped, doubled or swapped.
-    fn damaged() -> impl Strategy<Value = String> {
-        let all: Vec<&'static str> = PUBLISHERS.into_iter().chain(VIEWERS).collect();
-        let edits = prop::collection::vec((any::<prop::sample::Index>(), 0_u8..5, any::<char>()), 0..12);
-        (prop::sample::select(all), edits).prop_map(|(text, edits)| {
-            let mut lines: Vec<String> = text.split("\r\n").map(str::to_owned).collect();
-            for (index, action, character) in edits {
-                let place = index.index(lines.len());
-                match action {
-                    0 => drop(lines.remove(place)),
-                    1 => lines.insert(place, lines[place].clone()),
-                    2 => lines.swap(place, 0),
-                    3 => {
-                        let line = &mut lines[place];
-                        let at = (0..=line.len())
-                            .rev()
-                            .find(|&at| line.is_char_boundary(at) && at <= index.index(line.len() + 1));
-                        line.insert(at.unwrap_or(0), character);
-                    }
-                    _ => lines[place] = lines[place].chars().take(3).collect(),
-                }
-                if lines.is_empty() {
-                    lines.push(String::new());
-                }
-            }
-            lines.join("\r\n")
-        })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn any_text_is_parsed_or_refused(text in ".{0,400}", publish: bool) {
-            let direction = if publish { Direction::Publish } else { Direction::Play };
-            let _ = Offer::parse(&text, direction, 3);
-            let _ = Fragment::parse(&text);
-        }
-
-        #[test]
-        fn a_damaged_offer_is_refused_or_answered_validly(text in damaged(), publish: bool, seed: u64) {
-            let direction = if publish { Direction::Publish } else { Direction::Play };
-            if let Ok(offer) = Offer::parse(&text, direction, seed) {
-                let answer = answer(&offer);
-                prop_assert!(answer.len() < 8192);
-                let parsed = reparse(&answer);
-                let offered = text.split("\r\n").filter(|line| line.starts_with("m=")).count();
-                prop_assert_eq!(parsed.media_descriptions.len(), offered);
-            }
-            let _ = Fragment::parse(&text);
-        }
-    }
 }
