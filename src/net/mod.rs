@@ -1,5 +1,6 @@
 //! Sockets: one UDP port per shard, and the addresses that candidates name.
 
+pub mod framing;
 pub mod interfaces;
 pub mod tcp;
 pub mod udp;

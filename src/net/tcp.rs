@@ -11,10 +11,10 @@ use mio::{Interest, Registry, Token};
 use sfu::transport::{Outbox, Remote};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::framing::{Frames, NotFramed};
+
 /// Connections of one port; each holds up to [`MAX_QUEUED`] bytes. More are closed as they come.
 const MAX_CONNECTIONS: usize = 1024;
-/// The longest packet taken in: nothing here exceeds an Ethernet frame.
-const MAX_FRAME: usize = 2048;
 /// Bytes waiting for one connection, 0.8 s at 2.5 Mbit/s. Packets beyond are dropped whole: late media is worthless,
 /// and the sender is to notice the loss.
 const MAX_QUEUED: usize = 256 << 10;
@@ -26,8 +26,6 @@ const FIRST_PACKET: Duration = Duration::from_secs(5);
 const ACCEPTS: usize = 64;
 /// Reads of one connection before others have their turn.
 const READS: usize = 8;
-/// Length prefix of RFC 4571.
-const PREFIX: usize = 2;
 
 /// What a port counted; only ever grows, but for the connections open now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,14 +54,14 @@ pub struct TcpPort {
 
 struct Connection {
     stream: TcpStream,
-    /// Bytes of a packet that has not all come.
-    partial: Vec<u8>,
+    frames: Frames,
     /// Framed packets not written yet, from `written` on.
     queue: Vec<u8>,
     written: usize,
-    /// Whether anything was received.
-    spoken: bool,
+    /// When the last whole packet came.
     last_heard: Instant,
+    /// Whether the connection broke rather than ended.
+    broken: bool,
 }
 
 /// A connection that must be closed.
@@ -129,6 +127,8 @@ impl TcpPort {
             let mut stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                // Given up before it was its turn; others wait behind it.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
                     tracing::debug!(%error, "accepting failed");
                     return false;
@@ -156,11 +156,11 @@ impl TcpPort {
                 number,
                 Connection {
                     stream,
-                    partial: Vec::new(),
+                    frames: Frames::default(),
                     queue: Vec::new(),
                     written: 0,
-                    spoken: false,
                     last_heard: now,
+                    broken: false,
                 },
             );
         }
@@ -174,7 +174,7 @@ impl TcpPort {
             return false;
         };
         let read = connection.read(now, &mut self.scratch, |packet| take(Remote::Tcp(number), packet));
-        let violated = read.is_err() && !connection.is_finished();
+        let violated = read.is_err() && !connection.broken && !connection.frames.is_whole();
         if read.is_err() || connection.write().is_err() {
             self.counts.violated += u64::from(violated);
             self.connections.remove(&number);
@@ -210,18 +210,17 @@ impl TcpPort {
         }
         self.swept = Some(now);
         self.connections.retain(|_, connection| {
-            let limit = if connection.spoken { IDLE } else { FIRST_PACKET };
+            let limit = if connection.frames.has_spoken() {
+                IDLE
+            } else {
+                FIRST_PACKET
+            };
             now.saturating_duration_since(connection.last_heard) < limit
         });
     }
 }
 
 impl Connection {
-    /// Whether the other side ended it in order, between two packets.
-    fn is_finished(&self) -> bool {
-        self.partial.is_empty()
-    }
-
     fn read(
         &mut self,
         now: Instant,
@@ -232,47 +231,23 @@ impl Connection {
             match self.stream.read(scratch) {
                 Ok(0) => return Err(Over),
                 Ok(count) => {
-                    self.last_heard = now;
-                    self.partial
-                        .extend_from_slice(scratch.get(..count).unwrap_or_default());
-                    self.split(&mut take)?;
+                    let bytes = scratch.get(..count).unwrap_or_default();
+                    let last_heard = &mut self.last_heard;
+                    let framed = self.frames.take(bytes, |packet| {
+                        *last_heard = now;
+                        take(packet);
+                    });
+                    framed.map_err(|NotFramed| Over)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
-                    self.partial.clear();
+                    self.broken = true;
                     return Err(Over);
                 }
             }
         }
         Ok(true)
-    }
-
-    /// Hands over the whole packets at the start of `partial`.
-    fn split(&mut self, take: &mut impl FnMut(&mut [u8])) -> Result<(), Over> {
-        let mut start = 0;
-        while let Some(&[high, low]) = self.partial.get(start..start + PREFIX) {
-            let len = usize::from(u16::from_be_bytes([high, low]));
-            if len == 0 || len > MAX_FRAME {
-                return Err(Over);
-            }
-            let from = start + PREFIX;
-            if !self.spoken {
-                // RFC 6544 §7.2: a connection begins with a STUN check; whatever else this is, it is not ours.
-                match self.partial.get(from) {
-                    Some(0 | 1) => self.spoken = true,
-                    Some(_) => return Err(Over),
-                    None => break,
-                }
-            }
-            let Some(packet) = self.partial.get_mut(from..from + len) else {
-                break;
-            };
-            take(packet);
-            start = from + len;
-        }
-        self.partial.drain(..start);
-        Ok(())
     }
 
     /// Puts a packet behind what waits; false when there is no room.
@@ -317,6 +292,7 @@ mod tests {
 
     use mio::{Events, Poll};
 
+    use super::super::framing::{MAX_FRAME, PREFIX};
     use super::*;
 
     const LISTENER: Token = Token(0);
