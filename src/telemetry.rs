@@ -1,5 +1,6 @@
 //! What operators see at `/metrics`: counters of every shard, of the lanes and of the shop, in Prometheus' text form.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -233,6 +234,8 @@ pub struct Telemetry {
     registry: Registry,
     counters: Vec<(IntCounterVec, Reading)>,
     gauges: Vec<(IntGaugeVec, Reading)>,
+    /// Two readers at once would each add what came since the last.
+    rendering: Mutex<()>,
     /// From a session's opening to its keys.
     join: Histogram,
     closed: IntCounterVec,
@@ -285,6 +288,7 @@ impl Telemetry {
             registry,
             counters,
             gauges,
+            rendering: Mutex::new(()),
             join,
             closed,
             shop,
@@ -313,6 +317,7 @@ impl Telemetry {
     /// # Errors
     /// When a metric cannot be written.
     pub fn render(&self, reports: &[(ShardId, ShardReport)]) -> Result<String, prometheus::Error> {
+        let _alone = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
         for (ShardId(shard), report) in reports {
             let label = shard.to_string();
             for (counter, (_, _, read)) in &self.counters {
