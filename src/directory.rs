@@ -11,6 +11,9 @@ use sfu::relay::{Generation, RoomName, ShardId};
 use sfu::sdp::Tag;
 use sfu::shard::PeerId;
 
+/// The load of a shard that takes nobody: above any number of sessions.
+const RETIRED: usize = usize::MAX / 2;
+
 /// What a session does in its room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -198,6 +201,29 @@ impl Directory {
         }
     }
 
+    /// Takes a shard whose thread ended out of service. Nobody is placed on it any more; the sessions it had end and
+    /// are returned.
+    pub fn retire(&self, shard: ShardId) -> Vec<(PeerId, Session)> {
+        if let Some(load) = self.loads.get(usize::from(shard.0)) {
+            load.fetch_add(RETIRED, Ordering::Relaxed);
+        }
+        let sessions = self.sessions.iter();
+        let here: Vec<PeerId> = sessions
+            .filter(|session| session.shard == shard)
+            .map(|session| *session.key())
+            .collect();
+        let gone = here
+            .into_iter()
+            .filter_map(|peer| Some((peer, self.remove(peer)?)));
+        gone.collect()
+    }
+
+    /// Shards in service.
+    pub fn shard_count(&self) -> usize {
+        let loads = self.loads.iter().map(|load| load.load(Ordering::Relaxed));
+        loads.filter(|load| *load < RETIRED).count()
+    }
+
     /// Changes a room's entry, which exists only while it says anything.
     fn change_room(&self, room: &RoomName, change: impl FnOnce(&mut Presence)) {
         change(self.rooms.entry(room.clone()).or_default().value_mut());
@@ -241,6 +267,21 @@ mod tests {
         assert!(directory.remove(first).is_some());
         assert!(directory.remove(first).is_none());
         assert_eq!(admit(&directory, Part::Viewer).1, shard);
+    }
+
+    #[test]
+    fn a_retired_shard_takes_its_sessions_along_and_gets_no_new_ones() {
+        let directory = Directory::new(2);
+        let all = [(); 4].map(|()| admit(&directory, Part::Viewer));
+        let gone = directory.retire(ShardId(1));
+        assert!(gone.iter().all(|(_, session)| session.shard == ShardId(1)));
+        assert_eq!((gone.len(), directory.session_count()), (2, 2));
+        assert_eq!(directory.shard_count(), 1);
+        assert!((0..4).all(|_| admit(&directory, Part::Viewer).1 == ShardId(0)));
+        assert!(
+            all.iter()
+                .all(|(peer, shard)| directory.shard_of(*peer).is_some() == (*shard == ShardId(0)))
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use sfu::playback::PlaybackConfig;
 use sfu::relay::ShardId;
 use sfu::shard::ShardConfig;
 use sfu::transport::{Identity, TransportConfig, TransportError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::directory::Directory;
 use crate::media::lanes::ShardLane;
@@ -130,6 +130,7 @@ impl MediaRuntime {
         let (news_lane, news) = mpsc::channel(NEWS);
         let playback = playback(Instant::now(), SystemTime::now());
         let mut threads = Vec::new();
+        let mut alive = Vec::new();
         for (shard, seat) in (0..shards).zip(seats) {
             let config = ShardConfig {
                 id: ShardId(shard),
@@ -142,7 +143,9 @@ impl MediaRuntime {
             };
             let core = settings.pin_threads.then(|| core(shard)).flatten();
             let seed = rand::rng().next_u64();
-            threads.push(seat.start(config, seed, core, lanes.clone(), event_lane.clone())?);
+            let (ends, thread) = oneshot::channel();
+            alive.push((ShardId(shard), thread));
+            threads.push(seat.start(config, seed, core, lanes.clone(), event_lane.clone(), ends)?);
         }
         tokio::spawn(spread(
             events,
@@ -158,6 +161,10 @@ impl MediaRuntime {
             settings.transport.max_message,
             news_lane,
         );
+        for (shard, thread) in alive {
+            let service = service.clone();
+            tokio::spawn(async move { service.outlive(shard, thread).await });
+        }
         let runtime = MediaRuntime {
             service,
             directory,

@@ -6,4 +6,5 @@ mod credentials;
 pub mod lanes;
 pub mod news;
 pub mod service;
+mod sessions;
 pub mod shard_thread;

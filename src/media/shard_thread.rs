@@ -2,6 +2,7 @@
 //! for more or for the next deadline. The only place where the media path meets a clock and a socket.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -67,7 +68,7 @@ impl ShardSeat {
     }
 
     /// Starts the thread, on a core of its own if one is given. `lanes` are those of all shards in order of their
-    /// numbers, this one's included.
+    /// numbers, this one's included. `alive` is dropped when the thread ends, for whatever reason.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -78,11 +79,13 @@ impl ShardSeat {
         core: Option<core_affinity::CoreId>,
         lanes: Vec<ShardLane>,
         events: mpsc::Sender<(ShardId, Event)>,
+        alive: oneshot::Sender<Infallible>,
     ) -> io::Result<JoinHandle<()>> {
         let id = config.id;
         std::thread::Builder::new()
             .name(format!("shard-{}", id.0))
             .spawn(move || {
+                let _alive = alive;
                 if core.is_some_and(|core| !core_affinity::set_for_current(core)) {
                     tracing::warn!(shard = id.0, "cannot pin the shard to a core");
                 }
