@@ -185,6 +185,10 @@ impl Media for MediaService {
         }
     }
 
+    fn is_open(&self, session: MediaSession) -> bool {
+        self.state.directory.shard_of(PeerId(session.0)).is_some()
+    }
+
     async fn close(&self, session: MediaSession) {
         // Carried through also when the request is given up meanwhile.
         let service = self.clone();

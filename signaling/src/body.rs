@@ -1,0 +1,143 @@
+//! Request bodies: their type checked, their length and time bounded.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderMap, HeaderValue};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use crate::problem::Problem;
+
+/// Of a body that is too long this much is read and forgotten before the refusal: a client that is still sending when
+/// the connection closes may never see why.
+const DISCARDED_MAX: usize = 4 << 20;
+
+/// How long a body may be, and how long it may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyLimits {
+    pub(crate) max_bytes: usize,
+    pub(crate) timeout: Duration,
+}
+
+/// Reads a body of this media type as text.
+pub(crate) async fn text(
+    headers: &HeaderMap,
+    body: Body,
+    media_type: &'static str,
+    hint: HeaderName,
+    limits: BodyLimits,
+) -> Result<String, Problem> {
+    let right_type = has_type(headers, |essence| essence.eq_ignore_ascii_case(media_type));
+    let bytes = bytes(body, limits).await?;
+    if !right_type {
+        return Err(Problem::wrong_type(media_type, Some(hint)));
+    }
+    String::from_utf8(bytes.into()).map_err(|_| Problem::malformed("the body is not UTF-8 text"))
+}
+
+/// Reads a JSON body.
+pub(crate) async fn json<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+    limits: BodyLimits,
+) -> Result<T, Problem> {
+    let bytes = json_bytes(headers, body, limits).await?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::malformed(format!("the body's JSON is wrong: {error}")))
+}
+
+/// Reads a body that is said to be JSON.
+pub(crate) async fn json_bytes(
+    headers: &HeaderMap,
+    body: Body,
+    limits: BodyLimits,
+) -> Result<Bytes, Problem> {
+    let right_type = has_type(headers, |essence| {
+        essence.eq_ignore_ascii_case("application/json")
+    });
+    let bytes = bytes(body, limits).await?;
+    if !right_type {
+        return Err(Problem::wrong_type("application/json", None));
+    }
+    Ok(bytes)
+}
+
+/// Whether the client takes SDP: without `Accept` it does (RFC 9110 §12.5.1).
+pub(crate) fn accepts_sdp(headers: &HeaderMap) -> bool {
+    let mut accepts = headers.get_all(ACCEPT).iter().peekable();
+    if accepts.peek().is_none() {
+        return true;
+    }
+    accepts.filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').map(essence).any(|range| {
+            ["application/sdp", "application/*", "*/*"]
+                .iter()
+                .any(|accepted| range.eq_ignore_ascii_case(accepted))
+        })
+    })
+}
+
+fn has_type(headers: &HeaderMap, is_right: impl Fn(&str) -> bool) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::to_str);
+    matches!(kind, Some(Ok(kind)) if is_right(essence(kind)))
+}
+
+/// A media type without its parameters.
+fn essence(kind: &str) -> &str {
+    kind.split(';').next().unwrap_or_default().trim()
+}
+
+async fn bytes(body: Body, limits: BodyLimits) -> Result<Bytes, Problem> {
+    tokio::time::timeout(limits.timeout, bounded(body, limits.max_bytes))
+        .await
+        .map_err(|_| Problem::too_slow())?
+}
+
+async fn bounded(mut body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
+    let limited = Limited::new(&mut body, max_bytes).collect().await;
+    match limited {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            discard(body).await;
+            Err(Problem::too_long(max_bytes))
+        }
+        Err(_) => Err(Problem::malformed("the body broke off")),
+    }
+}
+
+async fn discard(mut body: Body) {
+    let mut discarded = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        discarded += frame.data_ref().map_or(0, Bytes::len);
+        if discarded > DISCARDED_MAX {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accept(value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn accept_decides_whether_sdp_can_be_sent() {
+        assert!(accepts_sdp(&HeaderMap::new()));
+        for good in [
+            "*/*",
+            "application/sdp",
+            "text/html, application/SDP;q=0.5",
+            "application/*",
+        ] {
+            assert!(accepts_sdp(&accept(good)), "{good}");
+        }
+        for bad in ["text/html", "application/json, image/*"] {
+            assert!(!accepts_sdp(&accept(bad)), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The session resources of WHIP and WHEP: unguessable addresses, entity tags, and a bound for each client address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::media::{Door, MediaSession};
+use crate::origin::household;
+
+/// 128 bits from the system's generator: a session's address is also the key to it (RFC 9725 §5).
+const ID_BYTES: usize = 16;
+/// 64 bits: entity tags must differ within one session only.
+const TAG_BYTES: usize = 8;
+/// Sessions that ended by themselves are looked for this often, while new ones come.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A session resource.
+pub(crate) struct Session {
+    pub(crate) media: MediaSession,
+    pub(crate) door: Door,
+    pub(crate) room: String,
+    /// Whether its requests need a token, as its POST did.
+    pub(crate) needs_token: bool,
+    /// The strong entity tag of its ICE session, quoted. Held while a PATCH runs, so that they come one by one.
+    pub(crate) tag: tokio::sync::Mutex<String>,
+    _slot: Slot,
+}
+
+/// The sessions of the process, and the slots of every address.
+pub(crate) struct Sessions {
+    per_address: usize,
+    slots: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    book: Mutex<Book>,
+}
+
+struct Book {
+    sessions: HashMap<String, Arc<Session>>,
+    swept: Instant,
+}
+
+/// The right to one session or event stream; given back when dropped.
+pub(crate) struct Slot {
+    owner: Option<(IpAddr, Arc<Mutex<HashMap<IpAddr, usize>>>)>,
+}
+
+impl Sessions {
+    pub(crate) fn new(per_address: usize, now: Instant) -> Sessions {
+        Sessions {
+            per_address,
+            slots: Arc::default(),
+            book: Mutex::new(Book {
+                sessions: HashMap::new(),
+                swept: now,
+            }),
+        }
+    }
+
+    /// A slot for this address; `None` when it has as many as it may. Loopback is not counted: that is the operator,
+    /// or a proxy that was not made known.
+    pub(crate) fn slot(&self, address: IpAddr) -> Option<Slot> {
+        if address.is_loopback() {
+            return Some(Slot { owner: None });
+        }
+        let address = household(address);
+        let mut slots = lock(&self.slots);
+        let taken = slots.entry(address).or_insert(0);
+        if *taken >= self.per_address {
+            return None;
+        }
+        *taken += 1;
+        let owner = Some((address, Arc::clone(&self.slots)));
+        Some(Slot { owner })
+    }
+
+    /// Enters an opened session; its id.
+    pub(crate) fn enter(
+        &self,
+        slot: Slot,
+        door: Door,
+        room: &str,
+        media: MediaSession,
+        needs_token: bool,
+    ) -> (String, String) {
+        let (id, tag) = (random(ID_BYTES), fresh_tag());
+        let session = Session {
+            media,
+            door,
+            room: room.to_owned(),
+            needs_token,
+            tag: tokio::sync::Mutex::new(tag.clone()),
+            _slot: slot,
+        };
+        lock(&self.book).sessions.insert(id.clone(), Arc::new(session));
+        (id, tag)
+    }
+
+    pub(crate) fn find(&self, door: Door, room: &str, id: &str) -> Option<Arc<Session>> {
+        let book = lock(&self.book);
+        let found = book.sessions.get(id);
+        found
+            .filter(|session| session.door == door && session.room == room)
+            .cloned()
+    }
+
+    pub(crate) fn remove(&self, id: &str) -> Option<Arc<Session>> {
+        lock(&self.book).sessions.remove(id)
+    }
+
+    /// Forgets sessions that are no longer open, if the last look was long enough ago.
+    pub(crate) fn sweep(&self, now: Instant, is_open: impl Fn(MediaSession) -> bool) {
+        let mut book = lock(&self.book);
+        if now.saturating_duration_since(book.swept) >= SWEEP_INTERVAL {
+            book.swept = now;
+            book.sessions.retain(|_, session| is_open(session.media));
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some((address, slots)) = self.owner.take() {
+            let mut slots = lock(&slots);
+            if let Some(taken) = slots.get_mut(&address) {
+                *taken = taken.saturating_sub(1);
+                if *taken == 0 {
+                    slots.remove(&address);
+                }
+            }
+        }
+    }
+}
+
+/// A strong entity tag (RFC 9110 §8.8.3) that was never used.
+pub(crate) fn fresh_tag() -> String {
+    format!("\"{}\"", random(TAG_BYTES))
+}
+
+fn random(bytes: usize) -> String {
+    let mut random = vec![0; bytes];
+    rand::fill(&mut random[..]);
+    URL_SAFE_NO_PAD.encode(random)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sessions(per_address: usize) -> (Sessions, Instant) {
+        let now = Instant::now();
+        (Sessions::new(per_address, now), now)
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_session_is_found_at_its_own_address_only() {
+        let (sessions, _) = sessions(1);
+        let slot = sessions.slot(ip("192.0.2.1")).unwrap();
+        let (id, tag) = sessions.enter(slot, Door::Whip, "demo", MediaSession(1), true);
+        assert!(id.len() >= 21 && tag.starts_with('"') && tag.ends_with('"'));
+        assert!(sessions.find(Door::Whip, "demo", &id).is_some());
+        assert!(sessions.find(Door::Whep, "demo", &id).is_none());
+        assert!(sessions.find(Door::Whip, "other", &id).is_none());
+        assert!(sessions.remove(&id).is_some() && sessions.remove(&id).is_none());
+    }
+
+    #[test]
+    fn an_address_has_so_many_slots_and_gets_them_back() {
+        let (sessions, now) = sessions(2);
+        let first = sessions.slot(ip("2001:db8::1")).unwrap();
+        let second = sessions.slot(ip("2001:db8::2")).unwrap();
+        assert!(sessions.slot(ip("2001:db8::3")).is_none(), "one household");
+        assert!(sessions.slot(ip("192.0.2.1")).is_some());
+        drop(first);
+        sessions.enter(second, Door::Whep, "demo", MediaSession(1), false);
+        let third = sessions.slot(ip("2001:db8::3"));
+        assert!(third.is_some() && sessions.slot(ip("2001:db8::4")).is_none());
+
+        sessions.sweep(now + SWEEP_INTERVAL, |_| false);
+        assert!(
+            sessions.slot(ip("2001:db8::4")).is_some(),
+            "the ended session's slot"
+        );
+    }
+
+    #[test]
+    fn loopback_is_not_counted() {
+        let (sessions, _) = sessions(0);
+        assert!(sessions.slot(ip("127.0.0.1")).is_some() && sessions.slot(ip("::1")).is_some());
+        assert!(sessions.slot(ip("192.0.2.1")).is_none());
+    }
+}

@@ -1,0 +1,85 @@
+//! The shop side as the door sees it: requests in, JSON out.
+
+use std::future::Future;
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+/// A room as the list shows it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct RoomSummary {
+    /// Its name.
+    pub room: String,
+    /// Whether a host's media is there.
+    pub live: bool,
+    /// Viewers now.
+    pub viewers: u64,
+    /// The show's title.
+    pub title: String,
+}
+
+/// One shop message for an SSE client; JSON.
+pub type ShopMessage = Bytes;
+
+/// What a shop request came to, JSON for the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShopReply {
+    /// 200.
+    Ok(Bytes),
+    /// 204.
+    Done,
+    /// 400.
+    Bad(String),
+    /// 404.
+    NotFound(String),
+    /// 409.
+    Conflict(String),
+    /// 412.
+    Stale(String),
+    /// 429.
+    TooMany {
+        /// Milliseconds.
+        retry_after_ms: u64,
+    },
+    /// 503.
+    Unavailable,
+}
+
+/// A stream of a client without data channels.
+pub struct ShopStream {
+    /// Secret id that later POSTs name in `X-Client`.
+    pub client: u64,
+    /// Its messages; ends when the shop lets the client go. Dropping it disconnects.
+    pub messages: tokio::sync::mpsc::Receiver<ShopMessage>,
+}
+
+/// The shop side.
+pub trait Shop: Send + Sync + 'static {
+    /// Rooms that are live or have viewers or a show.
+    fn rooms(&self) -> impl Future<Output = Vec<RoomSummary>> + Send;
+    /// One room; a quiet one when nothing is known of it.
+    fn room(&self, room: &str) -> impl Future<Output = RoomSummary> + Send;
+    /// Whether watching the room needs a token.
+    fn is_private(&self, room: &str) -> bool;
+    /// Connects an SSE client and says its hello (a protocol message) for it.
+    fn connect(
+        &self,
+        room: &str,
+        hello: Bytes,
+        from: IpAddr,
+    ) -> impl Future<Output = Result<ShopStream, ShopReply>> + Send;
+    /// A message of an SSE client.
+    fn message(&self, client: u64, message: Bytes) -> impl Future<Output = ShopReply> + Send;
+    /// A buy by HTTP: body is a `buy` message, `token` proves the buyer. The reply is the receipt.
+    fn buy(
+        &self,
+        room: &str,
+        token: Option<String>,
+        buy: Bytes,
+        from: IpAddr,
+    ) -> impl Future<Output = ShopReply> + Send;
+    /// A host command by HTTP (`do` object of a `host` message); the caller's right was checked.
+    fn command(&self, room: &str, command: Bytes) -> impl Future<Output = ShopReply> + Send;
+    /// The room's orders for its host.
+    fn orders(&self, room: &str) -> impl Future<Output = ShopReply> + Send;
+}

@@ -1,0 +1,154 @@
+//! Bodies, heads, slowness and floods.
+
+use std::time::{Duration, Instant};
+
+use crate::fake::{Setting, Stage, header, refused, stage_with, token};
+use signaling::token::Scope;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const PROXY: [u8; 4] = [127, 0, 0, 1];
+
+#[tokio::test]
+async fn a_body_too_long_is_refused_and_the_client_hears_of_it() {
+    let stage = stage_with(|door| door.sdp_max_bytes = 1000).await;
+    assert_eq!(
+        stage.whip().body("x".repeat(1000)).send().await.unwrap().status(),
+        201
+    );
+    refused(stage.whip().body("x".repeat(1001)), 413).await;
+    refused(stage.whip().body("x".repeat(1 << 20)), 413).await;
+    let json = stage
+        .request("POST", "/api/tokens")
+        .bearer_auth(token(&[Scope::Operator], "*"));
+    refused(
+        json.header("content-type", "application/json")
+            .body("x".repeat(1 << 20)),
+        413,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let stage = stage_with(|door| door.body_timeout = Duration::from_millis(100)).await;
+    let mut stream = TcpStream::connect(stage.address).await.unwrap();
+    let head = format!(
+        "POST /whip/demo HTTP/1.1\r\nHost: x\r\nContent-Type: application/sdp\r\nContent-Length: 10\r\n\
+         Authorization: Bearer {}\r\n\r\nhalf",
+        token(&[Scope::Publish], "demo")
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+fn quick_heads() -> Setting {
+    let mut setting = Setting::default();
+    setting.listen.head_timeout = Duration::from_millis(200);
+    setting
+}
+
+#[tokio::test]
+async fn a_head_too_long_is_refused() {
+    let stage = Stage::new(Setting::default()).await;
+    let long = stage
+        .request("GET", "/healthz")
+        .header("x-long", "x".repeat(20_000));
+    assert_eq!(long.send().await.unwrap().status(), 431);
+    let many = (0..100).fold(stage.request("GET", "/healthz"), |request, n| {
+        request.header(format!("x-{n}"), "x")
+    });
+    assert_eq!(many.send().await.unwrap().status(), 431);
+}
+
+#[tokio::test]
+async fn who_says_nothing_or_only_half_is_let_go() {
+    let stage = Stage::new(quick_heads()).await;
+    for half in [
+        "",
+        "P",
+        "PRI * HTTP/2.0\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+    ] {
+        let mut stream = TcpStream::connect(stage.address).await.unwrap();
+        let start = Instant::now();
+        stream.write_all(half.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // A reset is as good as an end.
+        let _ = stream.read_to_end(&mut answer).await;
+        assert!(start.elapsed() < Duration::from_secs(2), "{half:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_let_go() {
+    let stage = Stage::new(quick_heads()).await;
+    let mut stream = TcpStream::connect(stage.address).await.unwrap();
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let start = Instant::now();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && start.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_sessions_and_streams() {
+    let stage = stage_with(|door| {
+        door.trusted_proxies = vec![PROXY.into()];
+        door.sessions_per_address = 2;
+    })
+    .await;
+    let from = |address: &'static str| stage.whep().header("x-forwarded-for", address);
+    let first = from("192.0.2.1").send().await.unwrap();
+    let events = stage
+        .request("GET", "/api/rooms/demo/events")
+        .header("x-forwarded-for", "192.0.2.1");
+    let events = events.send().await.unwrap();
+    assert_eq!(events.status(), 200);
+    let response = refused(from("192.0.2.1"), 429).await;
+    header(&response, "retry-after");
+    assert_eq!(from("192.0.2.2").send().await.unwrap().status(), 201);
+
+    let delete = stage.request("DELETE", header(&first, "location"));
+    assert_eq!(delete.send().await.unwrap().status(), 200);
+    assert_eq!(from("192.0.2.1").send().await.unwrap().status(), 201);
+}
+
+#[tokio::test]
+async fn an_address_may_ask_so_often() {
+    let stage = stage_with(|door| {
+        door.trusted_proxies = vec![PROXY.into()];
+        door.session_requests_per_second = 1;
+    })
+    .await;
+    let whep = || stage.whep().header("x-forwarded-for", "192.0.2.1");
+    for _ in 0..5 {
+        assert_eq!(whep().send().await.unwrap().status(), 201);
+    }
+    let response = refused(whep(), 429).await;
+    assert_eq!(header(&response, "retry-after"), "1");
+}
+
+#[tokio::test]
+async fn requests_under_way_finish_when_the_door_closes() {
+    let stage = Stage::new(Setting::default()).await;
+    let mut stream = TcpStream::connect(stage.address).await.unwrap();
+    let head =
+        "POST /whep/demo HTTP/1.1\r\nHost: x\r\nContent-Type: application/sdp\r\nContent-Length: 5\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::task::yield_now().await;
+    // Another request is answered after the door has seen the first one's head.
+    assert_eq!(stage.get("/healthz").await.status(), 200);
+    stage.close.send(true).unwrap();
+    stream.write_all(b"offer").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    stage.served.await.unwrap();
+    assert!(TcpStream::connect(stage.address).await.is_err());
+}

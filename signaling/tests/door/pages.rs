@@ -1,0 +1,94 @@
+//! Pages, files, pictures, and what operators look at.
+
+use std::sync::atomic::Ordering;
+
+use crate::fake::{check_problem, header, stage, stage_with};
+
+#[tokio::test]
+async fn health_readiness_and_metrics() {
+    let stage = stage().await;
+    let health = stage.get("/healthz").await;
+    assert_eq!(
+        (health.status().as_u16(), health.text().await.unwrap().as_str()),
+        (200, "ok")
+    );
+    assert_eq!(stage.get("/readyz").await.status(), 200);
+    stage.house.ready.store(false, Ordering::Relaxed);
+    let response = check_problem(stage.get("/readyz").await, 503).await;
+    header(&response, "retry-after");
+    let metrics = stage.get("/metrics").await;
+    assert!(header(&metrics, "content-type").starts_with("text/plain; version=0.0.4"));
+    assert_eq!(metrics.text().await.unwrap(), "vitrine_viewers 1\n");
+}
+
+#[tokio::test]
+async fn pages_may_load_their_own_files_only() {
+    let stage = stage_with(|door| {
+        door.front_room = Some("demo".into());
+        door.frame_ancestors = vec!["https://shop.example".into()];
+    })
+    .await;
+    for (path, camera, framed) in [
+        ("/", "camera=()", "'self' https://shop.example"),
+        ("/watch/demo", "camera=()", "'self' https://shop.example"),
+        ("/host/demo", "camera=(self)", "'none'"),
+    ] {
+        let page = stage.get(path).await;
+        assert_eq!(page.status(), 200, "{path}");
+        assert_eq!(header(&page, "content-type"), "text/html; charset=utf-8");
+        let policy = header(&page, "content-security-policy");
+        assert!(
+            policy.contains("default-src 'none'; script-src 'self'; style-src 'self'"),
+            "{policy}"
+        );
+        assert!(policy.ends_with(&format!("frame-ancestors {framed}")), "{policy}");
+        assert!(header(&page, "permissions-policy").contains(camera));
+        assert_eq!(header(&page, "x-content-type-options"), "nosniff");
+        assert_eq!(header(&page, "referrer-policy"), "no-referrer");
+
+        let tag = header(&page, "etag").to_owned();
+        let again = stage.request("GET", path).header("if-none-match", tag);
+        assert_eq!(again.send().await.unwrap().status(), 304);
+    }
+    check_problem(stage.get("/watch/no%20room").await, 404).await;
+}
+
+#[tokio::test]
+async fn no_path_leads_out_of_the_embedded_files() {
+    let stage = stage().await;
+    for path in [
+        "/assets/none.js",
+        "/assets/..%2fCargo.toml",
+        "/assets/%2e%2e/Cargo.toml",
+        "/assets/watch.html",
+    ] {
+        check_problem(stage.get(path).await, 404).await;
+    }
+}
+
+#[tokio::test]
+async fn pictures_come_from_their_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().join("media");
+    std::fs::create_dir_all(pictures.join("shoes")).unwrap();
+    std::fs::write(pictures.join("shoes/red.svg"), "<svg/>").unwrap();
+    std::fs::write(pictures.join("notes.txt"), "notes").unwrap();
+    std::fs::write(folder.path().join("secret.png"), "secret").unwrap();
+    let stage = stage_with(|door| door.pictures = pictures).await;
+
+    let picture = stage.get("/media/shoes/red.svg").await;
+    assert_eq!(picture.status(), 200);
+    assert_eq!(header(&picture, "content-type"), "image/svg+xml");
+    assert!(header(&picture, "content-security-policy").contains("sandbox"));
+    for path in [
+        "/media/none.png",
+        "/media/shoes",
+        "/media/notes.txt",
+        "/media/..%2fsecret.png",
+        "/media/%2e%2e/secret.png",
+        "/media/shoes/..%2f..%2fsecret.png",
+        "/media/%2fetc%2fx.png",
+    ] {
+        check_problem(stage.get(path).await, 404).await;
+    }
+}
