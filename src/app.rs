@@ -1,0 +1,348 @@
+//! The whole server: started in the order in which its parts need each other, stopped in the other.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use dashmap::DashSet;
+use overlay::catalogue;
+use overlay::ledger::{Ledger, SqliteLedger};
+use overlay::{Shop, ShopConfig};
+use signaling::token::{Claims, Scope, Tokens};
+use signaling::{DoorSettings, House, IceServer, RoomRule, listen};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle as Task;
+
+use crate::banner::Banner;
+use crate::config::Config;
+use crate::media::service::MediaService;
+use crate::runtime::{MediaRuntime, MediaSettings};
+use crate::secret;
+use crate::shop::identities::TokenIdentities;
+use crate::shop::ledger_thread::{self, unix_now};
+use crate::shop::service::{REQUESTS, ShopService};
+use crate::shop::task::ShopTask;
+use crate::telemetry::Telemetry;
+
+/// The room of the demo show.
+const DEMO_ROOM: &str = "demo";
+/// How long the demo's publisher may take to say goodbye.
+const DEMO_GOODBYE: Duration = Duration::from_secs(1);
+
+/// What the HTTP door opens on.
+struct Server {
+    media: MediaService,
+    shop: ShopService,
+    telemetry: Arc<Telemetry>,
+    is_ready: Arc<AtomicBool>,
+}
+
+impl House for Server {
+    type Media = MediaService;
+    type Shop = ShopService;
+
+    fn media(&self) -> &MediaService {
+        &self.media
+    }
+
+    fn shop(&self) -> &ShopService {
+        &self.shop
+    }
+
+    async fn metrics(&self) -> Option<String> {
+        let reports = self.media.reports().await;
+        self.telemetry.render(&reports).ok()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Relaxed) && !self.media.is_stopping()
+    }
+}
+
+/// The shop's parts that must end in order.
+struct ShopSide {
+    service: ShopService,
+    stop: oneshot::Sender<()>,
+    task: Task<()>,
+    ledger: JoinHandle<()>,
+}
+
+/// Runs the server until the process is told to end (SIGINT, SIGTERM).
+///
+/// # Errors
+/// What kept it from starting.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let tokens = secret::tokens(&config)?;
+    let ledger = open_ledger(&config)?;
+    let listener = bind(&config)?;
+    let address = listener.local_addr()?;
+    let tls = match config.http_tls_certificate.as_str() {
+        "" => None,
+        certificate => Some(listen::Tls::load(
+            certificate.as_ref(),
+            config.http_tls_key.as_ref(),
+        )?),
+    };
+    let (runtime, news) = MediaRuntime::start(&media_settings(&config))?;
+    let shop = start_shop(&config, ledger, &tokens, &runtime, news)?;
+
+    let is_ready = Arc::new(AtomicBool::new(true));
+    let server = Server {
+        media: runtime.service.clone(),
+        shop: shop.service.clone(),
+        telemetry: runtime.telemetry.clone(),
+        is_ready: is_ready.clone(),
+    };
+    let (close, closing) = watch::channel(false);
+    let router = signaling::router(server, door_settings(&config)?, tokens.clone(), closing.clone());
+    let door = tokio::spawn(listen::serve(
+        listener,
+        router,
+        listen_settings(&config),
+        tls,
+        closing,
+    ));
+
+    let (stop_demo, demo_stopped) = oneshot::channel();
+    let demo = config
+        .demo
+        .then(|| start_demo(&config, address, &tokens, demo_stopped));
+    print!("{}", banner(&config, address, &tokens, &runtime)?);
+
+    wait_for_the_end().await?;
+    tracing::info!("ending: sessions are closed, requests finished, buys decided");
+    is_ready.store(false, Ordering::Relaxed);
+    if let Some(demo) = demo {
+        // Gone already if the demo ended by itself.
+        let _ = stop_demo.send(());
+        let _ = tokio::time::timeout(DEMO_GOODBYE, demo).await;
+    }
+    runtime.service.drain();
+    let _ = close.send(true);
+    runtime.shut_down().await;
+    let _ = shop.stop.send(());
+    if shop.task.await.is_err() {
+        tracing::error!("the shop's task panicked");
+    }
+    if door.await.is_err() {
+        tracing::error!("the door's task panicked");
+    }
+    // The shop's lane is gone with it: the ledger decides what waits and ends.
+    let ended = tokio::task::spawn_blocking(move || shop.ledger.join());
+    anyhow::ensure!(matches!(ended.await, Ok(Ok(()))), "the ledger's thread panicked");
+    Ok(())
+}
+
+/// Opens the ledger and puts the demo show in.
+///
+/// # Errors
+/// When the folder or the database is not to be had.
+pub fn open_ledger(config: &Config) -> anyhow::Result<SqliteLedger> {
+    std::fs::create_dir_all(config.data_dir.join("media"))
+        .with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;
+    let path = config.data_dir.join("ledger.db");
+    let mut ledger =
+        SqliteLedger::open(&path).with_context(|| format!("cannot open the ledger {}", path.display()))?;
+    if config.demo {
+        ledger.seed(unix_now(), &catalogue::demo()?)?;
+    }
+    Ok(ledger)
+}
+
+fn bind(config: &Config) -> anyhow::Result<TcpListener> {
+    let address: SocketAddr = config.http_listen.parse()?;
+    let bound = match listen::bind(address) {
+        // A machine without IPv6.
+        Err(error)
+            if address.is_ipv6()
+                && address.ip().is_unspecified()
+                && error.kind() != std::io::ErrorKind::AddrInUse =>
+        {
+            listen::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
+        }
+        bound => bound,
+    };
+    bound.with_context(|| format!("cannot listen on {address} (http_listen)"))
+}
+
+fn start_shop(
+    config: &Config,
+    mut ledger: SqliteLedger,
+    tokens: &Tokens,
+    runtime: &MediaRuntime,
+    news: mpsc::Receiver<crate::media::news::News>,
+) -> anyhow::Result<ShopSide> {
+    let metrics = runtime.telemetry.shop.clone();
+    let shows = ledger.shows()?;
+    let settings = ShopConfig {
+        hold_ms: i64::try_from(config.shop_hold_seconds)? * 1000,
+        guest_checkout: config.shop_guest_checkout,
+        buys_per_ten_seconds: config.shop_buys_per_ten_seconds,
+        chat_per_second: config.shop_chat_per_second,
+        max_rooms: config.shop_max_rooms,
+    };
+    let epoch = format!("{:016x}", rand::random::<u64>());
+    let shop = Shop::new(settings, epoch, shows);
+    let (lane, answers, ledger) = ledger_thread::start(Box::new(ledger), metrics.clone())?;
+    let (requests, asked) = mpsc::channel(REQUESTS);
+    let (stop, stopped) = oneshot::channel();
+    let identities = Box::new(TokenIdentities::new(tokens.clone()));
+    let task = ShopTask::new(
+        shop,
+        identities,
+        lane,
+        runtime.service.clone(),
+        runtime.directory.clone(),
+        metrics.clone(),
+    );
+    Ok(ShopSide {
+        service: ShopService::new(requests, Arc::new(DashSet::new()), metrics),
+        stop,
+        task: tokio::spawn(task.run(asked, news, answers, stopped)),
+        ledger,
+    })
+}
+
+/// Publishes the demo clip by the same door as everybody.
+fn start_demo(
+    config: &Config,
+    address: SocketAddr,
+    tokens: &Tokens,
+    stopped: oneshot::Receiver<()>,
+) -> Task<()> {
+    let port = address.port();
+    let url = format!("{}://localhost:{port}/whip/{DEMO_ROOM}", config.scheme());
+    let token = sign(tokens, DEMO_ROOM, &[Scope::Publish], "demo", u64::from(u32::MAX));
+    tokio::spawn(async move {
+        let published = async {
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            anyhow::Ok(loadtest::demo::publish(url.parse()?, Some(token?), stopped).await?)
+        };
+        if let Err(error) = published.await {
+            tracing::warn!(%error, "the demo is not on the air");
+        }
+    })
+}
+
+/// A token for a room, good for so many seconds.
+///
+/// # Errors
+/// When it cannot be signed.
+pub fn sign(
+    tokens: &Tokens,
+    room: &str,
+    scope: &[Scope],
+    subject: &str,
+    seconds: u64,
+) -> anyhow::Result<String> {
+    let now = u64::try_from(unix_now().0 / 1000)?;
+    Ok(tokens.sign(&Claims {
+        scope: scope.to_vec(),
+        room: room.to_owned(),
+        sub: subject.to_owned(),
+        name: None,
+        iat: now,
+        exp: now.saturating_add(seconds),
+    })?)
+}
+
+fn banner(
+    config: &Config,
+    address: SocketAddr,
+    tokens: &Tokens,
+    runtime: &MediaRuntime,
+) -> anyhow::Result<Banner> {
+    let room = match (config.front_room.as_str(), config.rooms.first()) {
+        ("", Some(room)) => room.clone(),
+        ("", None) => DEMO_ROOM.to_owned(),
+        (room, _) => room.to_owned(),
+    };
+    let scopes = [Scope::Publish, Scope::Host];
+    let url = match config.http_public_url.trim_end_matches('/') {
+        "" => format!("{}://localhost:{}", config.scheme(), address.port()),
+        url => url.to_owned(),
+    };
+    Ok(Banner {
+        url,
+        is_front: config.front_room == room,
+        token: sign(tokens, &room, &scopes, "host", config.token_lifetime_seconds)?,
+        room,
+        media_ports: runtime.ports.clone(),
+        media_tcp: config.media_tcp,
+        data: std::path::absolute(&config.data_dir)?,
+    })
+}
+
+async fn wait_for_the_end() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+fn media_settings(config: &Config) -> MediaSettings {
+    let mut settings = MediaSettings {
+        port: config.media_port,
+        shards: config.shards(),
+        tcp: config.media_tcp,
+        public_addresses: config.media_public_addresses.clone(),
+        max_peers: config.media_max_peers,
+        pin_threads: config.media_pin_threads,
+        ..MediaSettings::default()
+    };
+    settings.transport.consent_timeout = Duration::from_secs(config.media_consent_timeout_seconds);
+    settings.transport.connect_timeout = Duration::from_secs(config.media_connect_timeout_seconds);
+    settings.transport.channel_buffer = config.media_channel_buffer_bytes;
+    settings.media.history_bytes = config.media_history_bytes;
+    settings.media.history_time = Duration::from_secs(config.media_history_seconds);
+    settings.media.keyframe_interval = Duration::from_millis(config.media_keyframe_interval_ms);
+    settings
+}
+
+fn door_settings(config: &Config) -> anyhow::Result<DoorSettings> {
+    let ice_servers = config
+        .media_ice_servers
+        .iter()
+        .map(|url| IceServer::new(url, None));
+    let ice_servers = ice_servers
+        .collect::<Result<Vec<_>, _>>()
+        .context("media_ice_servers")?;
+    Ok(DoorSettings {
+        rooms: match config.rooms.as_slice() {
+            [] => RoomRule::Any,
+            rooms => RoomRule::Only(rooms.iter().cloned().collect()),
+        },
+        watch_needs_token: config.watch_needs_token,
+        viewers_may_wait: config.viewers_may_wait,
+        sdp_max_bytes: config.http_sdp_max_bytes,
+        json_max_bytes: config.http_json_max_bytes,
+        body_timeout: Duration::from_secs(config.http_body_timeout_seconds),
+        sessions_per_address: config.http_sessions_per_address,
+        session_requests_per_second: config.http_session_requests_per_second,
+        trusted_proxies: config.http_trusted_proxies.clone(),
+        ice_servers,
+        front_room: Some(config.front_room.clone()).filter(|room| !room.is_empty()),
+        frame_ancestors: config.http_frame_ancestors.clone(),
+        secure: !config.http_tls_certificate.is_empty(),
+        ..DoorSettings::new(config.data_dir.join("media"))
+    })
+}
+
+fn listen_settings(config: &Config) -> listen::ListenSettings {
+    listen::ListenSettings {
+        head_max_bytes: config.http_head_max_bytes,
+        head_timeout: Duration::from_secs(config.http_head_timeout_seconds),
+        max_connections: config.http_max_connections,
+        max_connections_per_address: config.http_max_connections_per_address,
+        ..listen::ListenSettings::default()
+    }
+}

@@ -1,0 +1,202 @@
+//! The command line. Every key of the configuration is a flag; they are made from the keys themselves.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use overlay::ledger::{Ledger, SqliteLedger};
+use signaling::token::{Claims, Scope};
+use toml::Table;
+
+use crate::app;
+use crate::config::{self, Config};
+use crate::secret;
+use crate::shop::ledger_thread::unix_now;
+
+/// The whole command line.
+pub fn command() -> Command {
+    let keys = Table::try_from(Config::default()).unwrap_or_default();
+    let flags = keys.into_iter().map(|(key, value)| {
+        Arg::new(key.clone())
+            .long(key.replace('_', "-"))
+            .value_name("VALUE")
+            .hide_short_help(true)
+            .help_heading("Keys of config.toml")
+            .help(format!("{key} = {value}"))
+            .global(true)
+    });
+    let scopes = Scope::ALL.map(Scope::name);
+    Command::new("vitrine")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A live-shopping server: hosts go live by WHIP, viewers watch by WHEP and buy on the same connection")
+        .long_about(
+            "A live-shopping server: hosts go live by WHIP, viewers watch by WHEP and buy on the same connection.\n\n\
+             Without a command it runs. Values come from --config, the environment (VITRINE_HTTP_LISTEN, one for \
+             every key) and flags, the later the stronger; config.toml explains every key.",
+        )
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("A file of keys as in config.toml")
+                .global(true),
+        )
+        .arg(
+            Arg::new("no-demo")
+                .long("no-demo")
+                .action(ArgAction::SetTrue)
+                .help("Without the demo show, as --demo false")
+                .global(true),
+        )
+        .args(flags)
+        .subcommand(Command::new("check").about("Checks the configuration and says what would be bound"))
+        .subcommand(
+            Command::new("token")
+                .about("Makes a token and prints it as the last line")
+                .arg(
+                    Arg::new("scope")
+                        .long("scope")
+                        .action(ArgAction::Append)
+                        .value_parser(scopes)
+                        .required(true)
+                        .help("What it allows; may be given several times"),
+                )
+                .arg(
+                    Arg::new("room")
+                        .long("room")
+                        .required(true)
+                        .help("The room it is for; '*' for all"),
+                )
+                .arg(
+                    Arg::new("ttl")
+                        .long("ttl")
+                        .value_name("SECONDS")
+                        .value_parser(clap::value_parser!(u64).range(1..=31_536_000_000))
+                        .help("How long it is good; token_lifetime_seconds if not given"),
+                )
+                .arg(Arg::new("sub").long("sub").help("Whose it is: a customer's or a host's id"))
+                .arg(Arg::new("name").long("name").help("The name shown in chat")),
+        )
+        .subcommand(Command::new("audit").about("Checks the ledger against its own journal; fails when they differ"))
+}
+
+/// Puts the configuration together from a parsed command line.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn config(matches: &ArgMatches) -> anyhow::Result<Config> {
+    let keys = Table::try_from(Config::default())?;
+    let mut flags: config::Overrides = keys
+        .keys()
+        .filter_map(|key| Some((key.clone(), matches.get_one::<String>(key)?.clone())))
+        .collect();
+    if matches.get_flag("no-demo") {
+        flags.push(("demo".to_owned(), "false".to_owned()));
+    }
+    let file = matches.get_one::<PathBuf>("config");
+    Ok(config::load(file.map(PathBuf::as_path), environment(), &flags)?)
+}
+
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Says what a configuration would bind.
+pub fn check(config: &Config) {
+    println!("The configuration is good.");
+    println!("HTTP: {} on {}", config.scheme(), config.http_listen);
+    let kinds = if config.media_tcp { "UDP and TCP" } else { "UDP" };
+    match (config.media_port, config.shards()) {
+        (0, shards) => println!("Media: {kinds}, {shards} free ports"),
+        (first, 1) => println!("Media: {kinds} {first}"),
+        (first, shards) => println!(
+            "Media: {kinds} {first} to {}",
+            u32::from(first) + u32::from(shards) - 1
+        ),
+    }
+    println!("Data: {}", config.data_dir.display());
+}
+
+/// Makes a token.
+///
+/// # Errors
+/// When there is no secret to sign with.
+pub fn token(config: &Config, matches: &ArgMatches) -> anyhow::Result<()> {
+    let tokens = secret::tokens(config)?;
+    let room = matches.get_one::<String>("room").context("--room is needed")?;
+    anyhow::ensure!(
+        room == "*" || signaling::is_room_name(room),
+        "--room: '*' or a name of 1 to 64 characters out of A-Z a-z 0-9 _ - is expected, not {room:?}"
+    );
+    let scopes = matches.get_many::<String>("scope").into_iter().flatten();
+    let now = u64::try_from(unix_now().0 / 1000)?;
+    let seconds = matches
+        .get_one::<u64>("ttl")
+        .copied()
+        .unwrap_or(config.token_lifetime_seconds);
+    let claims = Claims {
+        scope: scopes.filter_map(|name| Scope::from_name(name)).collect(),
+        room: room.clone(),
+        sub: matches
+            .get_one::<String>("sub")
+            .cloned()
+            .unwrap_or_else(Claims::fresh_subject),
+        name: matches.get_one::<String>("name").cloned(),
+        iat: now,
+        exp: now.saturating_add(seconds),
+    };
+    println!("{}", tokens.sign(&claims)?);
+    Ok(())
+}
+
+/// Checks the ledger.
+///
+/// # Errors
+/// When it cannot be read, or its books differ.
+pub fn audit(config: &Config) -> anyhow::Result<()> {
+    let path = config.data_dir.join("ledger.db");
+    anyhow::ensure!(path.exists(), "there is no ledger at {}", path.display());
+    let audit = SqliteLedger::open(&path)?.audit()?;
+    let (held, sold) = audit.units;
+    println!(
+        "{} variants, {} buys answered, {} orders; {held} units held, {sold} sold",
+        audit.variants, audit.buys, audit.orders
+    );
+    for difference in &audit.differences {
+        println!("{}: {}", difference.place, difference.what);
+    }
+    anyhow::ensure!(
+        audit.differences.is_empty(),
+        "the books differ in {} places",
+        audit.differences.len()
+    );
+    println!("The books are right.");
+    Ok(())
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What kept it from being done.
+pub fn run() -> anyhow::Result<()> {
+    let matches = command().get_matches();
+    let (name, inner) = matches.subcommand().unwrap_or(("serve", &matches));
+    let config = config(inner)?;
+    match name {
+        "check" => check(&config),
+        "token" => token(&config, inner)?,
+        "audit" => audit(&config)?,
+        _ => {
+            let filter = tracing_subscriber::EnvFilter::try_new(&config.log).context("log")?;
+            tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .with_writer(std::io::stderr)
+                .init();
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(app::run(config))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! What values make sense.
+
+use std::net::SocketAddr;
+
+use signaling::token::SHORTEST_SECRET;
+
+use super::{BadConfig, Config};
+
+/// Shards of one process: more than any machine has cores.
+const MAX_SHARDS: u16 = 256;
+
+impl Config {
+    /// Refuses what is out of range or contradicts itself.
+    ///
+    /// # Errors
+    /// [`BadConfig`] with the key and what is accepted.
+    pub fn check(&self) -> Result<(), BadConfig> {
+        self.check_http()?;
+        self.check_media()?;
+        for room in self
+            .rooms
+            .iter()
+            .chain([&self.front_room].into_iter().filter(|room| !room.is_empty()))
+        {
+            if !signaling::is_room_name(room) {
+                return bad(
+                    "rooms, front_room",
+                    "names of 1 to 64 characters out of A-Z a-z 0-9 _ -",
+                    room,
+                );
+            }
+        }
+        let secret = self.token_secret.len();
+        if secret != 0 && secret < SHORTEST_SECRET {
+            return bad(
+                "token_secret",
+                &format!("at least {SHORTEST_SECRET} characters, or none"),
+                secret,
+            );
+        }
+        within(
+            "token_lifetime_seconds",
+            self.token_lifetime_seconds,
+            60,
+            31_536_000,
+        )?;
+        within("shop_hold_seconds", self.shop_hold_seconds, 5, 86_400)?;
+        within(
+            "shop_buys_per_ten_seconds",
+            self.shop_buys_per_ten_seconds.into(),
+            1,
+            10_000,
+        )?;
+        within("shop_chat_per_second", self.shop_chat_per_second.into(), 1, 1000)?;
+        within("shop_max_rooms", self.shop_max_rooms as u64, 1, 1_000_000)
+    }
+
+    fn check_http(&self) -> Result<(), BadConfig> {
+        if self.http_listen.parse::<SocketAddr>().is_err() {
+            return bad(
+                "http_listen",
+                "an address and a port, as in [::]:8080",
+                &self.http_listen,
+            );
+        }
+        if self.http_tls_certificate.is_empty() != self.http_tls_key.is_empty() {
+            return bad("http_tls_certificate, http_tls_key", "both or none", "one");
+        }
+        let url = &self.http_public_url;
+        if !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://") {
+            return bad(
+                "http_public_url",
+                "an address that begins with http:// or https://",
+                url,
+            );
+        }
+        within(
+            "http_max_connections",
+            self.http_max_connections as u64,
+            1,
+            1_000_000,
+        )?;
+        let per_address = self.http_max_connections_per_address as u64;
+        within("http_max_connections_per_address", per_address, 1, 1_000_000)?;
+        within(
+            "http_sessions_per_address",
+            self.http_sessions_per_address as u64,
+            1,
+            1_000_000,
+        )?;
+        let requests = self.http_session_requests_per_second.into();
+        within("http_session_requests_per_second", requests, 1, 100_000)?;
+        within(
+            "http_head_max_bytes",
+            self.http_head_max_bytes as u64,
+            8192,
+            1 << 20,
+        )?;
+        within(
+            "http_head_timeout_seconds",
+            self.http_head_timeout_seconds,
+            1,
+            300,
+        )?;
+        within(
+            "http_sdp_max_bytes",
+            self.http_sdp_max_bytes as u64,
+            8192,
+            1 << 20,
+        )?;
+        within(
+            "http_json_max_bytes",
+            self.http_json_max_bytes as u64,
+            4096,
+            1 << 20,
+        )?;
+        within(
+            "http_body_timeout_seconds",
+            self.http_body_timeout_seconds,
+            1,
+            300,
+        )
+    }
+
+    fn check_media(&self) -> Result<(), BadConfig> {
+        within("media_shards", self.media_shards.into(), 0, MAX_SHARDS.into())?;
+        let last = u32::from(self.media_port) + u32::from(self.shards()) - 1;
+        if self.media_port != 0 && last > u32::from(u16::MAX) {
+            return bad(
+                "media_port",
+                "0, or a port with room above it for every shard",
+                self.media_port,
+            );
+        }
+        within("media_max_peers", self.media_max_peers as u64, 1, 1_000_000)?;
+        within(
+            "media_consent_timeout_seconds",
+            self.media_consent_timeout_seconds,
+            5,
+            300,
+        )?;
+        within(
+            "media_connect_timeout_seconds",
+            self.media_connect_timeout_seconds,
+            5,
+            300,
+        )?;
+        within(
+            "media_history_bytes",
+            self.media_history_bytes as u64,
+            256 << 10,
+            256 << 20,
+        )?;
+        within("media_history_seconds", self.media_history_seconds, 1, 60)?;
+        within(
+            "media_keyframe_interval_ms",
+            self.media_keyframe_interval_ms,
+            100,
+            10_000,
+        )?;
+        let buffer = self.media_channel_buffer_bytes as u64;
+        within("media_channel_buffer_bytes", buffer, 32 << 10, 4 << 20)
+    }
+}
+
+fn bad<T>(key: &str, accepted: &str, found: impl std::fmt::Display) -> Result<T, BadConfig> {
+    Err(BadConfig(format!("{key}: {accepted} is expected, not {found}")))
+}
+
+fn within(key: &str, value: u64, least: u64, most: u64) -> Result<(), BadConfig> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    bad(key, &format!("a number from {least} to {most}"), value)
+}

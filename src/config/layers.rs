@@ -1,0 +1,80 @@
+//! Where values come from, the later the stronger: built-in, file, environment, flags.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::{BadConfig, Config};
+
+/// Environment variables are the keys in capitals behind this.
+pub const KEYS_ENV_PREFIX: &str = "VITRINE_";
+
+/// Values given as text, by key.
+pub type Overrides = Vec<(String, String)>;
+
+/// Puts the layers together and checks the result. `environment` is all variables of the process.
+///
+/// # Errors
+/// [`BadConfig`] with the key, what is wrong with it and what is accepted.
+pub fn load(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    flags: &Overrides,
+) -> Result<Config, BadConfig> {
+    let mut table = match file {
+        None => Table::new(),
+        Some(path) => read(path)?,
+    };
+    let known = Table::try_from(Config::default()).map_err(|error| BadConfig(error.to_string()))?;
+    for (variable, text) in environment {
+        let Some(name) = variable.strip_prefix(KEYS_ENV_PREFIX) else {
+            continue;
+        };
+        let key = name.to_ascii_lowercase();
+        set(&mut table, &known, &key, &text, &variable)?;
+    }
+    for (key, text) in flags {
+        set(
+            &mut table,
+            &known,
+            key,
+            text,
+            &format!("--{}", key.replace('_', "-")),
+        )?;
+    }
+    let config: Config = table.try_into().map_err(|error| BadConfig(error.to_string()))?;
+    config.check()?;
+    Ok(config)
+}
+
+fn read(path: &Path) -> Result<Table, BadConfig> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| BadConfig(format!("cannot read {}: {error}", path.display())))?;
+    // As a whole first: its errors show the place in the file.
+    toml::from_str::<Config>(&text).map_err(|error| BadConfig(format!("{}: {error}", path.display())))?;
+    text.parse()
+        .map_err(|error| BadConfig(format!("{}: {error}", path.display())))
+}
+
+/// Reads a text as what the key's default is; lists are separated by commas.
+fn set(table: &mut Table, known: &Table, key: &str, text: &str, source: &str) -> Result<(), BadConfig> {
+    let bad = |accepted: &str| BadConfig(format!("{source}: {accepted} is expected, not {text:?}"));
+    let value = match known.get(key) {
+        None => {
+            let keys: Vec<&str> = known.keys().map(String::as_str).collect();
+            return Err(BadConfig(format!(
+                "{source}: there is no key {key}; known are {}",
+                keys.join(", ")
+            )));
+        }
+        Some(Value::Integer(_)) => Value::Integer(text.parse().map_err(|_| bad("a whole number"))?),
+        Some(Value::Boolean(_)) => Value::Boolean(text.parse().map_err(|_| bad("true or false"))?),
+        Some(Value::Array(_)) => {
+            let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+            Value::Array(entries.map(|entry| Value::String(entry.to_owned())).collect())
+        }
+        Some(_) => Value::String(text.to_owned()),
+    };
+    table.insert(key.to_owned(), value);
+    Ok(())
+}
