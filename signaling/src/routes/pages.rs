@@ -27,6 +27,8 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 const OTHER_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 /// Files are asked for again with their tag, so that a new version is there at once.
 const REVALIDATE: &str = "no-cache";
+/// Bytes of the largest page.
+const LARGEST_PAGE: usize = 256 << 10;
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 /// Scripts and pictures are there to be embedded in a shop's own pages.
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -56,11 +58,19 @@ async fn front<H: House>(
     State(reception): State<Shared<H>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let page = match reception.settings.front_room {
-        Some(_) => Page::Watch,
-        None => Page::Rooms,
+    let Some(room) = &reception.settings.front_room else {
+        return show(&reception, Page::Rooms, &headers);
     };
-    show(&reception, page, &headers)
+    // The page reads its room from its address, which here names none.
+    let named = format!("data-room=\"{room}\"");
+    let page = show(&reception, Page::Watch, &HeaderMap::new())?;
+    let (mut head, body) = page.into_parts();
+    let body = axum::body::to_bytes(body, LARGEST_PAGE)
+        .await
+        .map_err(|_| Problem::internal())?;
+    head.headers.remove(ETAG);
+    let html = String::from_utf8_lossy(&body).replacen("data-room=\"\"", &named, 1);
+    Ok(Response::from_parts(head, Body::from(html)))
 }
 
 async fn watch<H: House>(

@@ -1,0 +1,261 @@
+// The player: WHEP with the shop's data channels on the same connection. Import it from any page:
+//
+//   import { WhepPlayer } from "https://your.server/assets/player.js";
+//   const player = new WhepPlayer({ url: "https://your.server/whep/demo", video: document.querySelector("video") });
+//   player.addEventListener("state", () => console.log(player.state));
+//   player.start();
+//
+// or `<vitrine-player src="https://your.server/whep/demo"></vitrine-player>`.
+
+const FIRST_RETRY_MS = 500;
+const LONGEST_RETRY_MS = 10_000;
+/** A line that is interrupted often comes back by itself; then a restart of ICE, then a new session. */
+const PATIENCE_MS = 2500;
+const RESTART_PATIENCE_MS = 6000;
+
+/** Channels of the shop and how they are opened (overlay/PROTOCOL.md). */
+export const CHANNELS = {
+  shop: { ordered: true },
+  live: { ordered: false, maxRetransmits: 0 },
+  chat: { ordered: true },
+};
+
+/**
+ * Keeps one video element playing a WHEP resource, over lost lines, restarted servers and hosts that come and go.
+ * Events: `state` (see `state`), `channels` (`detail.channels` by label, new with every connection).
+ */
+export class WhepPlayer extends EventTarget {
+  #options;
+  #pc;
+  #session;
+  #retry = FIRST_RETRY_MS;
+  #timer;
+  #stopped = true;
+  #attempt = 0;
+
+  /** @param {{url: string, video: HTMLVideoElement, token?: string, channels?: boolean}} options */
+  constructor(options) {
+    super();
+    this.#options = { channels: true, ...options };
+    /** `idle`, `connecting`, `connected`, `interrupted` or `refused` (with `reason`). */
+    this.state = "idle";
+    this.reason = "";
+  }
+
+  /** The RTCPeerConnection in use. */
+  get connection() {
+    return this.#pc;
+  }
+
+  start() {
+    if (!this.#stopped) return;
+    this.#stopped = false;
+    addEventListener("online", this.#hurry);
+    addEventListener("pagehide", this.#leave);
+    this.#connect();
+  }
+
+  /** Ends the session and frees everything. */
+  stop() {
+    this.#stopped = true;
+    removeEventListener("online", this.#hurry);
+    removeEventListener("pagehide", this.#leave);
+    this.#leave();
+    this.#close();
+    this.#set("idle");
+  }
+
+  /** Asks for a layer: `{rid}`, `{maxWidth}`, `{maxHeight}`, or `{}` for automatic. */
+  async setLayer(wish) {
+    if (!this.#session) throw new Error("there is no session");
+    const response = await fetch(`${this.#session}/layer`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(wish),
+    });
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  }
+
+  #hurry = () => {
+    if (this.state === "interrupted") this.#again(0);
+  };
+
+  #leave = () => {
+    if (!this.#session) return;
+    fetch(this.#session, { method: "DELETE", headers: this.#headers(), keepalive: true }).catch(() => {});
+    this.#session = undefined;
+  };
+
+  #headers(type) {
+    const headers = type ? { "Content-Type": type } : {};
+    if (this.#options.token) headers.Authorization = `Bearer ${this.#options.token}`;
+    return headers;
+  }
+
+  #set(state, reason = "") {
+    if (this.state === state && this.reason === reason) return;
+    this.state = state;
+    this.reason = reason;
+    this.dispatchEvent(new Event("state"));
+  }
+
+  #close() {
+    clearTimeout(this.#timer);
+    this.#attempt += 1;
+    this.#pc?.close();
+    this.#pc = undefined;
+    this.#session = undefined;
+  }
+
+  #again(wait = this.#retry) {
+    this.#close();
+    if (this.#stopped) return;
+    this.#set("interrupted");
+    this.#retry = Math.min(this.#retry * 2, LONGEST_RETRY_MS);
+    // Not all viewers at once after a restart of the server.
+    this.#timer = setTimeout(() => this.#connect(), wait * (0.75 + Math.random() / 2));
+  }
+
+  async #connect() {
+    this.#close();
+    const attempt = this.#attempt;
+    const isOver = () => this.#stopped || attempt !== this.#attempt;
+    if (this.state !== "interrupted") this.#set("connecting");
+    try {
+      const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+      this.#pc = pc;
+      const video = pc.addTransceiver("video", { direction: "recvonly" });
+      const audio = pc.addTransceiver("audio", { direction: "recvonly" });
+      this.#show(new MediaStream([video.receiver.track, audio.receiver.track]));
+      if (this.#options.channels) {
+        const channels = {};
+        for (const [label, mode] of Object.entries(CHANNELS)) channels[label] = pc.createDataChannel(label, mode);
+        this.dispatchEvent(new CustomEvent("channels", { detail: { channels } }));
+      }
+      pc.addEventListener("connectionstatechange", () => !isOver() && this.#changed(pc));
+      await pc.setLocalDescription(await pc.createOffer());
+      // No candidates of ours are needed: the server learns our address from our checks.
+      const response = await fetch(this.#options.url, {
+        method: "POST",
+        headers: this.#headers("application/sdp"),
+        body: pc.localDescription.sdp,
+      });
+      if (isOver()) return;
+      if (response.status >= 400 && response.status < 500 && ![404, 408, 409, 429].includes(response.status)) {
+        const { detail } = await response.json().catch(() => ({}));
+        this.#set("refused", detail || `HTTP ${response.status}`);
+        return;
+      }
+      if (!response.ok) throw new Error(`HTTP ${response.status}`);
+      const location = response.headers.get("Location");
+      this.#session = location ? new URL(location, this.#options.url).href : undefined;
+      const sdp = await response.text();
+      if (isOver()) return;
+      await pc.setRemoteDescription({ type: "answer", sdp });
+    } catch (error) {
+      if (!isOver()) {
+        console.debug("vitrine: no connection", error);
+        this.#again();
+      }
+    }
+  }
+
+  #show(stream) {
+    const { video } = this.#options;
+    video.srcObject = stream;
+    video.playsInline = true;
+    // Sound needs a tap first in most browsers.
+    video.play().catch(() => {
+      video.muted = true;
+      video.play().catch(() => {});
+    });
+  }
+
+  #changed(pc) {
+    clearTimeout(this.#timer);
+    switch (pc.connectionState) {
+      case "connected":
+        this.#retry = FIRST_RETRY_MS;
+        this.#set("connected");
+        break;
+      case "disconnected":
+        this.#timer = setTimeout(() => this.#restartIce(pc), PATIENCE_MS);
+        break;
+      case "failed":
+      case "closed":
+        this.#again();
+        break;
+    }
+  }
+
+  /** A new path for the same session (RFC 9725 §4.3.3): a phone that went from Wi-Fi to mobile. */
+  async #restartIce(pc) {
+    if (pc !== this.#pc || !this.#session) return;
+    this.#set("interrupted");
+    this.#timer = setTimeout(() => pc === this.#pc && pc.connectionState !== "connected" && this.#again(), RESTART_PATIENCE_MS);
+    try {
+      const before = pc.remoteDescription.sdp;
+      pc.restartIce();
+      await pc.setLocalDescription(await pc.createOffer({ iceRestart: true }));
+      const response = await fetch(this.#session, {
+        method: "PATCH",
+        headers: { ...this.#headers("application/trickle-ice-sdpfrag"), "If-Match": "*" },
+        body: fragment(pc.localDescription.sdp),
+      });
+      if (!response.ok) throw new Error(`HTTP ${response.status}`);
+      const fresh = credentials(await response.text());
+      const sdp = before
+        .replace(/^a=ice-ufrag:.*$/gm, `a=ice-ufrag:${fresh.ufrag}`)
+        .replace(/^a=ice-pwd:.*$/gm, `a=ice-pwd:${fresh.pwd}`);
+      if (pc === this.#pc) await pc.setRemoteDescription({ type: "answer", sdp });
+    } catch (error) {
+      if (pc === this.#pc) {
+        console.debug("vitrine: no restart", error);
+        this.#again(0);
+      }
+    }
+  }
+}
+
+function credentials(sdp) {
+  const value = (name) => sdp.match(new RegExp(`^a=${name}:(.*?)\\r?$`, "m"))?.[1];
+  return { ufrag: value("ice-ufrag"), pwd: value("ice-pwd") };
+}
+
+/** What a PATCH says of a new offer (RFC 8840 §4.4). */
+function fragment(sdp) {
+  const { ufrag, pwd } = credentials(sdp);
+  const group = sdp.match(/^a=group:BUNDLE.*$/m)?.[0] ?? "";
+  const media = sdp.match(/^m=.*$/m)?.[0] ?? "";
+  const mid = sdp.match(/^a=mid:.*$/m)?.[0] ?? "";
+  return [`a=ice-ufrag:${ufrag}`, `a=ice-pwd:${pwd}`, group, media, mid].filter(Boolean).map((l) => `${l.trim()}\r\n`).join("");
+}
+
+/** `<vitrine-player src="…/whep/room" [token] [controls]>`: a video that keeps itself playing. */
+export class VitrinePlayer extends HTMLElement {
+  #player;
+
+  connectedCallback() {
+    const video = document.createElement("video");
+    video.autoplay = true;
+    video.muted = true;
+    video.playsInline = true;
+    video.controls = this.hasAttribute("controls");
+    this.replaceChildren(video);
+    const url = new URL(this.getAttribute("src"), document.baseURI).href;
+    this.#player = new WhepPlayer({ url, video, token: this.getAttribute("token") ?? undefined });
+    this.#player.addEventListener("state", () => this.setAttribute("state", this.#player.state));
+    this.#player.start();
+  }
+
+  disconnectedCallback() {
+    this.#player?.stop();
+  }
+
+  /** The player, for its events and layers. */
+  get player() {
+    return this.#player;
+  }
+}
+
+customElements.get("vitrine-player") ?? customElements.define("vitrine-player", VitrinePlayer);
