@@ -1,0 +1,335 @@
+//! Shards, hosts, viewers and the network between them, on one clock that nobody waits for.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sfu::Shard;
+use sfu::media::MediaConfig;
+use sfu::negotiation::IceCredentials;
+use sfu::playback::{LayerLimit, PlaybackConfig};
+use sfu::relay::{Generation, ShardId};
+use sfu::sdp::{AnswerParams, Direction, Fragment, Offer};
+use sfu::shard::{Event, PeerId, ShardConfig};
+use sfu::transport::{Identity, Remote, TransportConfig};
+
+use super::client::{Client, Picture};
+use super::host::{Camera, Host};
+use super::network::Network;
+use super::viewer::Viewer;
+
+pub(crate) const ROOM: &str = "demo";
+
+pub(crate) fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+pub(crate) struct World {
+    pub(crate) now: Instant,
+    pub(crate) begin: Instant,
+    pub(crate) shards: Vec<Shard>,
+    identity: Identity,
+    network: Network,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) viewers: Vec<Viewer>,
+    pub(crate) events: Vec<(Instant, Event)>,
+    peers: u64,
+    generations: u64,
+}
+
+/// Where virtual time begins.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an instant cannot be made in another way"
+)]
+fn begin() -> Instant {
+    Instant::now()
+}
+
+fn address(shard: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1], 7000 + shard as u16))
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, shards: u16) -> World {
+        let now = begin();
+        let identity = Identity::generate().unwrap();
+        let config = |id| ShardConfig {
+            id: ShardId(id),
+            identity: identity.clone(),
+            max_peers: 100,
+            transport: TransportConfig::default(),
+            media: MediaConfig::default(),
+            playback: PlaybackConfig {
+                start_delay: ms(50),
+                burst_factor: 15,
+                burst_bitrate: 30_000_000,
+                initial_bitrate: 3_000_000,
+                replay_interval: ms(400),
+                epoch: (now, 3_900_000_000_000_000_000),
+            },
+            health_interval: Duration::from_secs(1),
+        };
+        World {
+            now,
+            begin: now,
+            shards: (0..shards)
+                .map(|id| Shard::new(config(id), seed ^ u64::from(id), now))
+                .collect(),
+            identity: identity.clone(),
+            network: Network::new(seed),
+            hosts: Vec::new(),
+            viewers: Vec::new(),
+            events: Vec::new(),
+            peers: 0,
+            generations: 0,
+        }
+    }
+
+    fn client(&mut self, shard: usize, pictures: &[Picture], rtx: bool) -> Client {
+        self.peers += 1;
+        Client::new(self.now, PeerId(self.peers), shard, pictures, rtx)
+    }
+
+    /// A host goes live; returns its place in `hosts`.
+    pub(crate) fn go_live(&mut self, shard: usize, camera: Camera) -> usize {
+        let client = self.client(shard, &[camera.picture], camera.layers.len() == 1);
+        let mut host = Host::new(self.now, self.hosts.len() as u8, client, camera);
+        let (offer, ice) = self.offer(&mut host.client, Direction::Publish);
+        self.answer(&mut host.client, &offer, &ice);
+        self.generations += 1;
+        let generation = Generation(self.generations);
+        self.shards[shard]
+            .open_publisher(self.now, host.client.peer, ROOM.into(), generation, offer, ice)
+            .unwrap();
+        self.hosts.push(host);
+        self.hosts.len() - 1
+    }
+
+    /// A viewer comes; returns its place in `viewers`.
+    pub(crate) fn watch(&mut self, shard: usize) -> usize {
+        self.watch_with(shard, |_| {})
+    }
+
+    /// A viewer comes, prepared before its offer.
+    pub(crate) fn watch_with(&mut self, shard: usize, prepare: impl FnOnce(&mut Client)) -> usize {
+        let client = self.client(shard, &[Picture::Vp8, Picture::H264], true);
+        let mut viewer = Viewer::new(client);
+        prepare(&mut viewer.client);
+        let (offer, ice) = self.offer(&mut viewer.client, Direction::Play);
+        self.answer(&mut viewer.client, &offer, &ice);
+        self.shards[shard]
+            .open_viewer(self.now, viewer.client.peer, ROOM.into(), offer, ice)
+            .unwrap();
+        self.viewers.push(viewer);
+        self.viewers.len() - 1
+    }
+
+    fn offer(&self, client: &mut Client, direction: Direction) -> (Offer, IceCredentials) {
+        let text = client.offer(self.now);
+        let offer = match Offer::parse(&text, direction, client.peer.0) {
+            Ok(offer) => offer,
+            Err(error) => panic!("{error}:\n{text}"),
+        };
+        (offer, credentials(client.peer.0))
+    }
+
+    fn answer(&self, client: &mut Client, offer: &Offer, ice: &IceCredentials) {
+        let answer = offer.answer(&self.params(ice, &[address(client.shard)]));
+        client.take_answer(self.now, answer);
+    }
+
+    fn params<'a>(&self, ice: &'a IceCredentials, udp: &'a [SocketAddr]) -> AnswerParams<'a> {
+        AnswerParams {
+            ice,
+            fingerprint: self.identity.fingerprint(),
+            udp,
+            tcp: &[],
+            stream: "vitrine",
+            max_message: 16 << 10,
+        }
+    }
+
+    /// A viewer restarts ICE.
+    pub(crate) fn restart_ice(&mut self, viewer: usize) {
+        let client = &mut self.viewers[viewer].client;
+        client.connection.restart_ice();
+        let text = client.offer(self.now);
+        client.gather();
+        let (peer, shard) = (client.peer, client.shard);
+        // The same seed: what is sent keeps its SSRCs.
+        let offer = Offer::parse(&text, Direction::Play, peer.0).unwrap();
+        let local = credentials(peer.0 + 1000);
+        assert!(self.shards[shard].restart_ice(peer, local.clone(), offer.ice.clone()));
+        // What a PATCH would be answered with is well formed; the client takes it as an answer.
+        let udp = [address(shard)];
+        let fragment = Fragment::restarted(offer.tag(), &self.params(&local, &udp));
+        assert!(Fragment::parse(&fragment).unwrap().ice.is_some());
+        let answer = offer.answer(&self.params(&local, &udp));
+        self.viewers[viewer].client.take_answer(self.now, answer);
+    }
+
+    pub(crate) fn set_limit(&mut self, viewer: usize, limit: LayerLimit) {
+        let client = &self.viewers[viewer].client;
+        assert!(self.shards[client.shard].set_limit(client.peer, limit));
+    }
+
+    pub(crate) fn send(&mut self, viewer: usize, channel: &str, text: &str) -> bool {
+        let client = &self.viewers[viewer].client;
+        let data = Bytes::copy_from_slice(text.as_bytes());
+        self.shards[client.shard].send_message(client.peer, channel, &data)
+    }
+
+    /// The operator or the door closes a session.
+    pub(crate) fn close(&mut self, shard: usize, peer: PeerId) {
+        assert!(self.shards[shard].close(self.now, peer));
+    }
+
+    /// Runs until then and returns the time it was before.
+    pub(crate) fn run(&mut self, time: Duration) -> Instant {
+        let (from, end) = (self.now, self.now + time);
+        self.settle();
+        while let Some(next) = self.next().filter(|next| *next <= end) {
+            self.now = self.now.max(next);
+            self.turn();
+        }
+        self.now = end;
+        from
+    }
+
+    /// Runs until something is so; panics when it is not within the time.
+    #[track_caller]
+    pub(crate) fn run_until(&mut self, within: Duration, what: &str, done: impl Fn(&World) -> bool) {
+        let end = self.now + within;
+        self.settle();
+        while !done(self) {
+            let next = self.next().filter(|next| *next <= end);
+            let Some(next) = next else {
+                panic!("not within {within:?}: {what}");
+            };
+            self.now = self.now.max(next);
+            self.turn();
+        }
+    }
+
+    /// When a peer had keys.
+    pub(crate) fn keys_at(&self, peer: PeerId) -> Instant {
+        let keys = self.events.iter().find_map(|(at, event)| match event {
+            Event::Connected { peer: known, .. } if *known == peer => Some(*at),
+            _ => None,
+        });
+        keys.unwrap()
+    }
+
+    /// From a viewer's keys, or its host's where that came later, to its first picture.
+    pub(crate) fn first_picture_after(&self, viewer: usize, host: usize) -> Duration {
+        let keys = self.keys_at(self.viewers[viewer].client.peer);
+        let keys = keys.max(self.keys_at(self.hosts[host].client.peer));
+        let mut shown = self.viewers[viewer].screen.shown.iter();
+        let first = shown.find(|shown| shown.at >= keys && usize::from(shown.stamp.host) == host);
+        first.unwrap().at - keys
+    }
+
+    fn next(&mut self) -> Option<Instant> {
+        let shards = self.shards.iter().filter_map(Shard::poll_timeout);
+        let hosts = self.hosts.iter_mut().filter_map(Host::poll_timeout);
+        let viewers = self
+            .viewers
+            .iter_mut()
+            .filter_map(|viewer| viewer.client.poll_timeout());
+        shards
+            .chain(hosts)
+            .chain(viewers)
+            .chain(self.network.next())
+            .min()
+    }
+
+    fn turn(&mut self) {
+        let now = self.now;
+        while let Some(mut datagram) = self.network.receive(now) {
+            if let Some(shard) = (0..self.shards.len()).find(|shard| address(*shard) == datagram.to) {
+                let from = Remote::Udp {
+                    peer: datagram.from,
+                    local: Some(datagram.to.ip()),
+                };
+                self.shards[shard].handle_datagram(now, from, &mut datagram.bytes);
+            } else {
+                let clients = self.hosts.iter_mut().map(|host| &mut host.client);
+                let mut clients = clients.chain(self.viewers.iter_mut().map(|viewer| &mut viewer.client));
+                if let Some(client) = clients.find(|client| client.address == datagram.to) {
+                    client.handle_datagram(now, datagram.from, &datagram.bytes);
+                }
+            }
+        }
+        for shard in &mut self.shards {
+            if shard.poll_timeout().is_some_and(|at| at <= now) {
+                shard.handle_timeout(now);
+            }
+        }
+        self.hosts.iter_mut().for_each(|host| host.handle_timeout(now));
+        self.viewers
+            .iter_mut()
+            .for_each(|viewer| viewer.handle_timeout(now));
+        self.settle();
+    }
+
+    /// Carries everything that somebody has to say onto the network.
+    fn settle(&mut self) {
+        let now = self.now;
+        // Relayed messages arrive at once; what they cause is flushed in the next round.
+        loop {
+            let mut relayed = Vec::new();
+            for (from, shard) in self.shards.iter_mut().enumerate() {
+                shard.flush(now);
+                while let Some(event) = shard.poll_event() {
+                    self.events.push((now, event));
+                }
+                while let Some((to, message)) = shard.poll_relay() {
+                    relayed.push((from, to, message));
+                }
+            }
+            if relayed.is_empty() {
+                break;
+            }
+            for (from, to, message) in relayed {
+                let others = (0..self.shards.len()).filter(|shard| *shard != from);
+                let addressed = others.filter(|shard| to.is_none_or(|to| usize::from(to.0) == *shard));
+                for shard in addressed.collect::<Vec<_>>() {
+                    self.shards[shard].handle_relay(now, ShardId(from as u16), message.clone());
+                }
+            }
+        }
+        for (number, shard) in self.shards.iter_mut().enumerate() {
+            for run in shard.outbox().runs() {
+                let Remote::Udp { peer, .. } = run.to else {
+                    continue;
+                };
+                let clients = self.hosts.iter_mut().map(|host| &mut host.client);
+                let mut clients = clients.chain(self.viewers.iter_mut().map(|viewer| &mut viewer.client));
+                let Some(client) = clients.find(|client| client.address == peer) else {
+                    continue;
+                };
+                for datagram in run.bytes.chunks(run.segment) {
+                    self.network
+                        .send(now, &mut client.down, address(number), peer, datagram);
+                }
+            }
+            shard.outbox().clear();
+        }
+        self.hosts.iter_mut().for_each(|host| host.listen(now));
+        self.viewers.iter_mut().for_each(|viewer| viewer.listen(now));
+        let clients = self.hosts.iter_mut().map(|host| &mut host.client);
+        for client in clients.chain(self.viewers.iter_mut().map(|viewer| &mut viewer.client)) {
+            while let Some((to, bytes)) = client.poll_datagram() {
+                self.network.send(now, &mut client.up, client.address, to, &bytes);
+            }
+        }
+    }
+}
+
+fn credentials(number: u64) -> IceCredentials {
+    IceCredentials {
+        ufrag: format!("ufrag{number:011}"),
+        pwd: format!("password{number:016}"),
+    }
+}
