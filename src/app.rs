@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use dashmap::DashSet;
+use loadtest::PublishOptions;
 use overlay::catalogue;
 use overlay::ledger::{Ledger, SqliteLedger};
 use overlay::{Shop, ShopConfig};
@@ -19,6 +20,7 @@ use tokio::task::JoinHandle as Task;
 
 use crate::banner::Banner;
 use crate::config::Config;
+use crate::directory::Directory;
 use crate::media::service::MediaService;
 use crate::runtime::{MediaRuntime, MediaSettings};
 use crate::secret;
@@ -30,6 +32,8 @@ use crate::telemetry::Telemetry;
 
 /// The room of the demo show.
 const DEMO_ROOM: &str = "demo";
+/// How soon the demo looks whether it may return.
+const DEMO_RETURN: Duration = Duration::from_secs(2);
 /// How long the demo's publisher may take to say goodbye.
 const DEMO_GOODBYE: Duration = Duration::from_secs(1);
 
@@ -108,9 +112,15 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     ));
 
     let (stop_demo, demo_stopped) = oneshot::channel();
-    let demo = config
-        .demo
-        .then(|| start_demo(&config, address, &tokens, demo_stopped));
+    let demo = config.demo.then(|| {
+        let url = format!(
+            "{}://localhost:{}/whip/{DEMO_ROOM}",
+            config.scheme(),
+            address.port()
+        );
+        let token = sign(&tokens, DEMO_ROOM, &[Scope::Publish], "demo", u64::from(u32::MAX));
+        start_demo(url, token, runtime.directory.clone(), demo_stopped)
+    });
     print!("{}", banner(&config, address, &tokens, &runtime)?);
 
     wait_for_the_end().await?;
@@ -207,25 +217,46 @@ fn start_shop(
     })
 }
 
-/// Publishes the demo clip by the same door as everybody.
+/// Publishes the demo clip by the same door as everybody, whenever nobody else is in the room.
 fn start_demo(
-    config: &Config,
-    address: SocketAddr,
-    tokens: &Tokens,
-    stopped: oneshot::Receiver<()>,
+    url: String,
+    token: anyhow::Result<String>,
+    directory: Arc<Directory>,
+    mut stopped: oneshot::Receiver<()>,
 ) -> Task<()> {
-    let port = address.port();
-    let url = format!("{}://localhost:{port}/whip/{DEMO_ROOM}", config.scheme());
-    let token = sign(tokens, DEMO_ROOM, &[Scope::Publish], "demo", u64::from(u32::MAX));
     tokio::spawn(async move {
-        let published = async {
-            let stopped = async {
-                let _ = stopped.await;
-            };
-            anyhow::Ok(loadtest::demo::publish(url.parse()?, Some(token?), stopped).await?)
+        let options = || {
+            let options = PublishOptions::new(url.parse()?, loadtest::demo::clip()?);
+            anyhow::Ok(PublishOptions {
+                token: Some(
+                    token
+                        .as_ref()
+                        .map_err(|error| anyhow::anyhow!("{error}"))?
+                        .clone(),
+                ),
+                reconnect: false,
+                ..options
+            })
         };
-        if let Err(error) = published.await {
-            tracing::warn!(%error, "the demo is not on the air");
+        let options = match options() {
+            Ok(options) => options,
+            Err(error) => return tracing::warn!(%error, "there is no demo"),
+        };
+        loop {
+            if directory.presence(DEMO_ROOM).publishers == 0 {
+                let goodbye = async {
+                    // Ends either way: a sender that is gone says goodbye, too.
+                    let _ = (&mut stopped).await;
+                };
+                match loadtest::publish(options.clone(), goodbye).await {
+                    Ok(_) => return,
+                    Err(error) => tracing::debug!(%error, "the demo is off the air"),
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(DEMO_RETURN) => {}
+                _ = &mut stopped => return,
+            }
         }
     })
 }

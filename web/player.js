@@ -152,6 +152,9 @@ export class WhepPlayer extends EventTarget {
       const sdp = await response.text();
       if (isOver()) return;
       await pc.setRemoteDescription({ type: "answer", sdp });
+      // A server that says goodbye ends DTLS; the connection itself would notice much later.
+      const dtls = video.receiver.transport;
+      dtls?.addEventListener("statechange", () => !isOver() && dtls.state === "closed" && this.#again());
     } catch (error) {
       if (!isOver()) {
         console.debug("vitrine: no connection", error);

@@ -48,6 +48,9 @@ export class WhipPublisher extends EventTarget {
     }
     this.#session = new URL(response.headers.get("Location"), url).href;
     await pc.setRemoteDescription({ type: "answer", sdp: await response.text() });
+    // A server that says goodbye ends DTLS; the connection itself would notice much later.
+    const dtls = pc.getSenders().find((sender) => sender.transport)?.transport;
+    dtls?.addEventListener("statechange", () => pc === this.#pc && dtls.state === "closed" && this.#set("lost"));
   }
 
   stop() {
@@ -79,7 +82,8 @@ export class WhipPublisher extends EventTarget {
         fps: Math.round(report.framesPerSecond ?? 0),
       });
     }
-    return layers.sort((a, b) => a.width - b.width);
+    const place = ({ rid }) => LAYERS.findIndex((layer) => layer.rid === rid);
+    return layers.sort((a, b) => place(a) - place(b));
   }
 
   #set(state) {

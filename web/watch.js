@@ -37,6 +37,8 @@ video.addEventListener("playing", () => {
   drawState();
 });
 setInterval(() => {
+  // A page in the background is shown no frames.
+  if (document.hidden) lastFrame = performance.now();
   if (hasPicture && video.requestVideoFrameCallback && performance.now() - lastFrame > 4000) {
     hasPicture = false;
     drawState();
