@@ -74,7 +74,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             data_dir: "data".into(),
-            log: "info".to_owned(),
+            log: "info,rtc=error,rtc_ice=error,rtc_dtls=error".to_owned(),
             demo: true,
             front_room: "demo".to_owned(),
             rooms: Vec::new(),

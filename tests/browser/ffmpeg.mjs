@@ -1,0 +1,52 @@
+// ffmpeg as a host. Debian's is too old to speak WHIP: a newer one comes inside the Python wheel `imageio-ffmpeg`.
+
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const VENV = join(HERE, "../output/python");
+
+function ffmpeg() {
+  if (process.env.FFMPEG_WHIP) return process.env.FFMPEG_WHIP;
+  const wheel = () => {
+    const lib = join(VENV, "lib");
+    if (!existsSync(lib)) return undefined;
+    for (const python of readdirSync(lib)) {
+      const folder = join(lib, python, "site-packages/imageio_ffmpeg/binaries");
+      const name = existsSync(folder) && readdirSync(folder).find((file) => file.startsWith("ffmpeg-"));
+      if (name) return join(folder, name);
+    }
+    return undefined;
+  };
+  if (!wheel()) {
+    execFileSync("python3", ["-m", "venv", VENV], { stdio: "inherit" });
+    execFileSync(join(VENV, "bin/pip"), ["install", "--quiet", "imageio-ffmpeg"], { stdio: "inherit" });
+  }
+  return wheel();
+}
+
+export async function publishH264(url, token) {
+  const args = [
+    "-hide_banner", "-loglevel", "warning", "-re",
+    "-f", "lavfi", "-i", "testsrc2=size=960x540:rate=25",
+    "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
+    "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-profile:v", "baseline",
+    "-pix_fmt", "yuv420p", "-g", "50", "-b:v", "1500k",
+    "-c:a", "libopus", "-ar", "48000", "-ac", "2", "-b:a", "64k",
+    "-f", "whip", "-authorization", token, url,
+  ];
+  const child = spawn(ffmpeg(), args);
+  let output = "";
+  child.stderr.on("data", (data) => (output = (output + data).slice(-4000)));
+  const ended = new Promise((resolve) => child.on("exit", resolve));
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  if (child.exitCode !== null) throw new Error(`ffmpeg ended: ${output}`);
+  return {
+    async stop() {
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
+}

@@ -1,0 +1,26 @@
+// Runs the scenarios one after the other, each on a server of its own. `run NAME…` runs those whose names begin so.
+
+import { Server } from "./server.mjs";
+import { scenarios } from "./scenarios.mjs";
+import { closeBrowsers } from "./browsers.mjs";
+
+const wanted = process.argv.slice(2);
+let failed = 0;
+for (const scenario of scenarios) {
+  if (wanted.length && !wanted.some((name) => scenario.name.startsWith(name))) continue;
+  const started = Date.now();
+  let server;
+  try {
+    server = await Server.start(scenario.name, scenario.settings);
+    const note = await scenario.run(server);
+    console.log(`ok    ${scenario.name} (${((Date.now() - started) / 1000).toFixed(1)} s)${note ? `: ${note}` : ""}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL  ${scenario.name}: ${error.stack ?? error}`);
+    if (server) console.log(server.tail());
+  } finally {
+    await closeBrowsers();
+    await server?.stop();
+  }
+}
+process.exitCode = failed ? 1 : 0;

@@ -1,0 +1,271 @@
+// What people do, in real browsers.
+
+import { createServer } from "node:http";
+import { DESK, moving, page, picture, shot, until } from "./browsers.mjs";
+import { publishH264 } from "./ffmpeg.mjs";
+
+const watch = (server, kind, viewport) => page(kind, `${server.url}/watch/demo`, viewport);
+const host = (server, kind) =>
+  page(kind, `${server.url}/host/demo#token=${server.token("publish", "host")}`, DESK);
+
+const stockOf = (tab, variant) => tab.evaluate((id) => window.vitrine.shop.variant(id)?.variant.available, variant);
+const inShop = (tab) => until("the shop", () => tab.evaluate(() => window.vitrine.shop.isConnected && window.vitrine.shop.products.size > 0));
+const text = (tab, selector) => tab.evaluate((s) => document.querySelector(s)?.textContent, selector);
+
+/** A click as a page's own script sees it: headless Firefox hides nothing behind animations that way. */
+const click = (tab, selector) =>
+  until(selector, () =>
+    tab.evaluate((s) => {
+      const node = document.querySelector(s);
+      if (!node || node.disabled) return false;
+      node.click();
+      return true;
+    }, selector),
+  );
+
+async function goLive(tab) {
+  await inShop(tab);
+  await click(tab, "#camera");
+  await click(tab, "#go");
+  await until("going live", () => tab.evaluate(() => document.documentElement.dataset.publishing === "live"));
+}
+
+function noErrors(...tabs) {
+  for (const tab of tabs) if (tab.errors.length) throw new Error(`script errors: ${tab.errors.join("; ")}`);
+}
+
+export const scenarios = [
+  {
+    name: "demo-in-chromium",
+    async run(server) {
+      const tab = await page("chrome", `${server.url}/`);
+      const { width, height } = await moving(tab);
+      await inShop(tab);
+      await until("LIVE", async () => (await text(tab, "#live")) === "LIVE");
+      await shot(tab, "demo-phone");
+      await tab.setViewport(DESK);
+      await shot(tab, "demo-desk");
+      noErrors(tab);
+      return `${width}x${height}`;
+    },
+  },
+  {
+    name: "demo-in-firefox",
+    async run(server) {
+      const tab = await watch(server, "firefox");
+      const { width, height } = await moving(tab);
+      await inShop(tab);
+      await shot(tab, "demo-firefox");
+      noErrors(tab);
+      return `${width}x${height}`;
+    },
+  },
+  {
+    name: "host-in-chromium-three-layers",
+    async run(server) {
+      const studio = await host(server, "chrome");
+      await goLive(studio);
+      const [one, two] = [await watch(server, "chrome"), await watch(server, "firefox")];
+      await moving(one, "the host in Chromium");
+      await moving(two, "the host in Firefox");
+      await until("three layers arriving", () =>
+        studio.evaluate(() => document.querySelectorAll("#arriving tr:not(.off)").length >= 4),
+      );
+      await shot(studio, "host");
+      await shot(two, "host-in-firefox");
+
+      // Layers by the viewer's own wish, in both browsers.
+      for (const [tab, name] of [[one, "Chromium"], [two, "Firefox"]]) {
+        for (const [rid, side] of [["l", 320], ["h", 1280], ["m", 640]]) {
+          await tab.evaluate((wish) => window.vitrine.player.setLayer(wish), { rid });
+          await until(`layer ${rid} in ${name}`, async () => (await picture(tab)).width === side);
+        }
+        await tab.evaluate(() => window.vitrine.player.setLayer({}));
+        await until(`the best layer in ${name}`, async () => (await picture(tab)).width === 1280, 60);
+      }
+      noErrors(studio, one, two);
+    },
+  },
+  {
+    name: "host-in-firefox",
+    async run(server) {
+      const studio = await host(server, "firefox");
+      await goLive(studio);
+      const tab = await watch(server, "chrome");
+      const { width, height } = await moving(tab, "Firefox's host");
+      noErrors(studio, tab);
+      return `${width}x${height}`;
+    },
+  },
+  {
+    name: "buy-and-the-other-sees-it",
+    async run(server) {
+      const studio = await host(server, "chrome");
+      const [one, two] = [await watch(server, "chrome"), await watch(server, "firefox")];
+      for (const tab of [studio, one, two]) await inShop(tab);
+      const viaChannel = await one.evaluate(() => window.vitrine.player.connection?.sctp?.state);
+      if (viaChannel !== "connected") throw new Error(`the shop is not on the media connection: ${viaChannel}`);
+
+      await studio.evaluate(() => window.vitrine.shop.host({ op: "product.pin", product: "lamp", featured: true }));
+      await until("the card", async () => (await text(two, "#card h3")) === "Mushroom lamp");
+      await click(one, "#card [data-buy]");
+      await until("the receipt", () => one.evaluate(() => document.documentElement.dataset.receipt === "held"));
+      await until("the stock falling in Firefox", async () => (await text(two, "#card .stock")) === "9 in stock");
+      await until("the host's list", () => studio.evaluate(() => document.querySelectorAll("#orders .order.held").length === 1));
+      await click(one, "#bag");
+      await shot(one, "order");
+
+      // One customer may have one lamp.
+      await one.evaluate(() => document.querySelector("#sheet").close());
+      await click(one, "#card [data-buy]");
+      await until("the limit", () => one.evaluate(() => document.documentElement.dataset.receipt === "limit_reached"));
+
+      // Three are left of this one: four taps, three receipts.
+      await studio.evaluate(() => window.vitrine.shop.host({ op: "product.pin", product: "tote", featured: true }));
+      for (let n = 0; n < 3; n++) {
+        const before = await stockOf(two, "tote-ink");
+        await two.evaluate(() => window.vitrine.shop.buy([{ variant: "tote-ink", quantity: 1 }]));
+        await until("a unit less", async () => (await stockOf(one, "tote-ink")) === before - 1);
+      }
+      await one.evaluate(() => window.vitrine.shop.buy([{ variant: "tote-ink", quantity: 1 }]));
+      await until("sold out", () => one.evaluate(() => document.documentElement.dataset.receipt === "sold_out"));
+      await shot(two, "sold-out");
+
+      // Paid by the host, told to the buyer.
+      await click(studio, "#orders .order.held button");
+      await until("paid", () => studio.evaluate(() => document.querySelectorAll('#orders [data-state="paid"]').length === 1));
+      noErrors(studio, one, two);
+      return server.audit().trim().split("\n").at(-1);
+    },
+  },
+  {
+    name: "chat-travels",
+    async run(server) {
+      const studio = await host(server, "chrome");
+      const tab = await watch(server, "firefox");
+      for (const each of [studio, tab]) await inShop(each);
+      await tab.evaluate(() => window.vitrine.shop.say("Is the mug <b>big</b>?"));
+      await until("the line at the host", async () => (await text(studio, "#chat li"))?.includes("Is the mug <b>big</b>?"));
+      await studio.evaluate(() => window.vitrine.shop.say("It holds 300 ml."));
+      await until("the answer", async () => (await text(tab, "#chat li.host"))?.includes("300 ml"));
+      await shot(tab, "chat");
+      await click(studio, "#chat li button");
+      await until("the line gone", () => tab.evaluate(() => document.querySelectorAll("#chat li").length === 1));
+      noErrors(studio, tab);
+    },
+  },
+  {
+    name: "publisher-killed-and-back",
+    async run(server) {
+      const studio = await host(server, "chrome");
+      await goLive(studio);
+      const tab = await watch(server, "firefox");
+      await moving(tab);
+      await tab.evaluate(() => (window.first = window.vitrine.player.connection));
+      await studio.browser().process().kill("SIGKILL");
+      // The demo comes back into the empty room, then another host takes it.
+      const again = await host(server, "chrome");
+      await goLive(again);
+      await until("the new host's picture", async () => (await picture(tab)).width === 1280, 60);
+      await moving(tab, "the picture after the change");
+      const same = await tab.evaluate(() => window.first === window.vitrine.player.connection && window.first.connectionState);
+      if (same !== "connected") throw new Error(`the viewer did not stay on its connection: ${same}`);
+      noErrors(tab);
+    },
+  },
+  {
+    name: "server-killed-and-back",
+    async run(server) {
+      const tab = await watch(server, "chrome");
+      await moving(tab);
+      await inShop(tab);
+      await tab.evaluate(() => window.vitrine.shop.buy([{ variant: "candle", quantity: 2 }]));
+      await until("the receipt", () => tab.evaluate(() => document.documentElement.dataset.receipt === "held"));
+      await server.kill("SIGKILL");
+      await server.launch();
+      await until("the picture again", async () => (await tab.evaluate(() => window.vitrine.player.state)) === "connected", 90);
+      await moving(tab, "the picture after the restart");
+      await until("the stock as it was", async () => (await stockOf(tab, "candle")) === 28);
+      noErrors(tab);
+      return server.audit().trim().split("\n").at(-1);
+    },
+  },
+  {
+    name: "without-data-channels",
+    async run(server) {
+      const tab = await watch(server, "chrome");
+      await inShop(tab);
+      const state = await tab.evaluate(async (origin) => {
+        const { ShopClient } = await import(`${origin}/assets/shop.js`);
+        const shop = new ShopClient({ room: "demo", base: origin, token: window.vitrine.shop.you.token });
+        shop.openEvents();
+        window.second = shop;
+        shop.addEventListener("receipt", ({ detail }) => (window.receipt = detail.receipt));
+        return new Promise((resolve) => shop.addEventListener("change", () => shop.products.size && resolve(shop.products.size)));
+      }, server.url);
+      if (state !== 6) throw new Error(`${state} products by the event stream`);
+      await tab.evaluate(() => window.second.buy([{ variant: "notebook", quantity: 1 }]));
+      const receipt = await until("the receipt", () => tab.evaluate(() => window.receipt));
+      if (receipt.outcome !== "held") throw new Error(receipt.outcome);
+      await until("the stock on the channels", async () => (await stockOf(tab, "notebook")) === 119);
+      noErrors(tab);
+    },
+  },
+  {
+    name: "ffmpeg-publishes-h264",
+    async run(server) {
+      const encoder = await publishH264(`${server.url}/whip/demo`, server.token("publish"));
+      try {
+        const tab = await watch(server, "chrome");
+        const { width } = await until("ffmpeg's picture", async () => {
+          const now = await picture(tab);
+          return now.width === 960 && now.frames > 0 && now;
+        }, 60);
+        await moving(tab, "ffmpeg's picture");
+        await shot(tab, "ffmpeg-h264");
+        const codec = await tab.evaluate(async () => {
+          const stats = [...(await window.vitrine.player.connection.getStats()).values()];
+          const video = stats.find((report) => report.type === "inbound-rtp" && report.kind === "video");
+          return stats.find((report) => report.id === video.codecId)?.mimeType;
+        });
+        if (codec !== "video/H264") throw new Error(`codec ${codec}`);
+        noErrors(tab);
+
+        const other = await watch(server, "firefox");
+        const plays = await other.evaluate(
+          () => RTCRtpReceiver.getCapabilities("video").codecs.some((known) => known.mimeType === "video/H264"),
+        );
+        if (!plays) return `${width} wide; this Firefox has no H.264 decoder (OpenH264 is not installed)`;
+        await moving(other, "ffmpeg's picture in Firefox");
+        return `${width} wide, in both browsers`;
+      } finally {
+        await encoder.stop();
+      }
+    },
+  },
+  {
+    name: "embedded-elsewhere",
+    async run(server) {
+      // A shop's own page, of another origin, with nothing but the element.
+      const shop = createServer((_, response) => {
+        response.setHeader("Content-Type", "text/html");
+        response.end(
+          `<!doctype html><script type="module" src="${server.url}/assets/player.js"></script>` +
+            `<vitrine-player src="${server.url}/whep/demo"></vitrine-player>`,
+        );
+      });
+      await new Promise((resolve) => shop.listen(0, resolve));
+      try {
+        const tab = await page("chrome", `http://127.0.0.1:${shop.address().port}/`);
+        await until("the player", () =>
+          tab.evaluate(() => (window.vitrine = { player: document.querySelector("vitrine-player").player }).player),
+        );
+        const { width, height } = await moving(tab);
+        noErrors(tab);
+        return `${width}x${height}`;
+      } finally {
+        shop.close();
+      }
+    },
+  },
+];
