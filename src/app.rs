@@ -63,7 +63,7 @@ impl House for Server {
     }
 
     fn is_ready(&self) -> bool {
-        self.is_ready.load(Ordering::Relaxed) && !self.media.is_stopping()
+        self.is_ready.load(Ordering::Relaxed) && self.media.is_ready()
     }
 }
 

@@ -75,7 +75,7 @@ impl Default for MediaSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A port could not be had.
-    #[error("cannot bind UDP port {port}: {source}")]
+    #[error("cannot bind UDP port {port} (media_port)")]
     Bind {
         /// The port.
         port: u16,
@@ -83,13 +83,13 @@ pub enum StartError {
         source: io::Error,
     },
     /// The system gave no poll or thread.
-    #[error("cannot start a shard: {0}")]
+    #[error("cannot start a shard")]
     Thread(#[from] io::Error),
     /// No certificate.
-    #[error("cannot make a DTLS identity: {0}")]
+    #[error("cannot make a DTLS identity")]
     Identity(#[from] TransportError),
     /// Two metrics of one name.
-    #[error("cannot register metrics: {0}")]
+    #[error("cannot register metrics")]
     Metrics(#[from] prometheus::Error),
 }
 
