@@ -123,6 +123,14 @@ impl Network {
         }
     }
 
+    /// Datagrams that somebody will get.
+    pub(crate) fn on_the_way(&self, to: SocketAddr) -> impl Iterator<Item = &[u8]> {
+        let waiting = self.waiting.iter().map(|Reverse(datagram)| datagram);
+        waiting
+            .filter(move |datagram| datagram.to == to)
+            .map(|datagram| &*datagram.bytes)
+    }
+
     pub(crate) fn next(&self) -> Option<Instant> {
         self.waiting.peek().map(|Reverse(datagram)| datagram.at)
     }

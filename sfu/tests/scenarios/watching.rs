@@ -87,3 +87,21 @@ fn the_end_of_a_host_is_told() {
     world.run(ms(10));
     assert!(!live(&world));
 }
+
+#[test]
+fn whoever_is_closed_is_told_so() {
+    let mut world = World::new(5, 1);
+    let viewer = world.watch(0);
+    world.run(Duration::from_secs(3));
+    let client = &world.viewers[viewer].client;
+    let (peer, address) = (client.peer, client.address);
+    world.close(0, peer);
+    world.run(ms(1));
+    // A DTLS alert (RFC 6347 §4.1: content type 21); the client itself keeps what it makes of it for later.
+    assert!(
+        world
+            .network
+            .on_the_way(address)
+            .any(|datagram| datagram[0] == 21)
+    );
+}

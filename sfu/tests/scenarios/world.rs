@@ -29,7 +29,7 @@ pub(crate) struct World {
     pub(crate) begin: Instant,
     pub(crate) shards: Vec<Shard>,
     identity: Identity,
-    network: Network,
+    pub(crate) network: Network,
     pub(crate) hosts: Vec<Host>,
     pub(crate) viewers: Vec<Viewer>,
     pub(crate) events: Vec<(Instant, Event)>,
