@@ -1,0 +1,14 @@
+//! The whole binary from outside: what comes in over its sockets, and what happens when it ends.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is not as it should be"
+)]
+
+mod buying;
+mod ending;
+mod hostile;
+mod server;
+mod viewer;

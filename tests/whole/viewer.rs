@@ -1,0 +1,108 @@
+//! A viewer by WHEP that only looks at when its packets come.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use reqwest::StatusCode;
+use reqwest::header::CONTENT_TYPE;
+use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
+use tokio::sync::watch;
+use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
+use webrtc::peer_connection::{
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState,
+    RTCSessionDescription, Registry, register_default_interceptors,
+};
+
+use super::server::{PATIENCE, Server};
+
+/// When packets of the picture came.
+type Arrivals = Arc<Mutex<Vec<Instant>>>;
+
+pub(crate) struct Viewer {
+    _connection: Arc<dyn PeerConnection>,
+    arrivals: Arrivals,
+}
+
+struct Events {
+    gathered: watch::Sender<bool>,
+    arrivals: Arrivals,
+}
+
+#[async_trait::async_trait]
+impl PeerConnectionEventHandler for Events {
+    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
+        self.gathered
+            .send_replace(state == RTCIceGatheringState::Complete);
+    }
+
+    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
+        let arrivals = self.arrivals.clone();
+        tokio::spawn(async move {
+            let is_picture = track.kind().await == RtpCodecKind::Video;
+            while let Some(event) = track.poll().await {
+                if is_picture && matches!(event, TrackRemoteEvent::OnRtpPacket(_)) {
+                    arrivals.lock().unwrap().push(Instant::now());
+                }
+            }
+        });
+    }
+}
+
+impl Viewer {
+    /// Watches the demo room; returns when the picture comes.
+    pub(crate) async fn watch(server: &Server) -> Viewer {
+        let mut media = MediaEngine::default();
+        media.register_default_codecs().unwrap();
+        let interceptors = register_default_interceptors(Registry::new(), &mut media).unwrap();
+        let (gathered, mut is_gathered) = watch::channel(false);
+        let arrivals = Arrivals::default();
+        let events = Events {
+            gathered,
+            arrivals: arrivals.clone(),
+        };
+        let connection: Arc<dyn PeerConnection> = Arc::new(
+            PeerConnectionBuilder::new()
+                .with_media_engine(media)
+                .with_interceptor_registry(interceptors)
+                .with_handler(Arc::new(events))
+                .with_udp_addrs(vec!["127.0.0.1:0"])
+                .build()
+                .await
+                .unwrap(),
+        );
+        for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
+            connection.add_transceiver_from_kind(kind, None).await.unwrap();
+        }
+        let offer = connection.create_offer(None).await.unwrap();
+        connection.set_local_description(offer).await.unwrap();
+        is_gathered.wait_for(|done| *done).await.unwrap();
+        let offer = connection.local_description().await.unwrap().sdp;
+        let request = server.client.post(server.at("/whep/demo"));
+        let answer = request.header(CONTENT_TYPE, "application/sdp").body(offer).send();
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        let answer = RTCSessionDescription::answer(answer.text().await.unwrap()).unwrap();
+        connection.set_remote_description(answer).await.unwrap();
+        let viewer = Viewer {
+            _connection: connection,
+            arrivals,
+        };
+        let end = Instant::now() + PATIENCE;
+        while viewer.arrivals.lock().unwrap().len() < 100 {
+            assert!(Instant::now() < end, "no picture");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        viewer
+    }
+
+    /// The longest time without a packet of the picture since then.
+    pub(crate) fn longest_pause(&self, since: Instant) -> Duration {
+        let arrivals = self.arrivals.lock().unwrap();
+        let within = arrivals.iter().copied().filter(|at| *at >= since);
+        let times: Vec<Instant> = std::iter::once(since)
+            .chain(within)
+            .chain([Instant::now()])
+            .collect();
+        times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap()
+    }
+}
