@@ -22,7 +22,8 @@ const RETRY_SOON: u64 = 5;
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
-    headers: HeaderMap,
+    /// Boxed to keep results small.
+    headers: Box<HeaderMap>,
 }
 
 #[derive(Serialize)]
@@ -38,7 +39,7 @@ impl Problem {
         Problem {
             status,
             detail: detail.into(),
-            headers: HeaderMap::new(),
+            headers: Box::default(),
         }
     }
 
@@ -249,7 +250,7 @@ impl IntoResponse for Problem {
         };
         let body = serde_json::to_vec(&details).unwrap_or_default();
         let mut response = (self.status, body).into_response();
-        response.headers_mut().extend(self.headers);
+        response.headers_mut().extend(*self.headers);
         let own = [(CONTENT_TYPE, PROBLEM_JSON), (CACHE_CONTROL, "no-store")];
         for (name, value) in own {
             response

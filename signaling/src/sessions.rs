@@ -30,10 +30,13 @@ pub(crate) struct Session {
     _slot: Slot,
 }
 
+/// How many slots each address has taken.
+type Slots = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
 /// The sessions of the process, and the slots of every address.
 pub(crate) struct Sessions {
     per_address: usize,
-    slots: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    slots: Slots,
     book: Mutex<Book>,
 }
 
@@ -44,7 +47,7 @@ struct Book {
 
 /// The right to one session or event stream; given back when dropped.
 pub(crate) struct Slot {
-    owner: Option<(IpAddr, Arc<Mutex<HashMap<IpAddr, usize>>>)>,
+    owner: Option<(IpAddr, Slots)>,
 }
 
 impl Sessions {

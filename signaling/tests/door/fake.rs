@@ -410,7 +410,7 @@ pub async fn check_problem(response: Response, status: u16) -> Response {
         );
     }
     let mut rest = axum::http::Response::new(body.to_string());
-    *rest.status_mut() = axum::http::StatusCode::from_u16(status).unwrap();
+    *rest.status_mut() = StatusCode::from_u16(status).unwrap();
     *rest.headers_mut() = head;
     Response::from(rest)
 }
