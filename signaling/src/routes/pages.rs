@@ -61,16 +61,34 @@ async fn front<H: House>(
     let Some(room) = &reception.settings.front_room else {
         return show(&reception, Page::Rooms, &headers);
     };
-    // The page reads its room from its address, which here names none.
-    let named = format!("data-room=\"{room}\"");
+    // The page reads its room from its address, which here names none. Rooms are plain: nothing is to be escaped.
     let page = show(&reception, Page::Watch, &HeaderMap::new())?;
     let (mut head, body) = page.into_parts();
     let body = axum::body::to_bytes(body, LARGEST_PAGE)
         .await
         .map_err(|_| Problem::internal())?;
-    head.headers.remove(ETAG);
-    let html = String::from_utf8_lossy(&body).replacen("data-room=\"\"", &named, 1);
-    Ok(Response::from_parts(head, Body::from(html)))
+    let file = head
+        .headers
+        .get(ETAG)
+        .and_then(|tag| tag.to_str().ok())
+        .unwrap_or_default();
+    let tag = format!("\"{}-{room}\"", file.trim_matches('"'));
+    let body = if knows(&headers, &tag) {
+        head.status = StatusCode::NOT_MODIFIED;
+        Body::empty()
+    } else {
+        let named = format!("data-room=\"{room}\"");
+        Body::from(String::from_utf8_lossy(&body).replacen("data-room=\"\"", &named, 1))
+    };
+    let tag = HeaderValue::from_str(&tag).map_err(|_| Problem::internal())?;
+    head.headers.insert(ETAG, tag);
+    Ok(Response::from_parts(head, body))
+}
+
+/// Whether the client has what the tag stands for.
+fn knows(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    known.is_some_and(|known| known.contains(tag))
 }
 
 async fn watch<H: House>(
@@ -141,9 +159,8 @@ fn embedded(path: &str, headers: &HeaderMap) -> Option<Response> {
     }
     let file = Web::get(path)?;
     let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(file.metadata.sha256_hash()));
-    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let caching = [(ETAG, tag.as_str()), (CACHE_CONTROL, REVALIDATE)];
-    if known.is_some_and(|known| known.contains(&tag)) {
+    if knows(headers, &tag) {
         return Some((StatusCode::NOT_MODIFIED, caching).into_response());
     }
     let kind = match file.metadata.mimetype() {
