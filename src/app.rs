@@ -1,5 +1,6 @@
 //! The whole server: started in the order in which its parts need each other, stopped in the other.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +16,7 @@ use overlay::{Shop, ShopConfig};
 use signaling::token::{Claims, Scope, Tokens};
 use signaling::{DoorSettings, House, IceServer, RoomRule, listen};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle as Task;
 
@@ -80,6 +82,8 @@ struct ShopSide {
 /// # Errors
 /// What kept it from starting.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    // First: a wish to end that comes while it starts, or right behind the banner, is heard too.
+    let mut end = End::new()?;
     let tokens = secret::tokens(&config)?;
     let ledger = open_ledger(&config)?;
     let listener = bind(&config)?;
@@ -123,7 +127,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     });
     print!("{}", banner(&config, address, &tokens, &runtime)?);
 
-    wait_for_the_end().await?;
+    end.wished().await;
     tracing::info!("ending: sessions are closed, requests finished, buys decided");
     is_ready.store(false, Ordering::Relaxed);
     if let Some(demo) = demo {
@@ -170,7 +174,7 @@ fn bind(config: &Config) -> anyhow::Result<TcpListener> {
         Err(error)
             if address.is_ipv6()
                 && address.ip().is_unspecified()
-                && error.kind() != std::io::ErrorKind::AddrInUse =>
+                && error.kind() != io::ErrorKind::AddrInUse =>
         {
             listen::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
         }
@@ -310,14 +314,26 @@ fn banner(
     })
 }
 
-async fn wait_for_the_end() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// The wish that the process end: SIGINT or SIGTERM.
+struct End {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl End {
+    fn new() -> io::Result<End> {
+        Ok(End {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
-    Ok(())
+
+    async fn wished(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 fn media_settings(config: &Config) -> MediaSettings {

