@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use overlay::ledger::{Ledger, SqliteLedger};
 use signaling::token::{Claims, Scope};
 use toml::Table;
@@ -78,6 +78,9 @@ pub fn command() -> Command {
                 .arg(Arg::new("sub").long("sub").help("Whose it is: a customer's or a host's id"))
                 .arg(Arg::new("name").long("name").help("The name shown in chat")),
         )
+        .subcommand(loadtest::cli::LoadTest::augment_args(
+            Command::new("loadtest").about("Sends publishers, viewers or buyers to a server: publish, watch, buy"),
+        ))
         .subcommand(Command::new("audit").about("Checks the ledger against its own journal; fails when they differ"))
 }
 
@@ -183,6 +186,10 @@ pub fn audit(config: &Config) -> anyhow::Result<()> {
 pub fn run() -> anyhow::Result<()> {
     let matches = command().get_matches();
     let (name, inner) = matches.subcommand().unwrap_or(("serve", &matches));
+    if name == "loadtest" {
+        let test = loadtest::cli::LoadTest::from_arg_matches(inner)?;
+        return tokio::runtime::Runtime::new()?.block_on(test.run());
+    }
     let config = config(inner)?;
     match name {
         "check" => check(&config),

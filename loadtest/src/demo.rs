@@ -1,10 +1,9 @@
 //! The clip that ships with the server; `demo/make.py` made it.
 
 use bytes::Bytes;
-use reqwest::Url;
 
+use crate::Error;
 use crate::clip::Clip;
-use crate::{Error, PublishOptions, PublishReport};
 
 /// The clip: three renditions (`l` 180x320, `m` 360x640, `h` 720x1280; VP8, 25 frames a second) and Opus; 12 s, seamless.
 ///
@@ -18,25 +17,6 @@ pub fn clip() -> Result<Clip, Error> {
     ];
     let audio = Bytes::from_static(include_bytes!("../demo/chime.ogg"));
     Clip::from_files(videos.map(Bytes::from_static).into(), Some(audio))
-}
-
-/// Publishes the demo clip to a WHIP endpoint until `shutdown` resolves, coming back whenever the server does.
-///
-/// # Errors
-/// As [`publish()`](crate::publish()).
-pub async fn publish(
-    whip_url: Url,
-    token: Option<String>,
-    shutdown: impl Future<Output = ()> + Send,
-) -> Result<PublishReport, Error> {
-    crate::publish(
-        PublishOptions {
-            token,
-            ..PublishOptions::new(whip_url, clip()?)
-        },
-        shutdown,
-    )
-    .await
 }
 
 #[cfg(test)]

@@ -4,12 +4,16 @@
 //! the shop's data channels. Its WebRTC is the `webrtc` crate: an implementation independent of the server under test.
 //!
 //! - [`publish()`] sends a [`clip::Clip`] in a loop, with simulcast, and comes back when the server does.
-//! - [`watch::Viewer`] joins, counts what arrives, and can buy.
+//! - [`watch::watch`] sends viewers and says what they saw.
+//! - [`buy::buy`] sends buyers who all want the same.
+//! - [`cpu`] reads what that cost the server.
 //! - [`demo`] is the clip that ships with the server.
 //! - [`cli`] is the command line over all of it.
 
+pub mod buy;
 pub mod cli;
 pub mod clip;
+pub mod cpu;
 pub mod demo;
 mod error;
 mod peer;
