@@ -115,8 +115,8 @@ impl Frames {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn holes_delay_pictures_until_they_are_filled_or_given_up() {
+    #[test]
+    fn holes_delay_pictures_until_they_are_filled_or_given_up() {
         let begin = Instant::now();
         let mut frames = Frames::new(begin);
         let mut receive = |ms: u64, sequence: u16, marker| {
