@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fields::{BadMessage, Fields};
-use super::types::{Line, Money, OrderState, Product, ShowState, Variant};
+use super::types::{Line, Money, OrderState, Product, ShowState, Variant, exponent_of};
 use super::{MAX_CLIENT_MESSAGE, VERSION};
 
 /// Lines of one buy.
@@ -178,7 +178,7 @@ pub fn parse_message(bytes: &[u8]) -> Result<ClientMessage, BadMessage> {
         "hello" => ClientMessage::Hello(hello(fields)?),
         "buy" => ClientMessage::Buy(buy(fields)?),
         "cancel" => ClientMessage::Cancel {
-            buy: fields.id("buy")?,
+            buy: fields.uuid("buy")?,
         },
         "chat" => ClientMessage::Chat {
             id: fields.id("id")?,
@@ -193,6 +193,21 @@ pub fn parse_message(bytes: &[u8]) -> Result<ClientMessage, BadMessage> {
         },
         _ => ClientMessage::Unknown,
     })
+}
+
+/// What a message that is not understood calls itself, for the answer to name it.
+pub(crate) fn reference(bytes: &[u8]) -> Option<String> {
+    let value: Value = serde_json::from_slice(bytes.get(..bytes.len().min(MAX_CLIENT_MESSAGE))?).ok()?;
+    let fields = Fields::of(&value, "message").ok()?;
+    fields.id("id").or_else(|_| fields.id("buy")).ok()
+}
+
+/// Reads a product written as JSON, as from a file.
+///
+/// # Errors
+/// What is wrong with it and what is accepted.
+pub(crate) fn parse_product(value: &Value) -> Result<Product, BadMessage> {
+    product(Fields::of(value, "product")?)
 }
 
 /// Reads a host's command alone: the `do` object.
@@ -258,7 +273,7 @@ fn buy(fields: Fields<'_>) -> Result<BuyMessage, BadMessage> {
         }
     }
     Ok(BuyMessage {
-        id: fields.id("id")?,
+        id: fields.uuid("id")?,
         lines,
         price_version: fields.integer("price_version", 0, i64::MAX)?,
     })
@@ -308,7 +323,7 @@ fn command(fields: Fields<'_>) -> Result<HostCommand, BadMessage> {
         {
             Some(state @ (OrderState::Paid | OrderState::Cancelled | OrderState::Refunded)) => {
                 HostCommand::Settle {
-                    buy: fields.id("buy")?,
+                    buy: fields.uuid("buy")?,
                     state,
                 }
             }
@@ -338,13 +353,13 @@ fn product(fields: Fields<'_>) -> Result<Product, BadMessage> {
     let mut images = Vec::new();
     for image in fields.list("images", 0, 8)? {
         match image.as_str() {
-            Some(url) if url.len() <= 300 && (url.starts_with('/') || url.starts_with("https://")) => {
+            Some(url) if is_picture(url) => {
                 images.push(url.to_owned());
             }
             _ => {
                 return fields.bad(
                     "images",
-                    "addresses that begin with / or https://, at most 300 characters each",
+                    "a list of paths on this server (/…) or https:// addresses, at most 300 characters each,",
                 );
             }
         }
@@ -364,6 +379,13 @@ fn product(fields: Fields<'_>) -> Result<Product, BadMessage> {
         images,
         variants,
     })
+}
+
+/// Addresses are put into pages: nothing but a picture fetched over HTTP may come of them.
+fn is_picture(address: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>\\`".contains(&byte);
+    let is_here = address.starts_with('/') && !address.starts_with("//");
+    address.len() <= 300 && address.bytes().all(is_plain) && (is_here || address.starts_with("https://"))
 }
 
 fn variant(fields: Fields<'_>) -> Result<Variant, BadMessage> {
@@ -388,10 +410,15 @@ fn money(fields: Fields<'_>) -> Result<Money, BadMessage> {
     if currency.len() != 3 || !currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
         return fields.bad("currency", "three capital letters (ISO 4217)");
     }
+    // A wrong exponent is a price wrong by ten or a hundred.
+    let exponent = exponent_of(&currency);
+    if fields.get("exponent").is_some() {
+        fields.integer("exponent", i64::from(exponent), i64::from(exponent))?;
+    }
     Ok(Money {
         minor: fields.integer("minor", 0, MAX_MINOR)?,
         currency,
-        exponent: fields.integer("exponent", 0, 3)? as u8,
+        exponent,
     })
 }
 
@@ -406,7 +433,7 @@ mod tests {
 
     #[test]
     fn lines_of_one_variant_are_summed() {
-        let text = r#"{"t":"buy","id":"b1","price_version":3,"lines":[{"variant":"v","quantity":2},{"variant":"v","quantity":3}]}"#;
+        let text = r#"{"t":"buy","id":"0197f4c2-0000-7000-8000-000000000001","price_version":3,"lines":[{"variant":"v","quantity":2},{"variant":"v","quantity":3}]}"#;
         let ClientMessage::Buy(buy) = parse_message(text.as_bytes()).unwrap() else {
             panic!()
         };
@@ -427,7 +454,7 @@ mod tests {
             "message.t: the kind of message as text is expected, it is missing"
         );
         assert_eq!(
-            error(r#"{"t":"buy","id":"b","price_version":1,"lines":[{"variant":"v","quantity":"2"}]}"#),
+            error(r#"{"t":"buy","price_version":1,"lines":[{"variant":"v","quantity":"2"}]}"#),
             "lines[].quantity: a whole number from 1 to 1000 is expected, not \"2\""
         );
         assert!(error(r#"{"t":"chat","id":"1","text":""}"#).starts_with("message.text: text of 1 to 500"));

@@ -52,8 +52,9 @@ impl<'v> Fields<'v> {
         self.object.get(field).filter(|value| !value.is_null())
     }
 
+    /// Text for people, without the blanks around it.
     pub(super) fn text(&self, field: &str, most: usize) -> Result<String, BadMessage> {
-        match self.get(field).and_then(Value::as_str) {
+        match self.get(field).and_then(Value::as_str).map(str::trim) {
             Some(text) if (1..=most).contains(&text.chars().count()) && is_plain(text) => Ok(text.to_owned()),
             _ => self.bad(
                 field,
@@ -73,6 +74,17 @@ impl<'v> Fields<'v> {
         match self.get(field).and_then(Value::as_str) {
             Some(id) if is_id(id) => Ok(id.to_owned()),
             _ => self.bad(field, "an id of 1 to 64 characters out of A-Z a-z 0-9 _ -"),
+        }
+    }
+
+    /// The id of a buy, in small letters: one id has one spelling.
+    pub(super) fn uuid(&self, field: &str) -> Result<String, BadMessage> {
+        match self.get(field).and_then(Value::as_str) {
+            Some(id) if is_uuid(id) => Ok(id.to_ascii_lowercase()),
+            _ => self.bad(
+                field,
+                "a UUID of version 7 (or 4), as 0197f4c2-8a6b-7c3d-9e4f-001122334455,",
+            ),
         }
     }
 
@@ -125,6 +137,15 @@ pub(crate) fn is_id(text: &str) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+/// RFC 9562 §4: made by time or by chance, so that no two clients ever make the same.
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    let is_hex = text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit());
+    let version = groups.get(2).and_then(|group| group.bytes().next());
+    is_hex && lengths == [8, 4, 4, 4, 12] && matches!(version, Some(b'4' | b'7'))
 }
 
 /// No control characters but line breaks, nothing that reorders the text around it.

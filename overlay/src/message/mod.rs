@@ -7,11 +7,15 @@ mod types;
 
 pub use client::{BuyMessage, ClientMessage, Hello, HostCommand, Resume, parse_command, parse_message};
 pub use fields::BadMessage;
-pub use server::{EncodingStatus, Limits, OrderNotice, ServerMessage, Snapshot, Welcome, You, encode};
+pub use server::{
+    EncodingStatus, Limits, OpenOrder, OrderNotice, ServerMessage, Snapshot, Welcome, You, encode,
+};
 pub use types::{
     ChatLine, Line, Money, OrderLine, OrderState, Outcome, Person, Product, Receipt, Sale, ShowInfo,
     ShowState, StockItem, Variant, VariantPrice,
 };
+
+pub(crate) use client::{parse_product, reference};
 
 /// The longest message a client may send, in bytes.
 pub const MAX_CLIENT_MESSAGE: usize = 4096;
