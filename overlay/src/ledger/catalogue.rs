@@ -46,6 +46,7 @@ fn load(connection: &Connection, id: &str) -> Result<ShowRecord, LedgerError> {
     for product in products {
         show.products.extend(load_product(connection, id, &product)?);
     }
+    show.open_orders = orders::open(connection, id)?;
     Ok(show)
 }
 
@@ -100,6 +101,12 @@ pub(super) fn seed(work: &mut Work<'_>, show: &ShowRecord) -> Result<bool, Ledge
     if is_new {
         for product in &show.products {
             put_product(work, product)?;
+            // A file's former prices are the owner's word, and become history.
+            for variant in &product.variants {
+                if let Some(was) = &variant.was {
+                    note_price(work, &variant.id, was.minor)?;
+                }
+            }
         }
         for product in show.pinned.iter().rev() {
             pin(work, product)?;
@@ -231,6 +238,13 @@ fn put(work: &mut Work<'_>, product: &Product) -> Decided {
             ))));
         }
     }
+    for variant in &product.variants {
+        if let Some(was) = &variant.was
+            && !had_price(work, &variant.id, was.minor)?
+        {
+            return never_was(&variant.id, was.minor);
+        }
+    }
     put_product(work, product)?;
     product_now(work, &product.id)
 }
@@ -334,6 +348,14 @@ fn remove(work: &mut Work<'_>, product: &str) -> Decided {
 }
 
 fn set_price(work: &mut Work<'_>, variant: &str, minor: i64, was_minor: Option<i64>) -> Decided {
+    if stock::row(work, variant)?.is_none() {
+        return not_found("variant", variant);
+    }
+    if let Some(was) = was_minor
+        && !had_price(work, variant, was)?
+    {
+        return never_was(variant, was);
+    }
     raise_price_version(work)?;
     let version = orders::price_version(work)?;
     let product: Option<String> = work
@@ -358,6 +380,20 @@ fn raise_price_version(work: &Work<'_>) -> Result<(), LedgerError> {
         .prepare_cached("UPDATE shows SET price_version = price_version + 1 WHERE id = ?1")?
         .execute(params![&*work.show])?;
     Ok(())
+}
+
+/// Whether a variant had a price: nobody can strike through one that never was.
+fn had_price(work: &Work<'_>, variant: &str, minor: i64) -> Result<bool, LedgerError> {
+    let mut statement = work
+        .tx
+        .prepare_cached("SELECT 1 FROM prices WHERE show = ?1 AND variant = ?2 AND minor = ?3")?;
+    Ok(statement.exists(params![&*work.show, variant, minor])?)
+}
+
+fn never_was(variant: &str, minor: i64) -> Decided {
+    Ok(Err(Refusal::NotPossible(format!(
+        "{variant} never had the price {minor}: only a former price can be shown beside the new one"
+    ))))
 }
 
 fn note_price(work: &Work<'_>, variant: &str, minor: i64) -> Result<(), LedgerError> {

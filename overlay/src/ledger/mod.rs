@@ -138,6 +138,8 @@ pub struct ShowRecord {
     pub featured: Option<String>,
     /// Its products in their order, with stock.
     pub products: Vec<Product>,
+    /// Orders that wait for payment, the oldest first.
+    pub open_orders: Vec<Sale>,
 }
 
 /// Why a ledger could not be opened or read.
@@ -171,7 +173,8 @@ pub trait Ledger: Send {
     /// # Errors
     /// [`LedgerError`]
     fn seed(&mut self, now: UnixMillis, show: &ShowRecord) -> Result<bool, LedgerError>;
-    /// Decides a batch in order, in one transaction. The answers may leave: it is committed.
+    /// Decides a batch in order, in one transaction. The answers may leave: it is committed. When the batch fails, each
+    /// command is tried alone, so that one cannot spoil the others'.
     fn decide(&mut self, now: UnixMillis, batch: Vec<Command>) -> Vec<Answer>;
     /// Recomputes stock, holds and sales from the journal and the orders.
     ///

@@ -1,6 +1,6 @@
 //! What becomes of an order: paid, given back, run out, refunded.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::sqlite::{Decided, Work};
 use super::stock::{self, Movement};
@@ -8,7 +8,7 @@ use super::{Decision, LedgerError, MAX_ORDERS, Refusal, keeps_units};
 use crate::message::{Money, OrderLine, OrderState, Sale};
 
 /// Holds released in one go; the rest follows with the next.
-const MAX_EXPIRED: usize = 200;
+const MAX_EXPIRED: usize = 1000;
 
 pub(super) fn insert(work: &Work<'_>, sale: &Sale) -> Result<(), LedgerError> {
     let mut order = work.tx.prepare_cached(
@@ -75,6 +75,8 @@ pub(super) fn settle(work: &mut Work<'_>, buy: &str, state: OrderState) -> Decid
     let is_possible = matches!(
         (sale.state, state),
         (OrderState::Held, OrderState::Paid | OrderState::Cancelled)
+            // A payment that came too late.
+            | (OrderState::Released, OrderState::Paid)
             | (OrderState::Paid, OrderState::Refunded)
     );
     if !is_possible {
@@ -83,8 +85,26 @@ pub(super) fn settle(work: &mut Work<'_>, buy: &str, state: OrderState) -> Decid
             "a {now} order cannot become {wanted}"
         ))));
     }
+    if sale.state == OrderState::Released
+        && let Some(gone) = missing(work, &sale)?
+    {
+        return Ok(Err(Refusal::NotPossible(format!(
+            "the units of {gone} went to others meanwhile: refund the payment"
+        ))));
+    }
     change_state(work, sale, state)?;
     Ok(Ok(Decision::Done))
+}
+
+/// A variant of which there are not enough units to take the order's again.
+fn missing(work: &Work<'_>, sale: &Sale) -> Result<Option<String>, LedgerError> {
+    for line in &sale.lines {
+        let row = stock::row(work, &line.variant)?;
+        if row.is_none_or(|row| row.available < line.quantity) {
+            return Ok(Some(line.variant.clone()));
+        }
+    }
+    Ok(None)
 }
 
 pub(super) fn expire(work: &mut Work<'_>) -> Decided {
@@ -118,6 +138,9 @@ fn change_state(work: &mut Work<'_>, mut sale: Sale, state: OrderState) -> Resul
             state if !keeps_units(state) => movement.available += units,
             _ => {}
         }
+        if !keeps_units(was) {
+            movement.available -= units;
+        }
         stock::shift(work, &line.variant, movement, state.name(), Some(&sale.buy))?;
     }
     work.tx
@@ -134,7 +157,7 @@ fn load(work: &Work<'_>, buy: &str) -> Result<Option<Sale>, LedgerError> {
     let sql = format!("SELECT {COLUMNS} FROM orders WHERE buy = ?1 AND show = ?2");
     let mut statement = work.tx.prepare_cached(&sql)?;
     let found = statement.query_row(params![buy, &*work.show], read).optional()?;
-    found.map(|sale| with_lines(work, sale?)).transpose()
+    found.map(|sale| with_lines(work.tx, sale?)).transpose()
 }
 
 pub(super) fn list(work: &mut Work<'_>) -> Decided {
@@ -144,9 +167,18 @@ pub(super) fn list(work: &mut Work<'_>) -> Decided {
     let rows = statement.query_map(params![&*work.show, MAX_ORDERS as i64], read)?;
     let mut sales = Vec::new();
     for sale in rows {
-        sales.push(with_lines(work, sale??)?);
+        sales.push(with_lines(work.tx, sale??)?);
     }
     Ok(Ok(Decision::Orders(sales)))
+}
+
+/// A show's orders that wait for payment.
+pub(super) fn open(connection: &Connection, show: &str) -> Result<Vec<Sale>, LedgerError> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM orders WHERE show = ?1 AND state = 'held' ORDER BY created_at, buy");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![show], read)?;
+    rows.map(|sale| with_lines(connection, sale??)).collect()
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<Sale, LedgerError>> {
@@ -169,9 +201,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Sale, LedgerError>> {
     }))
 }
 
-fn with_lines(work: &Work<'_>, mut sale: Sale) -> Result<Sale, LedgerError> {
-    let mut statement = work
-        .tx
+fn with_lines(connection: &Connection, mut sale: Sale) -> Result<Sale, LedgerError> {
+    let mut statement = connection
         .prepare_cached("SELECT variant, quantity, minor FROM order_lines WHERE buy = ?1 ORDER BY variant")?;
     let lines = statement.query_map(params![sale.buy], |row| {
         Ok(OrderLine {

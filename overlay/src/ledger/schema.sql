@@ -97,6 +97,7 @@ CREATE TABLE journal (
     sold      INTEGER NOT NULL
 ) STRICT;
 
+-- Every price a variant had. What pages show as a former price comes from here.
 CREATE TABLE prices (
     n       INTEGER PRIMARY KEY AUTOINCREMENT,
     at      INTEGER NOT NULL,
@@ -104,3 +105,10 @@ CREATE TABLE prices (
     variant TEXT NOT NULL,
     minor   INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX prices_of_variant ON prices (show, variant, minor);
+
+-- Both are only ever added to, by whatever program.
+CREATE TRIGGER journal_kept BEFORE UPDATE ON journal BEGIN SELECT RAISE(ABORT, 'the journal is only added to'); END;
+CREATE TRIGGER journal_whole BEFORE DELETE ON journal BEGIN SELECT RAISE(ABORT, 'the journal is only added to'); END;
+CREATE TRIGGER prices_kept BEFORE UPDATE ON prices BEGIN SELECT RAISE(ABORT, 'prices are only added to'); END;
+CREATE TRIGGER prices_whole BEFORE DELETE ON prices BEGIN SELECT RAISE(ABORT, 'prices are only added to'); END;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -15,6 +16,8 @@ use crate::message::{HostCommand, Sale, StockItem};
 const SCHEMA: &str = include_str!("schema.sql");
 /// Stored in `user_version`.
 const VERSION: i64 = 1;
+/// The longest wait for another process that writes.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// The ledger in an SQLite database.
 pub struct SqliteLedger {
@@ -28,6 +31,16 @@ pub(super) struct Work<'t> {
     pub(super) show: Arc<str>,
     pub(super) stock: Vec<(Arc<str>, StockItem)>,
     pub(super) orders: Vec<(Arc<str>, Sale)>,
+}
+
+fn failed(command: &Command) -> Answer {
+    Answer {
+        ticket: command.ticket,
+        show: command.show.clone(),
+        decision: Err(Refusal::Failed),
+        stock: Vec::new(),
+        orders: Vec::new(),
+    }
 }
 
 /// A refusal is an answer; a failure of the database ends the whole batch.
@@ -52,6 +65,8 @@ impl SqliteLedger {
     }
 
     fn with(mut connection: Connection) -> Result<SqliteLedger, LedgerError> {
+        // Another process may read or copy the file.
+        connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
@@ -143,17 +158,20 @@ impl Ledger for SqliteLedger {
     }
 
     fn decide(&mut self, now: UnixMillis, batch: Vec<Command>) -> Vec<Answer> {
-        self.try_decide(now.0, &batch).unwrap_or_else(|error| {
-            tracing::error!(%error, commands = batch.len(), "the ledger failed; nothing of the batch was done");
-            let failed = |command: Command| Answer {
-                ticket: command.ticket,
-                show: command.show,
-                decision: Err(Refusal::Failed),
-                stock: Vec::new(),
-                orders: Vec::new(),
-            };
-            batch.into_iter().map(failed).collect()
-        })
+        match self.try_decide(now.0, &batch) {
+            Ok(answers) => return answers,
+            Err(error) => {
+                tracing::error!(%error, commands = batch.len(), "a batch failed; each is tried alone")
+            }
+        }
+        let alone = batch.iter().flat_map(|command| {
+            let decided = self.try_decide(now.0, std::slice::from_ref(command));
+            decided.unwrap_or_else(|error| {
+                tracing::error!(%error, show = %command.show, "the ledger failed; nothing was done");
+                vec![failed(command)]
+            })
+        });
+        alone.collect()
     }
 
     fn audit(&mut self) -> Result<Audit, LedgerError> {
