@@ -120,10 +120,13 @@ impl ShopTask {
         let now = unix_now();
         match news {
             News::ChannelOpen {
-                peer, room, channel, ..
+                peer,
+                room,
+                channel,
+                from,
             } => {
                 if CHANNELS.contains(&&*channel) && self.peers.insert(peer) {
-                    self.shop.connect(now, of_peer(peer), &room);
+                    self.shop.connect(now, of_peer(peer), &room, from);
                     self.count_peers();
                 }
             }
@@ -160,14 +163,17 @@ impl ShopTask {
             Request::Rooms { reply } => drop(reply.send(self.rooms())),
             Request::Room { room, reply } => drop(reply.send(self.room(&room))),
             Request::Connect {
-                room, hello, reply, ..
+                room,
+                hello,
+                from,
+                reply,
             } => {
                 let room: RoomName = room.into();
                 let Some((client, stream)) = self.clients.connect(room.clone()) else {
                     drop(reply.send(Err(ShopReply::Unavailable)));
                     return;
                 };
-                self.shop.connect(now, client, &room);
+                self.shop.connect(now, client, &room, from);
                 self.shop.handle_message(now, client, &hello, &*self.identities);
                 drop(reply.send(Ok(stream)));
             }
@@ -188,13 +194,13 @@ impl ShopTask {
                 room,
                 token,
                 buy,
+                from,
                 reply,
-                ..
             } => {
                 if let Some(request) = self.expect(reply) {
-                    let room = room.into();
+                    let origin = (&room.into(), from);
                     self.shop
-                        .request_buy(request, &room, token.as_deref(), &buy, &*self.identities);
+                        .request_buy(now, request, origin, token.as_deref(), &buy, &*self.identities);
                 }
             }
             Request::Command { room, command, reply } => {

@@ -139,7 +139,16 @@ pub struct Snapshot<'a> {
     pub chat: Vec<&'a ChatLine>,
     pub slow_seconds: i64,
     pub viewers: u64,
-    pub orders: Vec<OrderNotice<'a>>,
+    pub orders: Vec<OpenOrder>,
+}
+
+/// An own order that waits for payment: its receipt, and its state as `order` tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "as for the messages")]
+pub struct OpenOrder {
+    pub state: OrderState,
+    #[serde(flatten)]
+    pub receipt: Receipt,
 }
 
 /// An own order, changed.

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use super::show::Show;
 use super::{Shop, Waiting};
 use crate::ledger::{Answer, Decision, Refusal, ShowRecord};
-use crate::message::{OrderNotice, OrderState, Product, Receipt, Sale, ServerMessage, StockItem, encode};
+use crate::message::{
+    OrderNotice, OrderState, Product, Receipt, Sale, ServerMessage, StockItem, Variant, encode,
+};
 use crate::{Bytes, Channel, ClientId, Output, Reply, RequestId, UnixMillis};
 
 impl Shop {
@@ -97,28 +100,40 @@ impl Shop {
     }
 
     fn show_product(&mut self, now: UnixMillis, show: &Arc<str>, product: &Product, price_version: i64) {
-        let Some(show) = self.shows.get_mut(show) else {
-            return;
-        };
+        let show = self.committed_show(show);
         show.is_stored = true;
         show.price_version = price_version;
-        show.products.insert(product.id.clone(), product.clone());
-        let event = show.event(
-            now,
-            Channel::Shop,
-            &ServerMessage::Product {
+        let before = show.products.insert(product.id.clone(), product.clone());
+        let mut events = Vec::new();
+        for variant in repriced(before.as_ref(), product) {
+            let message = ServerMessage::Price {
+                variant: &variant.id,
+                price: &variant.price,
+                was: variant.was.as_ref(),
+                price_version,
+            };
+            events.push(show.event(now, Channel::Shop, &message));
+        }
+        if !before.is_some_and(|before| differs_in_price_only(before, product)) {
+            let message = ServerMessage::Product {
                 product,
                 price_version,
-            },
-        );
-        self.outputs.push_back(event);
+            };
+            events.push(show.event(now, Channel::Shop, &message));
+        }
+        self.outputs.extend(events);
+    }
+
+    /// The show of a committed change. Its host may have left a new room before the answer came: then nobody is there,
+    /// but the show is.
+    fn committed_show(&mut self, name: &Arc<str>) -> &mut Show {
+        let new = || Show::new(name.clone(), None);
+        self.shows.entry(name.clone()).or_insert_with(new)
     }
 
     /// Tells what of the show itself, its products and pins is another than before.
     fn show_changed(&mut self, now: UnixMillis, show: &Arc<str>, record: &ShowRecord) {
-        let Some(show) = self.shows.get_mut(show) else {
-            return;
-        };
+        let show = self.committed_show(show);
         show.is_stored = true;
         let is_new = (show.state, &show.title, show.price_version, show.starts_at)
             != (
@@ -177,6 +192,9 @@ impl Shop {
 
     fn order_changed(&mut self, now: UnixMillis, show: &Arc<str>, sale: &Sale) {
         self.tell_hosts(show, encode(&ServerMessage::Sale(sale), now, None));
+        if let Some(show) = self.shows.get_mut(show) {
+            show.note_order(sale);
+        }
         if sale.state == OrderState::Held {
             // Its receipt says so.
             return;
@@ -197,6 +215,31 @@ impl Shop {
             self.send(buyer, Channel::Shop, message.clone());
         }
     }
+}
+
+/// The variants that were there before at another price.
+fn repriced<'p>(before: Option<&Product>, product: &'p Product) -> Vec<&'p Variant> {
+    let known = |variant: &&Variant| {
+        let before = before.into_iter().flat_map(|product| &product.variants);
+        let mut before = before.filter(|known| known.id == variant.id);
+        before.any(|known| (&known.price, &known.was) != (&variant.price, &variant.was))
+    };
+    product.variants.iter().filter(known).collect()
+}
+
+/// Whether the events of prices, and the stock's own messages, say it all.
+fn differs_in_price_only(mut before: Product, product: &Product) -> bool {
+    if before.variants.len() != product.variants.len() {
+        return false;
+    }
+    let mut is_repriced = false;
+    for (old, new) in before.variants.iter_mut().zip(&product.variants) {
+        is_repriced |= (&old.price, &old.was) != (&new.price, &new.was);
+        old.price = new.price.clone();
+        old.was = new.was.clone();
+        (old.available, old.version, old.sold_out) = (new.available, new.version, new.sold_out);
+    }
+    is_repriced && before == *product
 }
 
 fn receipt_json(now: UnixMillis, receipt: &Receipt) -> Bytes {

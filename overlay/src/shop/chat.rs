@@ -27,19 +27,14 @@ impl Shop {
                 None,
             );
         }
-        if is_viewer && show.slow_seconds > 0 {
-            let next = client
-                .last_chat
-                .map_or(0, |last| last.0 + show.slow_seconds * 1000);
-            if now.0 < next {
-                let text = format!("slow mode: one line every {} seconds", show.slow_seconds);
-                return self.notice(now, id, "slow_mode", &text, Some(&line), Some(next - now.0));
-            }
+        if let Some(wait) = show.slow_mode_wait(&identity.subject, now).filter(|_| is_viewer) {
+            let text = format!("slow mode: one line every {} seconds", show.slow_seconds);
+            return self.notice(now, id, "slow_mode", &text, Some(&line), Some(wait));
         }
         if let Err(wait) = client.chat.take(now) {
             return self.notice(now, id, "too_fast", "you write too fast", Some(&line), Some(wait));
         }
-        client.last_chat = Some(now);
+        show.note_spoken(&identity.subject, now);
         let said = ChatLine {
             id: format!("c{}", self.next_chat),
             r#ref: Some(line),

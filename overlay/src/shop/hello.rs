@@ -6,9 +6,10 @@ use serde_json::value::RawValue;
 use super::Shop;
 use super::client::role_name;
 use super::show::Show;
+use super::ticks::stock_messages;
 use crate::message::{
-    ChatLine, Hello, Limits, MAX_CLIENT_MESSAGE, Product, ServerMessage, Snapshot, VERSION, Welcome, You,
-    encode,
+    ChatLine, Hello, Limits, MAX_CLIENT_MESSAGE, OpenOrder, Outcome, Product, Receipt, Sale, ServerMessage,
+    Snapshot, VERSION, Welcome, You, encode,
 };
 use crate::{Channel, ClientId, Identities, Identity, Role, UnixMillis};
 
@@ -30,7 +31,13 @@ impl Shop {
             let text = format!("this server speaks version {VERSION}");
             return self.notice(now, id, "version_unsupported", &text, None, None);
         }
-        let known = self.clients.get(&id).and_then(|client| client.identity.clone());
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
+        if let Err(wait) = client.hellos.take(now) {
+            return self.notice(now, id, "too_fast", "too many greetings", None, Some(wait));
+        }
+        let known = client.identity.clone();
         let (identity, token) = match (&hello.token, known) {
             (Some(token), _) => match identities.verify(token, &room) {
                 Ok(mut identity) => {
@@ -56,8 +63,15 @@ impl Shop {
             token: token.as_deref(),
         };
         let pages = match resumed(&self.epoch, show, &hello) {
-            Some(deltas) => vec![welcome(now, &self.epoch, show, you, deltas)],
             None => snapshots(now, &self.epoch, show, you),
+            Some(deltas) => {
+                let mut pages = vec![welcome(now, &self.epoch, show, you, deltas)];
+                // Events do not carry stock and own orders.
+                pages.extend(stock_messages(&show.stock(), now));
+                let receipts = show.orders_of(&identity.subject).iter().map(receipt);
+                pages.extend(receipts.map(|receipt| encode(&ServerMessage::Receipt(&receipt), now, None)));
+                pages
+            }
         };
         if let Some(client) = self.clients.get_mut(&id) {
             client.identity = Some(identity);
@@ -83,6 +97,19 @@ fn resumed<'s>(epoch: &str, show: &'s Show, hello: &Hello) -> Option<Vec<&'s Byt
     let deltas: Vec<&Bytes> = show.deltas_after(resume.seq)?.collect();
     let bytes: usize = deltas.iter().map(|delta| delta.len() + 1).sum();
     (bytes <= MAX_PAGE).then_some(deltas)
+}
+
+/// An order that waits for payment, as the receipt its buyer got.
+fn receipt(sale: &Sale) -> Receipt {
+    Receipt {
+        buy: sale.buy.clone(),
+        outcome: Outcome::Held {
+            order_lines: sale.lines.clone(),
+            total: sale.total.clone(),
+            expires_at: sale.expires_at,
+            pay: "manual".to_owned(),
+        },
+    }
 }
 
 fn welcome(now: UnixMillis, epoch: &str, show: &Show, you: You<'_>, deltas: Vec<&Bytes>) -> Bytes {
@@ -112,48 +139,66 @@ fn empty_welcome<'a>(now: UnixMillis, epoch: &'a str, show: &Show, you: You<'a>)
     }
 }
 
+/// What one message of a snapshot lists.
+#[derive(Default)]
+struct Page<'s> {
+    products: Vec<&'s Product>,
+    chat: Vec<&'s ChatLine>,
+    orders: Vec<OpenOrder>,
+    bytes: usize,
+}
+
+/// Pages as they fill.
+#[derive(Default)]
+struct Pages<'s> {
+    full: Vec<Page<'s>>,
+    last: Page<'s>,
+}
+
+impl<'s> Pages<'s> {
+    /// The page with room for an entry; an entry that fits none has its own.
+    fn turn(&mut self, entry: &impl serde::Serialize) -> &mut Page<'s> {
+        let bytes = json_len(entry);
+        if self.last.bytes > 0 && self.last.bytes + bytes > MAX_PAGE {
+            self.full.push(std::mem::take(&mut self.last));
+        }
+        self.last.bytes += bytes;
+        &mut self.last
+    }
+}
+
 /// The show as it is now, in as many messages as it takes.
 fn snapshots(now: UnixMillis, epoch: &str, show: &Show, you: You<'_>) -> Vec<Bytes> {
-    let mut pages: Vec<(Vec<&Product>, Vec<&ChatLine>)> = vec![(Vec::new(), Vec::new())];
-    let mut room_left = MAX_PAGE;
-    let mut turn = |pages: &mut Vec<(Vec<&Product>, Vec<&ChatLine>)>, bytes: usize| {
-        if bytes > room_left
-            && pages
-                .last()
-                .is_some_and(|page| !page.0.is_empty() || !page.1.is_empty())
-        {
-            pages.push((Vec::new(), Vec::new()));
-            room_left = MAX_PAGE;
-        }
-        room_left = room_left.saturating_sub(bytes);
-    };
+    let mut pages = Pages::default();
     for product in show.products.values() {
-        turn(&mut pages, json_len(product));
-        if let Some(page) = pages.last_mut() {
-            page.0.push(product);
-        }
+        pages.turn(product).products.push(product);
     }
     for line in &show.chat {
-        turn(&mut pages, json_len(line));
-        if let Some(page) = pages.last_mut() {
-            page.1.push(line);
-        }
+        pages.turn(line).chat.push(line);
     }
-    let count = pages.len();
-    let paged = pages.into_iter().enumerate().map(|(page, (products, chat))| {
+    for sale in show.orders_of(you.id) {
+        let order = OpenOrder {
+            state: sale.state,
+            receipt: receipt(sale),
+        };
+        pages.turn(&order).orders.push(order);
+    }
+    pages.full.push(pages.last);
+    let count = pages.full.len();
+    let paged = pages.full.into_iter().enumerate().map(|(number, page)| {
         let snapshot = Snapshot {
             show: show.info(),
-            products,
+            products: page.products,
             pinned: &show.pinned,
             featured: show.featured.as_deref(),
-            chat,
+            chat: page.chat,
             slow_seconds: show.slow_seconds,
             viewers: show.viewers(),
-            orders: Vec::new(),
+            orders: page.orders,
         };
         let welcome = Welcome {
             snapshot: Some(snapshot),
-            page: (count > 1).then_some(page),
+            page: (count > 1).then_some(number),
             pages: (count > 1).then_some(count),
             ..empty_welcome(now, epoch, show, you.clone())
         };

@@ -37,6 +37,14 @@ impl Bucket {
     }
 }
 
+impl Bucket {
+    /// Whether nothing is owed any more.
+    pub(super) fn is_full(&self, now: UnixMillis) -> bool {
+        let passed = (now.0 - self.at).max(0);
+        self.tokens + passed.saturating_mul(self.per_second) / 1000 >= self.most
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use super::{Shop, Waiting};
 use crate::ledger::{Action, Buyer};
-use crate::message::{BuyMessage, ClientMessage, ServerMessage, parse_message};
+use crate::message::{BuyMessage, ClientMessage, ServerMessage, parse_message, reference};
 use crate::{Channel, ClientId, Identities, Output, Role, UnixMillis};
 
 impl Shop {
@@ -16,14 +16,22 @@ impl Shop {
         let Some(client) = self.clients.get_mut(&id) else {
             return;
         };
+        let paced = self.pace.message(client.from, now);
         if client.messages.take(now).is_err() {
             self.outputs.push_back(Output::Disconnect { client: id });
             self.disconnect(id);
             return;
         }
+        if let Err(wait) = paced {
+            let text = "too much comes from your address";
+            return self.notice(now, id, "too_fast", text, reference(bytes).as_deref(), Some(wait));
+        }
         let message = match parse_message(bytes) {
             Ok(message) => message,
-            Err(bad) => return self.notice(now, id, "bad_message", &bad.0, None, None),
+            Err(bad) => {
+                let about = reference(bytes);
+                return self.notice(now, id, "bad_message", &bad.0, about.as_deref(), None);
+            }
         };
         if let ClientMessage::Hello(hello) = message {
             return self.say_hello(now, id, hello, identities);
@@ -78,7 +86,7 @@ impl Shop {
         }
         let wait = match &client.buying {
             Some(_) => Err(500),
-            None => client.buys.take(now),
+            None => self.pace.buy(&client.room, &identity.subject, now),
         };
         if let Err(wait) = wait {
             let text = "one buy at a time, and a few in ten seconds";

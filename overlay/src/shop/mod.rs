@@ -8,11 +8,13 @@ mod hello;
 mod hosting;
 mod limits;
 mod messages;
+mod pace;
 mod requests;
 mod show;
 mod ticks;
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,6 +23,7 @@ use crate::ledger::{Action, Command, ShowRecord, Ticket};
 use crate::message::{EncodingStatus, ServerMessage, encode};
 use crate::{Channel, ClientId, Identities, Output, RequestId, UnixMillis};
 use client::Client;
+use pace::Pace;
 use show::Show;
 
 /// Settings of the shop.
@@ -86,6 +89,7 @@ pub struct Shop {
     epoch: String,
     shows: HashMap<Arc<str>, Show>,
     clients: HashMap<ClientId, Client>,
+    pace: Pace,
     waiting: HashMap<Ticket, Waiting>,
     next_ticket: u64,
     next_chat: u64,
@@ -102,6 +106,7 @@ impl Shop {
         });
         Shop {
             shows: shows.collect(),
+            pace: Pace::new(&config),
             config,
             epoch,
             clients: HashMap::new(),
@@ -113,11 +118,11 @@ impl Shop {
         }
     }
 
-    /// A client can be reached. It says hello next.
-    pub fn connect(&mut self, now: UnixMillis, client: ClientId, room: &Arc<str>) {
+    /// A client can be reached. It says hello next. `from` is where it comes from, for limits.
+    pub fn connect(&mut self, now: UnixMillis, client: ClientId, room: &Arc<str>, from: IpAddr) {
         if !self.clients.contains_key(&client) && self.enter(room) {
             self.clients
-                .insert(client, Client::new(room.clone(), &self.config, now));
+                .insert(client, Client::new(room.clone(), from, &self.config, now));
         }
     }
 

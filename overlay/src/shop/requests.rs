@@ -1,5 +1,6 @@
 //! What is asked over HTTP, without a client that listens.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Shop, Waiting};
@@ -11,12 +12,16 @@ impl Shop {
     /// A buy; the reply is its receipt. The token says who buys.
     pub fn request_buy(
         &mut self,
+        now: UnixMillis,
         request: RequestId,
-        room: &Arc<str>,
+        (room, from): (&Arc<str>, IpAddr),
         token: Option<&str>,
         message: &[u8],
         identities: &dyn Identities,
     ) {
+        if let Err(retry_after_ms) = self.pace.message(from, now) {
+            return self.reply(request, Reply::TooMany { retry_after_ms });
+        }
         let buy = match parse_message(message) {
             Ok(ClientMessage::Buy(buy)) => buy,
             Ok(_) => {
@@ -37,6 +42,9 @@ impl Shop {
         };
         if identity.anonymous && !self.config.guest_checkout {
             return self.reply(request, Reply::Bad("buying needs a customer's token".to_owned()));
+        }
+        if let Err(retry_after_ms) = self.pace.buy(room, &identity.subject, now) {
+            return self.reply(request, Reply::TooMany { retry_after_ms });
         }
         let buyer = Buyer {
             subject: identity.subject,

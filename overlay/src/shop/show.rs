@@ -8,17 +8,29 @@ use indexmap::IndexMap;
 
 use super::RoomState;
 use crate::ledger::ShowRecord;
-use crate::message::{ChatLine, Product, ServerMessage, ShowInfo, ShowState, StockItem, Variant, encode};
+use crate::message::{
+    ChatLine, OrderState, Product, Sale, ServerMessage, ShowInfo, ShowState, StockItem, Variant, encode,
+};
 use crate::{Channel, ClientId, Output, UnixMillis};
 
 /// Events kept for clients that come back.
 const MAX_DELTAS: usize = 512;
 /// Chat lines a newcomer sees.
 const MAX_CHAT: usize = 50;
-/// How often a changed stock is told: a message of `live` may get lost.
-const TELLINGS: u8 = 3;
 /// People muted at once.
 const MAX_MUTED: usize = 10_000;
+/// The longest slow mode, in milliseconds.
+const SLOWEST: i64 = 120_000;
+
+/// People whose last words are remembered. Beyond, slow mode is not enforced for newcomers.
+const MAX_SPEAKERS: usize = 20_000;
+
+/// A stock that changed: when it is told next, and how often it was.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Restless {
+    pub(super) at: i64,
+    pub(super) tellings: usize,
+}
 
 #[derive(Debug)]
 pub(super) struct Show {
@@ -36,13 +48,17 @@ pub(super) struct Show {
     pub(super) chat: VecDeque<ChatLine>,
     pub(super) slow_seconds: i64,
     muted: HashSet<String>,
+    /// When people spoke last, for slow mode.
+    spoke: HashMap<String, i64>,
+    /// Orders that wait for payment, by buyer; as many as there are held units at most.
+    open_orders: HashMap<String, Vec<Sale>>,
     /// Welcomed clients, and whether they are hosts.
     members: HashMap<ClientId, bool>,
     /// The number of the last event.
     pub(super) seq: u64,
     deltas: VecDeque<(u64, Bytes)>,
-    /// Changed stocks and how often they are still to be told.
-    pub(super) changed: BTreeMap<String, u8>,
+    /// Stocks that changed lately.
+    pub(super) changed: BTreeMap<String, Restless>,
     pub(super) told_viewers: u64,
     pub(super) next_viewers: i64,
 }
@@ -69,6 +85,8 @@ impl Show {
             chat: VecDeque::new(),
             slow_seconds: 0,
             muted: HashSet::new(),
+            spoke: HashMap::new(),
+            open_orders: HashMap::new(),
             members: HashMap::new(),
             seq: 0,
             deltas: VecDeque::new(),
@@ -81,6 +99,9 @@ impl Show {
             .iter()
             .map(|product| (product.id.clone(), product.clone()))
             .collect();
+        for order in &record.open_orders {
+            show.note_order(order);
+        }
         show.adopt(record);
         show
     }
@@ -180,6 +201,50 @@ impl Show {
         self.muted.contains(user)
     }
 
+    /// Milliseconds until somebody may speak again in slow mode.
+    pub(super) fn slow_mode_wait(&self, subject: &str, now: UnixMillis) -> Option<i64> {
+        let next = self.spoke.get(subject)? + self.slow_seconds * 1000;
+        (now.0 < next).then_some(next - now.0)
+    }
+
+    pub(super) fn note_spoken(&mut self, subject: &str, now: UnixMillis) {
+        if self.spoke.len() >= MAX_SPEAKERS {
+            let slowest = now.0 - SLOWEST;
+            self.spoke.retain(|_, at| *at > slowest);
+        }
+        if self.spoke.len() < MAX_SPEAKERS || self.spoke.contains_key(subject) {
+            self.spoke.insert(subject.to_owned(), now.0);
+        }
+    }
+
+    /// Takes over where an order is.
+    pub(super) fn note_order(&mut self, sale: &Sale) {
+        let open = self.open_orders.entry(sale.user.clone()).or_default();
+        open.retain(|known| known.buy != sale.buy);
+        if sale.state == OrderState::Held {
+            open.push(sale.clone());
+        }
+        if open.is_empty() {
+            self.open_orders.remove(&sale.user);
+        }
+    }
+
+    /// A buyer's orders that wait for payment.
+    pub(super) fn orders_of(&self, subject: &str) -> &[Sale] {
+        self.open_orders.get(subject).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every variant's stock.
+    pub(super) fn stock(&self) -> Vec<StockItem> {
+        let variants = self.products.values().flat_map(|product| &product.variants);
+        let items = variants.map(|variant| StockItem {
+            variant: variant.id.clone(),
+            available: variant.available,
+            version: variant.version,
+        });
+        items.collect()
+    }
+
     pub(super) fn variant_mut(&mut self, id: &str) -> Option<&mut Variant> {
         let variants = self
             .products
@@ -199,7 +264,7 @@ impl Show {
         let sold_out = item.available == 0;
         let turned = variant.sold_out != sold_out;
         variant.sold_out = sold_out;
-        self.changed.insert(item.variant.clone(), TELLINGS);
+        self.changed.insert(item.variant.clone(), Restless::default());
         turned.then_some(sold_out)
     }
 }

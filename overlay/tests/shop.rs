@@ -1,0 +1,531 @@
+//! Stories of a show: hosts, viewers, buys, chat.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod stage;
+
+use overlay::{ClientId, Reply};
+use serde_json::{Value, json};
+use stage::{HERE, Names, ROOM, Stage, buy, uuid};
+
+fn price_version(welcome: &[Value]) -> Value {
+    welcome[0]["snapshot"]["show"]["price_version"].clone()
+}
+
+fn variant<'a>(welcome: &'a Value, id: &str) -> &'a Value {
+    let products = welcome["snapshot"]["products"].as_array().unwrap();
+    let variants = products
+        .iter()
+        .flat_map(|product| product["variants"].as_array().unwrap());
+    variants.into_iter().find(|variant| variant["id"] == id).unwrap()
+}
+
+#[test]
+fn a_viewer_joins_buys_and_others_see_the_stock_fall() {
+    let mut stage = Stage::demo();
+    let anna = stage.join(1, json!({"token": "viewer:anna"}));
+    stage.join(2, json!({"name": "Ben"}));
+    assert_eq!(
+        anna[0]["you"],
+        json!({"id": "anna", "name": "ANNA", "role": "viewer"})
+    );
+    assert_eq!(variant(&anna[0], "tote-ink")["available"], 3);
+    let version = price_version(&anna);
+
+    stage.say(1, buy(1, "tote-ink", 2, &version));
+    let receipt = stage.one(1, "receipt");
+    assert_eq!(receipt["outcome"], "held");
+    assert_eq!(
+        receipt["total"],
+        json!({"minor": 3800, "currency": "EUR", "exponent": 2})
+    );
+    assert_eq!(receipt["pay"], "manual");
+    stage.wait(200);
+    let stock = stage.one(2, "stock");
+    assert_eq!(stock["items"][0]["variant"], "tote-ink");
+    assert_eq!(stock["items"][0]["available"], 1);
+
+    // Asked again: the same receipt, no second hold.
+    stage.say(1, buy(1, "tote-ink", 2, &version));
+    let again = stage.one(1, "receipt");
+    assert_eq!(again["expires_at"], receipt["expires_at"]);
+    stage.say(1, buy(1, "tote-ink", 3, &version));
+    assert_eq!(stage.one(1, "receipt")["outcome"], "conflict");
+
+    // Ben takes the rest; nobody can have more.
+    stage.say(2, buy(2, "tote-ink", 1, &version));
+    assert_eq!(stage.one(2, "receipt")["outcome"], "held");
+    let gone = stage.one(1, "availability");
+    assert_eq!(gone["sold_out"], true);
+    stage.say(1, buy(3, "tote-ink", 1, &version));
+    assert_eq!(stage.one(1, "receipt")["outcome"], "sold_out");
+
+    // Anna gives her two back.
+    stage.say(1, json!({"t": "cancel", "buy": uuid(1)}));
+    assert_eq!(stage.take(1, "order").pop().unwrap()["state"], "cancelled");
+    let told: Vec<Value> = stage.take(2, "availability");
+    assert_eq!(
+        (&told[0]["sold_out"], &told[1]["sold_out"]),
+        (&json!(true), &json!(false))
+    );
+}
+
+#[test]
+fn a_hold_that_is_not_paid_goes_back() {
+    let mut stage = Stage::demo();
+    let anna = stage.join(1, json!({"token": "viewer:anna"}));
+    stage.say(1, buy(1, "candle", 3, &price_version(&anna)));
+    stage.clear();
+    stage.wait(10 * 60 * 1000 + 1000);
+    assert_eq!(stage.one(1, "order")["state"], "released");
+    let last = stage.take(1, "stock").pop().unwrap();
+    assert_eq!(last["items"][0]["available"], 30);
+}
+
+#[test]
+fn a_client_that_comes_back_is_told_what_it_missed() {
+    let mut stage = Stage::demo();
+    let first = stage.join(1, json!({"token": "viewer:anna"}));
+    stage.join(9, json!({"token": "host:hanna"}));
+    stage.shop.disconnect(ClientId(1));
+    for text in ["one", "two"] {
+        stage.say(
+            9,
+            json!({"t": "host", "id": text, "do": {"op": "announce", "text": text}}),
+        );
+        assert_eq!(stage.one(9, "done")["ref"], text);
+    }
+    let place = json!({"epoch": first[0]["epoch"], "seq": first[0]["seq"]});
+    let back = stage.join(1, json!({"token": "viewer:anna", "resume": place}));
+    let deltas = back[0]["deltas"].as_array().unwrap();
+    assert_eq!(deltas.len(), 2);
+    assert_eq!(deltas[1]["text"], "two");
+    assert_eq!(back[0]["seq"], deltas[1]["seq"]);
+    assert!(back[0].get("snapshot").is_none());
+    assert_eq!(stage.one(1, "stock")["items"].as_array().unwrap().len(), 10);
+
+    let lost = json!({"epoch": "e0", "seq": 2});
+    let fresh = stage.join(2, json!({"resume": lost}));
+    assert!(fresh[0].get("snapshot").is_some() && fresh[0].get("deltas").is_none());
+}
+
+#[test]
+fn a_host_runs_the_show_and_everybody_sees_the_same_numbered_events() {
+    let mut stage = Stage::demo();
+    stage.join(1, json!({}));
+    stage.join(9, json!({"token": "host:hanna"}));
+    stage.clear();
+    let product = json!({
+        "id": "plate", "title": "Plate", "images": ["https://example.com/plate.png"],
+        "variants": [{"id": "plate-1", "title": "White", "price": {"minor": 1900, "currency": "EUR"}}],
+    });
+    let commands = [
+        json!({"op": "show.title", "title": "Saturday"}),
+        json!({"op": "product.put", "product": product}),
+        json!({"op": "stock.set", "variant": "plate-1", "on_hand": 7}),
+        json!({"op": "product.pin", "product": "plate", "featured": true}),
+        json!({"op": "price.set", "variant": "plate-1", "minor": 1500, "was_minor": 1900}),
+        json!({"op": "show.state", "state": "paused"}),
+        json!({"op": "product.unpin", "product": "plate"}),
+        json!({"op": "product.remove", "product": "lamp"}),
+        json!({"op": "chat.slow", "seconds": 10}),
+    ];
+    for command in commands {
+        stage.say(9, json!({"t": "host", "id": "c", "do": command}));
+        assert_eq!(stage.one(9, "done")["ref"], "c", "{command}");
+    }
+    let kinds = |stage: &Stage, client: u64| -> Vec<(u64, String)> {
+        let numbered = stage.inboxes[&ClientId(client)].iter();
+        numbered
+            .filter_map(|(_, message)| Some((message["seq"].as_u64()?, message["t"].as_str()?.to_owned())))
+            .collect()
+    };
+    let seen = kinds(&stage, 1);
+    assert_eq!(seen, kinds(&stage, 9));
+    assert!(seen.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1), "{seen:?}");
+    let seen: Vec<&str> = seen.iter().map(|(_, kind)| kind.as_str()).collect();
+    assert_eq!(
+        seen,
+        [
+            "show",
+            "product",
+            "availability",
+            "pins",
+            "price",
+            "show",
+            "pins",
+            "product_removed",
+            "chat_mode"
+        ]
+    );
+    let later = stage.join(2, json!({}));
+    assert_eq!(later[0]["snapshot"]["show"]["title"], "Saturday");
+    assert_eq!(later[0]["snapshot"]["show"]["state"], "paused");
+    assert_eq!(variant(&later[0], "plate-1")["price"]["minor"], 1500);
+    assert_eq!(variant(&later[0], "plate-1")["was"]["minor"], 1900);
+
+    // Prices that never were cannot be struck through, and stock that is sold cannot be taken away.
+    for (command, code) in [
+        (
+            json!({"op": "price.set", "variant": "plate-1", "minor": 900, "was_minor": 9900}),
+            "not_possible",
+        ),
+        (
+            json!({"op": "stock.set", "variant": "plate-1", "on_hand": 5, "version": 0}),
+            "stale",
+        ),
+        (
+            json!({"op": "stock.add", "variant": "plate-1", "delta": -8}),
+            "not_possible",
+        ),
+        (json!({"op": "product.pin", "product": "nothing"}), "not_found"),
+        (json!({"op": "chat.slow", "seconds": 121}), "bad_message"),
+    ] {
+        stage.say(9, json!({"t": "host", "id": "c", "do": command}));
+        let notice = stage.one(9, "notice");
+        assert_eq!(
+            (&notice["code"], &notice["ref"]),
+            (&json!(code), &json!("c")),
+            "{notice}"
+        );
+    }
+    stage.say(
+        1,
+        json!({"t": "host", "id": "c", "do": {"op": "announce", "text": "hi"}}),
+    );
+    assert_eq!(stage.one(1, "notice")["code"], "forbidden");
+}
+
+#[test]
+fn a_price_that_changed_is_told_before_anything_is_held() {
+    let mut stage = Stage::demo();
+    let anna = stage.join(1, json!({"token": "viewer:anna"}));
+    stage.join(9, json!({"token": "host:hanna"}));
+    stage.say(
+        9,
+        json!({"t": "host", "id": "c", "do": {"op": "price.set", "variant": "candle", "minor": 7000}}),
+    );
+    stage.say(1, buy(1, "candle", 1, &price_version(&anna)));
+    let receipt = stage.one(1, "receipt");
+    assert_eq!(receipt["outcome"], "price_changed");
+    assert_eq!(receipt["prices"][0]["price"]["minor"], 7000);
+    // What did not change can be bought at the version seen.
+    stage.say(1, buy(2, "notebook", 1, &price_version(&anna)));
+    assert_eq!(stage.one(1, "receipt")["outcome"], "held");
+    stage.say(1, buy(3, "candle", 1, &receipt["price_version"]));
+    assert_eq!(stage.one(1, "receipt")["outcome"], "held");
+}
+
+#[test]
+fn the_host_hears_of_sales_and_settles_them() {
+    let mut stage = Stage::demo();
+    let anna = stage.join(1, json!({"token": "viewer:anna"}));
+    stage.join(9, json!({"token": "host:hanna"}));
+    stage.say(1, buy(1, "candle", 2, &price_version(&anna)));
+    let sale = stage.one(9, "sale");
+    assert_eq!((&sale["user"], &sale["state"]), (&json!("anna"), &json!("held")));
+    let settle = |state: &str| json!({"t": "host", "id": "s", "do": {"op": "order.settle", "buy": uuid(1), "state": state}});
+    stage.say(9, settle("paid"));
+    assert_eq!(stage.one(9, "sale")["state"], "paid");
+    assert_eq!(stage.take(1, "order").pop().unwrap()["state"], "paid");
+    stage.say(9, settle("cancelled"));
+    assert_eq!(stage.one(9, "notice")["code"], "not_possible");
+    stage.say(9, settle("refunded"));
+    stage.wait(200);
+    let told = stage.take(9, "stock").pop().unwrap();
+    let item = &told["items"][0];
+    assert_eq!(
+        (&item["variant"], &item["available"]),
+        (&json!("candle"), &json!(30))
+    );
+}
+
+#[test]
+fn chat_is_heard_by_all_slowed_muted_and_deleted() {
+    let mut stage = Stage::demo();
+    stage.join(1, json!({"name": "Anna"}));
+    stage.join(2, json!({}));
+    stage.join(9, json!({"token": "moderator:mo"}));
+    let chat = |id: &str| json!({"t": "chat", "id": id, "text": "  hello <b>  "});
+    stage.say(1, chat("a"));
+    let heard = stage.one(2, "chat");
+    assert_eq!(
+        (&heard["text"], &heard["ref"]),
+        (&json!("hello <b>"), &json!("a"))
+    );
+    assert_eq!(heard["user"]["name"], "Anna");
+    let host = |command: Value| json!({"t": "host", "id": "c", "do": command});
+    stage.say(9, host(json!({"op": "chat.slow", "seconds": 5})));
+    stage.say(1, chat("b"));
+    let slow = stage.one(1, "notice");
+    assert_eq!((&slow["code"], &slow["ref"]), (&json!("slow_mode"), &json!("b")));
+    assert!(slow["retry_after_ms"].as_u64().unwrap() <= 5000);
+    stage.wait(5000);
+    stage.say(1, chat("c"));
+    stage.say(9, host(json!({"op": "chat.mute", "user": heard["user"]["id"]})));
+    stage.wait(5000);
+    stage.say(1, chat("d"));
+    assert_eq!(stage.one(1, "notice")["code"], "muted");
+    stage.say(9, host(json!({"op": "chat.delete", "message": heard["id"]})));
+    assert_eq!(stage.one(2, "chat_deleted")["id"], heard["id"]);
+    let later = stage.join(3, json!({}));
+    let kept = later[0]["snapshot"]["chat"].as_array().unwrap();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0]["ref"], "c");
+    stage.say(
+        9,
+        host(json!({"op": "price.set", "variant": "candle", "minor": 1})),
+    );
+    assert_eq!(stage.one(9, "notice")["code"], "forbidden");
+}
+
+#[test]
+fn a_client_that_is_too_fast_is_told_and_one_that_floods_is_let_go() {
+    let mut stage = Stage::demo();
+    let anna = stage.join(1, json!({"token": "viewer:anna"}));
+    let version = price_version(&anna);
+    for number in 0..5 {
+        stage.say(1, buy(number, "notebook", 1, &version));
+        assert_eq!(stage.one(1, "receipt")["outcome"], "held");
+    }
+    stage.say(1, buy(5, "notebook", 1, &version));
+    let notice = stage.one(1, "notice");
+    assert_eq!(
+        (&notice["code"], &notice["ref"]),
+        (&json!("too_fast"), &json!(uuid(5)))
+    );
+    for n in 0..300 {
+        stage.say(1, json!({"t": "ping", "n": n}));
+    }
+    assert!(!stage.inboxes.contains_key(&ClientId(1)), "let go");
+}
+
+#[test]
+fn nothing_works_before_hello_and_bad_tokens_are_told() {
+    let mut stage = Stage::demo();
+    let welcome = stage.join(1, json!({"token": "nonsense"}));
+    assert!(welcome.is_empty());
+    assert_eq!(stage.one(1, "notice")["code"], "token_invalid");
+    stage.say(1, json!({"t": "ping", "n": 1}));
+    assert_eq!(stage.one(1, "notice")["code"], "hello_first");
+    stage.say(1, json!({"t": "hello", "versions": [7]}));
+    assert_eq!(stage.one(1, "notice")["code"], "version_unsupported");
+    stage.say(1, json!({"t": "dance"}));
+    stage.say(1, json!({"t": "hello", "versions": [1, 300]}));
+    assert_eq!(stage.one(1, "welcome")["limits"]["message_bytes"], 4096);
+}
+
+#[test]
+fn a_long_show_is_told_in_pages_that_fit_a_channel() {
+    let mut stage = Stage::demo();
+    stage.join(9, json!({"token": "host:hanna"}));
+    for number in 0..60 {
+        let product = json!({
+            "id": format!("p{number}"), "title": "Ü".repeat(100), "description": "ä".repeat(600),
+            "variants": [{"id": format!("v{number}"), "title": "One", "price": {"minor": 1, "currency": "EUR"}}],
+        });
+        let body = json!({"op": "product.put", "product": product}).to_string();
+        let reply = stage
+            .request(|shop, request, now| shop.request_command(now, request, &ROOM.into(), body.as_bytes()));
+        assert_eq!(reply, Reply::Done);
+    }
+    stage.clear();
+    let pages = stage.join(1, json!({}));
+    assert!(pages.len() > 5);
+    assert!(stage.longest < 16 * 1024, "{}", stage.longest);
+    let mut products = 0;
+    for (page, number) in pages.iter().zip(0..) {
+        assert_eq!(
+            (&page["page"], &page["pages"]),
+            (&json!(number), &json!(pages.len()))
+        );
+        products += page["snapshot"]["products"].as_array().unwrap().len();
+    }
+    assert_eq!(products, 66);
+}
+
+#[test]
+fn requests_buy_and_sell_as_messages_do() {
+    let mut stage = Stage::demo();
+    let welcome = stage.join(1, json!({"token": "viewer:anna"}));
+    let body = buy(1, "candle", 1, &price_version(&welcome)).to_string();
+    let ask = |stage: &mut Stage, token: Option<&str>, body: &str| {
+        stage.request(|shop, request, now| {
+            shop.request_buy(now, request, (&ROOM.into(), HERE), token, body.as_bytes(), &Names)
+        })
+    };
+    let first = ask(&mut stage, Some("viewer:anna"), &body);
+    let Reply::Ok(receipt) = &first else {
+        panic!("{first:?}")
+    };
+    let receipt: Value = serde_json::from_slice(receipt).unwrap();
+    assert_eq!(receipt["outcome"], "held");
+    // The same buy on a data channel is the same table.
+    stage.say(1, serde_json::from_str(&body).unwrap());
+    assert_eq!(stage.one(1, "receipt")["expires_at"], receipt["expires_at"]);
+    // Without a token nobody could repeat it.
+    assert!(matches!(ask(&mut stage, None, &body), Reply::Bad(_)));
+    assert!(matches!(ask(&mut stage, Some("nonsense"), &body), Reply::Bad(_)));
+    assert!(matches!(ask(&mut stage, None, "{}"), Reply::Bad(_)));
+
+    let command = |stage: &mut Stage, body: Value| {
+        stage.request(|shop, request, now| {
+            shop.request_command(now, request, &ROOM.into(), body.to_string().as_bytes())
+        })
+    };
+    let set = json!({"op": "stock.set", "variant": "candle", "on_hand": 20});
+    let Reply::Ok(stock) = command(&mut stage, set) else {
+        panic!("no stock")
+    };
+    let stock: Value = serde_json::from_slice(&stock).unwrap();
+    assert_eq!((&stock["available"], &stock["version"]), (&json!(19), &json!(3)));
+    let stale = json!({"op": "stock.set", "variant": "candle", "on_hand": 20, "version": 1});
+    assert!(matches!(command(&mut stage, stale), Reply::Stale(_)));
+    let nothing = json!({"op": "stock.set", "variant": "nothing", "on_hand": 20});
+    assert!(matches!(command(&mut stage, nothing), Reply::NotFound(_)));
+    assert!(matches!(
+        command(&mut stage, json!({"op": "dance"})),
+        Reply::Bad(_)
+    ));
+    let paid = json!({"op": "order.settle", "buy": uuid(1), "state": "paid"});
+    assert_eq!(command(&mut stage, paid), Reply::Done);
+    let Reply::Ok(orders) = stage.request(|shop, request, _| shop.request_orders(request, &ROOM.into()))
+    else {
+        panic!("no orders")
+    };
+    let orders: Value = serde_json::from_slice(&orders).unwrap();
+    assert_eq!(orders["orders"][0]["state"], "paid");
+    assert_eq!(orders["orders"][0]["name"], "ANNA");
+}
+
+#[test]
+fn a_ledger_that_cannot_write_is_told_and_a_repeated_buy_succeeds_later() {
+    let mut stage = Stage::demo();
+    let welcome = stage.join(1, json!({"token": "viewer:anna"}));
+    let ledger = stage.ledger.take();
+    stage.say(1, buy(1, "candle", 1, &price_version(&welcome)));
+    let notice = stage.one(1, "notice");
+    assert_eq!(
+        (&notice["code"], &notice["ref"]),
+        (&json!("unavailable"), &json!(uuid(1)))
+    );
+    stage.ledger = ledger;
+    stage.say(1, buy(1, "candle", 1, &price_version(&welcome)));
+    assert_eq!(stage.one(1, "receipt")["outcome"], "held");
+}
+
+#[test]
+fn a_newcomer_finds_its_open_orders_and_one_that_returns_too() {
+    let mut stage = Stage::demo();
+    let first = stage.join(1, json!({"token": "viewer:anna"}));
+    stage.say(1, buy(1, "lamp", 1, &price_version(&first)));
+    let receipt = stage.one(1, "receipt");
+    let laptop = stage.join(2, json!({"token": "viewer:anna"}));
+    let orders = laptop[0]["snapshot"]["orders"].as_array().unwrap();
+    assert_eq!(orders.len(), 1);
+    assert_eq!(
+        (&orders[0]["buy"], &orders[0]["state"]),
+        (&json!(uuid(1)), &json!("held"))
+    );
+    assert_eq!(orders[0]["expires_at"], receipt["expires_at"]);
+    assert_eq!(orders[0]["total"]["minor"], 14900);
+    let place = json!({"epoch": laptop[0]["epoch"], "seq": laptop[0]["seq"]});
+    stage.join(3, json!({"token": "viewer:anna", "resume": place}));
+    assert_eq!(stage.one(3, "receipt")["order_lines"], receipt["order_lines"]);
+    let others = stage.join(4, json!({"token": "viewer:ben"}));
+    assert_eq!(others[0]["snapshot"]["orders"], json!([]));
+
+    // The same after a restart.
+    let mut stage = Stage::on(stage.ledger.take().unwrap());
+    let again = stage.join(1, json!({"token": "viewer:anna"}));
+    assert_eq!(again[0]["snapshot"]["orders"], laptop[0]["snapshot"]["orders"]);
+}
+
+#[test]
+fn a_fresh_connection_does_not_fill_anybodys_bucket() {
+    let mut stage = Stage::demo();
+    let version = price_version(&stage.join(1, json!({"token": "viewer:anna"})));
+    for number in 0..5 {
+        stage.say(1, buy(number, "notebook", 1, &version));
+        assert_eq!(stage.one(1, "receipt")["outcome"], "held");
+    }
+    stage.join(2, json!({"token": "viewer:anna"}));
+    stage.say(2, buy(5, "notebook", 1, &version));
+    assert_eq!(stage.one(2, "notice")["code"], "too_fast");
+    let body = buy(6, "notebook", 1, &version).to_string();
+    let reply = stage.request(|shop, request, now| {
+        shop.request_buy(
+            now,
+            request,
+            (&ROOM.into(), HERE),
+            Some("viewer:anna"),
+            body.as_bytes(),
+            &Names,
+        );
+    });
+    assert!(
+        matches!(reply, Reply::TooMany { retry_after_ms: 1.. }),
+        "{reply:?}"
+    );
+
+    // Nor does it end slow mode.
+    stage.join(9, json!({"token": "host:hanna"}));
+    stage.say(
+        9,
+        json!({"t": "host", "id": "c", "do": {"op": "chat.slow", "seconds": 60}}),
+    );
+    for (client, heard) in [(1, true), (2, false)] {
+        stage.say(client, json!({"t": "chat", "id": "x", "text": "hi"}));
+        assert_eq!(!stage.take(9, "chat").is_empty(), heard);
+    }
+    // Greetings are answered with the whole show: a few must do.
+    for _ in 0..5 {
+        stage.say(1, json!({"t": "hello", "versions": [1]}));
+    }
+    assert_eq!(stage.take(1, "notice").pop().unwrap()["code"], "too_fast");
+}
+
+#[test]
+fn a_host_that_leaves_before_the_answer_leaves_a_show_behind() {
+    let mut stage = Stage::demo();
+    let room: std::sync::Arc<str> = "new".into();
+    let host = ClientId(9);
+    stage.shop.connect(stage.now, host, &room, HERE);
+    let hello = json!({"t": "hello", "versions": [1], "token": "host:hanna"}).to_string();
+    stage
+        .shop
+        .handle_message(stage.now, host, hello.as_bytes(), &Names);
+    let product = json!({
+        "id": "cup", "title": "Cup",
+        "variants": [{"id": "cup", "title": "One", "price": {"minor": 500, "currency": "JPY"}, "available": 2}],
+    });
+    let put = json!({"t": "host", "id": "p", "do": {"op": "product.put", "product": product}}).to_string();
+    stage.shop.handle_message(stage.now, host, put.as_bytes(), &Names);
+    stage.shop.disconnect(host);
+    stage.pump();
+    stage.shop.connect(stage.now, ClientId(1), &room, HERE);
+    stage.inboxes.insert(ClientId(1), Vec::new());
+    stage.say(1, json!({"t": "hello", "versions": [1]}));
+    let welcome = stage.one(1, "welcome");
+    assert_eq!(variant(&welcome, "cup")["available"], 2);
+    assert_eq!(variant(&welcome, "cup")["price"]["exponent"], 0);
+}
+
+#[test]
+fn a_bad_message_is_answered_with_its_own_name() {
+    let mut stage = Stage::demo();
+    stage.join(1, json!({}));
+    stage.say(1, json!({"t": "chat", "id": "line-7", "text": 5}));
+    let notice = stage.one(1, "notice");
+    assert_eq!(
+        (&notice["code"], &notice["ref"]),
+        (&json!("bad_message"), &json!("line-7"))
+    );
+    assert!(
+        notice["text"]
+            .as_str()
+            .unwrap()
+            .contains("text of 1 to 500 characters"),
+        "{notice}"
+    );
+}
