@@ -60,6 +60,8 @@ pub(crate) struct Stage {
     pub(crate) inboxes: HashMap<ClientId, Vec<(Channel, Value)>>,
     pub(crate) replies: HashMap<RequestId, Reply>,
     pub(crate) longest: usize,
+    /// Numbers of the room's events, as they were told.
+    pub(crate) numbers: Vec<u64>,
     next_request: u64,
 }
 
@@ -81,6 +83,7 @@ impl Stage {
             inboxes: HashMap::new(),
             replies: HashMap::new(),
             longest: 0,
+            numbers: Vec::new(),
             next_request: 0,
         }
     }
@@ -133,6 +136,8 @@ impl Stage {
                     message,
                 } => self.receive(client, channel, &message),
                 Output::Broadcast { channel, message, .. } => {
+                    let value: Value = serde_json::from_slice(&message).unwrap();
+                    self.numbers.extend(value["seq"].as_u64());
                     let everybody: Vec<_> = self.inboxes.keys().copied().collect();
                     for client in everybody {
                         self.receive(client, channel, &message);
