@@ -199,7 +199,8 @@ fn start_shop(
         chat_per_second: config.shop_chat_per_second,
         max_rooms: config.shop_max_rooms,
     };
-    let epoch = format!("{:016x}", rand::random::<u64>());
+    // The letter keeps it a text wherever digits alone would become a number.
+    let epoch = format!("e{:016x}", rand::random::<u64>());
     let shop = Shop::new(settings, epoch, shows);
     let (lane, answers, ledger) = ledger_thread::start(Box::new(ledger), metrics.clone())?;
     let (requests, asked) = mpsc::channel(REQUESTS);
