@@ -1,1 +1,77 @@
-//! benches
+//! What the benches share: a publisher's stream and what its viewers offer.
+
+use sfu::negotiation::{
+    Codec, Extension, ExtensionMap, Feedback, Label, MediaKind, Payload, ReceivedMedia, SentMedia,
+};
+
+/// Payload bytes of a full packet.
+pub const PAYLOAD: usize = 1150;
+
+const VIDEO: u8 = 96;
+
+fn payload(payload_type: u8, rtx: u8) -> Payload {
+    Payload {
+        payload_type,
+        codec: Codec::Vp8,
+        rtx: Some(rtx),
+        feedback: Feedback {
+            nack: true,
+            pli: true,
+            transport_cc: true,
+            ..Feedback::default()
+        },
+    }
+}
+
+fn extensions(mid: u8, transport: u8) -> ExtensionMap {
+    let mut map = ExtensionMap::default();
+    map.insert(mid, Extension::Mid);
+    map.insert(transport, Extension::TransportSequence);
+    map
+}
+
+/// One VP8 stream as a publisher sends it; nothing when a label could not be made.
+pub fn publisher() -> Option<ReceivedMedia> {
+    Some(ReceivedMedia {
+        kind: MediaKind::Video,
+        mid: Label::new(b"0")?,
+        payloads: vec![payload(VIDEO, 97)],
+        extensions: extensions(1, 4),
+        ssrcs: Vec::new(),
+        rids: Vec::new(),
+    })
+}
+
+/// The same as a viewer receives it.
+pub fn viewer(number: u32) -> Option<SentMedia> {
+    Some(SentMedia {
+        kind: MediaKind::Video,
+        mid: Label::new(b"v")?,
+        payloads: vec![payload(120, 121)],
+        extensions: extensions(9, 5),
+        ssrc: 2 * number,
+        rtx_ssrc: 2 * number + 1,
+    })
+}
+
+/// One packet of a VP8 frame: four packets a frame, the first of every 300 frames a keyframe.
+pub fn packet(number: u32) -> Vec<u8> {
+    let (frame, part) = (number / 4, number % 4);
+    let is_key = frame.is_multiple_of(300);
+    let mut bytes = vec![0x80, VIDEO | if part == 3 { 0x80 } else { 0 }];
+    bytes.extend_from_slice(&(number as u16).to_be_bytes());
+    bytes.extend_from_slice(&frame.wrapping_mul(3000).to_be_bytes());
+    bytes.extend_from_slice(&7u32.to_be_bytes());
+    let [high, low] = (frame as u16 & 0x7fff).to_be_bytes();
+    bytes.extend_from_slice(&[
+        if part == 0 { 0x90 } else { 0x80 },
+        0xe0,
+        0x80 | high,
+        low,
+        frame as u8,
+        0x20,
+    ]);
+    bytes.extend_from_slice(&[u8::from(!is_key), 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01]);
+    bytes.resize(12 + PAYLOAD, 0x5a);
+    bytes
+}

@@ -337,9 +337,7 @@ impl Association {
     /// SSRC must never be sealed with two different contents, not even extensions: with GCM that gives the key
     /// away. What changes between transmissions (a transport-wide number) needs RTX.
     pub fn seal_rtp(&mut self, packet: RtpParts<'_>, out: &mut Vec<u8>) -> bool {
-        self.srtp
-            .as_mut()
-            .is_some_and(|srtp| srtp.sender.seal_rtp(packet, out))
+        self.srtp.as_mut().is_some_and(|srtp| srtp.seal_rtp(packet, out))
     }
 
     /// Appends one sealed SRTCP packet to `out`. False before keys.

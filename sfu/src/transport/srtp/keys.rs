@@ -3,7 +3,7 @@
 use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
 
 use super::{CmHmac, Gcm, Receiver, Sender, Transform};
-use crate::transport::TransportError;
+use crate::transport::{RtpParts, TransportError};
 
 /// The SRTP protection profiles spoken here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +71,14 @@ impl SrtpKeys {
             sender: Sender::new(ours.0, ours.1),
             receiver: Receiver::new(theirs.0, theirs.1),
         })
+    }
+}
+
+impl SrtpKeys {
+    /// Appends one sealed packet to `out`. False, and nothing appended, when the header is none. The same sequence
+    /// number must never be sealed with another content.
+    pub fn seal_rtp(&mut self, packet: RtpParts<'_>, out: &mut Vec<u8>) -> bool {
+        self.sender.seal_rtp(packet, out)
     }
 }
 
