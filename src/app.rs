@@ -1,5 +1,6 @@
 //! The whole server: started in the order in which its parts need each other, stopped in the other.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -85,6 +86,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     // First: a wish to end that comes while it starts, or right behind the banner, is heard too.
     let mut end = End::new()?;
     let tokens = secret::tokens(&config)?;
+    let _folder = lock_folder(&config)?;
     let ledger = open_ledger(&config)?;
     let listener = bind(&config)?;
     let address = listener.local_addr()?;
@@ -149,6 +151,25 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let ended = tokio::task::spawn_blocking(move || shop.ledger.join());
     anyhow::ensure!(matches!(ended.await, Ok(Ok(()))), "the ledger's thread panicked");
     Ok(())
+}
+
+/// Keeps the data folder for this process: two servers would each sell the same stock, and write over each other's
+/// secrets. The system gives it back when the process ends, however it ends.
+fn lock_folder(config: &Config) -> anyhow::Result<File> {
+    let folder = config.data_dir.display();
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("cannot make the data folder {folder}"))?;
+    let path = config.data_dir.join("lock");
+    let lock = File::create(&path).with_context(|| format!("cannot write in the data folder {folder}"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            anyhow::bail!("the data folder {folder} is in use by another server")
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock the data folder {folder}"))
+        }
+    }
 }
 
 /// Opens the ledger and puts the demo show in.

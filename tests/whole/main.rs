@@ -9,6 +9,7 @@
 
 mod buying;
 mod ending;
+mod folder;
 mod hostile;
 mod server;
 mod viewer;
