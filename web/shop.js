@@ -1,7 +1,7 @@
 // The shop client (overlay/PROTOCOL.md): over a player's data channels, or over an event stream and POST where there
 // are none. It keeps the show's state and says what changed.
 
-import { uuid7 } from "./ui.js";
+import { memory, uuid7 } from "./ui.js";
 
 /** Numbered events travel on two channels: one may overtake the other for so long before something is missing. */
 const OVERTAKING_MS = 1000;
@@ -15,7 +15,7 @@ const CHAT_KEPT = 100;
 
 /**
  * Events: `change` (`detail` names what: `welcome`, `show`, `products`, `pins`, `stock`, `viewers`, `chat`, `orders`,
- * `connection`), `receipt` (`detail.receipt`), `notice`, `announcement`, `sale`, `health` (`detail` is the message).
+ * `buying`, `connection`), `receipt` (`detail.receipt`), `order` (`detail.order`, whose state is new), `notice`, `announcement`, `sale`, `health` (`detail` is the message).
  */
 export class ShopClient extends EventTarget {
   #options;
@@ -102,7 +102,19 @@ export class ShopClient extends EventTarget {
     const message = { v: 1, t: "buy", id, lines, price_version: this.show?.price_version ?? 0 };
     this.#buys.set(id, { message, repeats: 0 });
     this.#repeat(id);
+    this.#changed("buying");
     return id;
+  }
+
+  /** Whether a buy waits for its receipt: one at a time is what the server takes. */
+  get isBuying() {
+    return this.#buys.size > 0;
+  }
+
+  /** Another name in the chat, for who has no customer's token. */
+  rename(name) {
+    this.#options.name = name;
+    this.#hello();
   }
 
   cancel(buy) {
@@ -136,21 +148,7 @@ export class ShopClient extends EventTarget {
   }
 
   #token() {
-    if (this.#options.token) return this.#options.token;
-    try {
-      return localStorage.getItem(this.#key()) ?? undefined;
-    } catch {
-      return this.you?.token;
-    }
-  }
-
-  #keep(token) {
-    try {
-      if (token) localStorage.setItem(this.#key(), token);
-      else localStorage.removeItem(this.#key());
-    } catch {
-      // Private windows keep nothing; then the id lasts as long as the page.
-    }
+    return this.#options.token ?? memory.get(this.#key()) ?? this.you?.token;
   }
 
   #hello(afresh = false) {
@@ -236,7 +234,7 @@ export class ShopClient extends EventTarget {
     const pages = this.#pages;
     this.#pages = [];
     this.you = { ...this.you, ...message.you };
-    if (message.you.token) this.#keep(message.you.token);
+    if (message.you.token) memory.set(this.#key(), message.you.token);
     clearTimeout(this.#gap);
     this.#epoch = message.epoch;
     if (message.deltas) {
@@ -326,7 +324,9 @@ export class ShopClient extends EventTarget {
         return this.#receipt(message);
       case "order": {
         const known = this.orders.get(message.buy);
-        this.orders.set(message.buy, { ...known, ...message });
+        const order = { ...known, ...message };
+        this.orders.set(message.buy, order);
+        if (known && known.state !== order.state) this.#tell("order", { order });
         return this.#changed("orders");
       }
       case "done":
@@ -345,6 +345,7 @@ export class ShopClient extends EventTarget {
     if (!buy) return;
     clearTimeout(buy.timer);
     this.#buys.delete(receipt.buy);
+    this.#changed("buying");
     if (receipt.outcome === "held") {
       this.orders.set(receipt.buy, {
         buy: receipt.buy,
@@ -368,7 +369,8 @@ export class ShopClient extends EventTarget {
 
   #notice(message) {
     if (message.code === "token_invalid" && !this.#options.token) {
-      this.#keep(undefined);
+      memory.set(this.#key(), undefined);
+      this.you = undefined;
       return this.#hello(true);
     }
     if (this.#waiting.has(message.ref)) return this.#settle(message.ref, new Error(message.text));
@@ -378,7 +380,11 @@ export class ShopClient extends EventTarget {
       buy.timer = setTimeout(() => this.#repeat(message.ref), message.retry_after_ms);
       return;
     }
-    if (buy) this.#buys.delete(message.ref);
+    if (buy) {
+      clearTimeout(buy.timer);
+      this.#buys.delete(message.ref);
+      this.#changed("buying");
+    }
     this.#tell("notice", message);
   }
 

@@ -1,17 +1,81 @@
 // Small helpers of the pages. Text is only ever set as text.
 
+/** Handlers are properties, not listeners: so `patch` can renew them. */
+const HANDLERS = ["onclick", "onchange", "onkeydown", "onsubmit"];
+
 /** Makes an element: `el("button", {class: "buy", onclick: f}, "Buy")`. */
 export function el(name, attributes = {}, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
-    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    if (HANDLERS.includes(key)) node[key] = value;
     else if (key === "class") node.className = value;
     else if (key in node && typeof value !== "string") node[key] = value;
     else node.setAttribute(key, value === true ? "" : value);
   }
-  node.append(...children.filter((child) => child !== undefined && child !== null && child !== false));
+  node.append(...children.flat().filter(isShown));
   return node;
+}
+
+const isShown = (child) => child !== undefined && child !== null && child !== false;
+
+/**
+ * Makes the children of a node like those wanted, and keeps what is there already. Stock changes several times a
+ * second: what is under a finger, has the focus or is typed in must stay the same element. Lists name their items by
+ * `data-key`.
+ */
+export function patch(parent, ...wanted) {
+  const nodes = wanted
+    .flat()
+    .filter(isShown)
+    .map((child) => (child instanceof Node ? child : document.createTextNode(child)));
+  const keys = new Set(nodes.map(keyOf).filter(Boolean));
+  const keyed = new Map();
+  for (const child of [...parent.children]) {
+    const key = keyOf(child);
+    if (!key) continue;
+    if (keys.has(key)) keyed.set(key, child);
+    else child.remove();
+  }
+  let at = parent.firstChild;
+  for (const node of nodes) {
+    const key = keyOf(node);
+    const kept = key ? keyed.get(key) : at;
+    if (!kept || !isSame(kept, node)) {
+      parent.insertBefore(node, at);
+      continue;
+    }
+    if (kept === at) at = at.nextSibling;
+    else parent.insertBefore(kept, at);
+    renew(kept, node);
+  }
+  while (at) {
+    const gone = at;
+    at = at.nextSibling;
+    gone.remove();
+  }
+}
+
+const keyOf = (node) => node.dataset?.key;
+const isSame = (a, b) => a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
+
+function renew(kept, node) {
+  if (kept.nodeType === Node.TEXT_NODE) {
+    if (kept.data !== node.data) kept.data = node.data;
+    return;
+  }
+  const before = kept.getAttribute("value");
+  for (const { name } of [...kept.attributes]) if (!node.hasAttribute(name)) kept.removeAttribute(name);
+  for (const { name, value } of node.attributes) {
+    if (kept.getAttribute(name) !== value) kept.setAttribute(name, value);
+  }
+  for (const handler of HANDLERS) kept[handler] = node[handler];
+  if (kept instanceof HTMLInputElement) {
+    kept.checked = node.checked;
+    // What was typed stays, unless what it would replace has changed meanwhile.
+    if (kept !== document.activeElement && before !== node.getAttribute("value")) kept.value = node.value;
+  }
+  patch(kept, ...node.childNodes);
 }
 
 export const $ = (selector, root = document) => root.querySelector(selector);
@@ -70,21 +134,34 @@ export function uuid7() {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
+/** Lines shown at once: more would cover the picture. The oldest goes. */
+const TOASTS = 3;
+
 /** Shows a line for a moment; read aloud by screen readers. */
 export function toast(text, kind = "info") {
   const box = $("#toasts");
   if (!box) return;
   const line = el("p", { class: `toast ${kind}` }, text);
   box.append(line);
-  setTimeout(() => line.remove(), 5000);
+  while (box.children.length > TOASTS) box.firstElementChild.remove();
+  setTimeout(() => line.remove(), kind === "announce" ? 12_000 : 5000);
 }
 
-/** The problem that an HTTP answer describes (RFC 9457), in words. */
-export async function problem(response) {
-  try {
-    const { detail, title } = await response.json();
-    return detail || title || `HTTP ${response.status}`;
-  } catch {
-    return `HTTP ${response.status}`;
-  }
-}
+/** Something small that is remembered in this browser, when it remembers at all. */
+export const memory = {
+  get(key) {
+    try {
+      return localStorage.getItem(key) ?? undefined;
+    } catch {
+      return undefined;
+    }
+  },
+  set(key, value) {
+    try {
+      if (value) localStorage.setItem(key, value);
+      else localStorage.removeItem(key);
+    } catch {
+      // Private windows keep nothing; then it lasts as long as the page.
+    }
+  },
+};

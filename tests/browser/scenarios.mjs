@@ -107,7 +107,7 @@ export const scenarios = [
       if (viaChannel !== "connected") throw new Error(`the shop is not on the media connection: ${viaChannel}`);
 
       await studio.evaluate(() => window.vitrine.shop.host({ op: "product.pin", product: "lamp", featured: true }));
-      await until("the card", async () => (await text(two, "#card h3")) === "Mushroom lamp");
+      await until("the card", async () => (await text(two, "#card h2")) === "Mushroom lamp");
       await click(one, "#card [data-buy]");
       await until("the receipt", () => one.evaluate(() => document.documentElement.dataset.receipt === "held"));
       await until("the stock falling in Firefox", async () => (await text(two, "#card .stock")) === "9 in stock");

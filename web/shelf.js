@@ -1,0 +1,235 @@
+// The products on the viewer's page: the card over the picture, the grid, and the sheet where one is chosen.
+
+import { $, el, memory, money, patch } from "./ui.js";
+
+/** From here on down the stock is worth a word. */
+const FEW = 5;
+/** The most of one thing in one buy. */
+const MOST = 10;
+
+export class Shelf {
+  #shop;
+  #orders;
+  /** What the sheet shows: a product's id, `bag`, or nothing. */
+  #open;
+  #chosen;
+  #quantity = 1;
+
+  constructor({ shop, orders }) {
+    this.#shop = shop;
+    this.#orders = orders;
+    const drawn = ["welcome", "products", "pins", "stock", "buying", "orders"];
+    shop.addEventListener("change", ({ detail }) => drawn.includes(detail) && this.#draw());
+    for (const opener of ["#bag", "#kept"]) $(opener).addEventListener("click", () => this.show("bag"));
+    const sheet = $("#sheet");
+    sheet.addEventListener("close", () => (this.#open = undefined));
+    sheet.addEventListener("click", (event) => event.target === sheet && sheet.close());
+  }
+
+  /** Opens the sheet with a product or, as `bag`, with all of them. */
+  show(what) {
+    if (this.#open !== what) {
+      this.#chosen = undefined;
+      this.#quantity = 1;
+      $("#sheet-body").replaceChildren();
+      $("#sheet").scrollTop = 0;
+    }
+    this.#open = what;
+    this.#drawSheet();
+    const sheet = $("#sheet");
+    if (!sheet.open) sheet.showModal();
+  }
+
+  #draw() {
+    this.#drawCard();
+    patch($("#side-products"), this.#tiles());
+    this.#drawSheet();
+  }
+
+  #drawCard() {
+    const card = $("#card");
+    const id = this.#shop.featured ?? this.#shop.pinned[0];
+    const product = id && this.#shop.products.get(id);
+    card.hidden = !product;
+    if (!product) return;
+    if (card.dataset.product !== product.id) card.replaceChildren();
+    card.dataset.product = product.id;
+    patch(
+      card,
+      el("button", { class: "open", "aria-label": `More about ${product.title}`, onclick: () => this.show(product.id) }, picture(product)),
+      el("div", {}, el("h2", {}, product.title), priceOf(product), stockOf(product.variants)),
+      this.#buyButton(isSoldOut(product), "Buy", { "data-buy": product.id, onclick: () => this.#wish(product) }),
+    );
+  }
+
+  /** One variant is bought with one tap; several are chosen from first. */
+  #wish(product) {
+    if (product.variants.length > 1) this.show(product.id);
+    else this.#buy(product.variants[0].id, 1);
+  }
+
+  #buy(variant, quantity) {
+    if (!this.#shop.isBuying) this.#shop.buy([{ variant, quantity }]);
+  }
+
+  #buyButton(soldOut, text, attributes) {
+    const isBusy = this.#shop.isBuying;
+    const says = soldOut ? "Sold out" : isBusy ? "One moment…" : text;
+    return el("button", { class: "primary buy", disabled: soldOut || isBusy, "aria-busy": String(isBusy), ...attributes }, says);
+  }
+
+  #tiles() {
+    const { featured, pinned, products } = this.#shop;
+    const rank = ({ id }) => {
+      if (id === featured) return -1;
+      const place = pinned.indexOf(id);
+      return place < 0 ? pinned.length : place;
+    };
+    return [...products.values()].sort((a, b) => rank(a) - rank(b)).map((product) => this.#tile(product));
+  }
+
+  #tile(product) {
+    return el(
+      "button",
+      {
+        class: isSoldOut(product) ? "tile gone" : "tile",
+        "data-key": product.id,
+        "data-product": product.id,
+        onclick: () => this.show(product.id),
+      },
+      picture(product),
+      el("div", {}, el("h3", {}, product.title), priceOf(product), stockOf(product.variants)),
+    );
+  }
+
+  #drawSheet() {
+    if (!this.#open) return;
+    const body = $("#sheet-body");
+    if (this.#open === "bag") return patch(body, head("In this show"), this.#bag());
+    const product = this.#shop.products.get(this.#open);
+    if (!product) return $("#sheet").close();
+    patch(body, head(product.title), this.#page(product));
+  }
+
+  #bag() {
+    const rename = (event) => {
+      event.preventDefault();
+      const name = new FormData(event.target).get("name").trim();
+      if (!name) return;
+      memory.set("vitrine:name", name);
+      this.#shop.rename(name);
+      $("#sheet").close();
+    };
+    return [
+      el("div", { class: "stack" }, this.#orders.views()),
+      el("div", { class: "grid" }, this.#tiles()),
+      el(
+        "form",
+        { class: "name", onsubmit: rename },
+        el("label", { for: "name" }, "Your name in the chat"),
+        el("div", { class: "row" }, el("input", { id: "name", name: "name", maxlength: "32", autocomplete: "nickname", value: this.#shop.you?.name ?? "" }), el("button", {}, "Save")),
+      ),
+    ];
+  }
+
+  #page(product) {
+    const sellable = product.variants.find((variant) => !variant.sold_out) ?? product.variants[0];
+    const variant = product.variants.find(({ id }) => id === this.#chosen) ?? sellable;
+    const most = Math.max(1, Math.min(variant.available ?? MOST, variant.per_customer ?? MOST, MOST));
+    this.#quantity = Math.min(this.#quantity, most);
+    const step = (by) => () => {
+      this.#quantity = Math.min(most, Math.max(1, this.#quantity + by));
+      this.#drawSheet();
+    };
+    const total = { ...variant.price, minor: variant.price.minor * this.#quantity };
+    return el(
+      "div",
+      { class: "product", "data-key": product.id },
+      picture(product, { class: "hero" }),
+      el("div", { class: "row" }, priceLine(variant), stockOf([variant])),
+      product.description && el("p", { class: "about" }, product.description),
+      product.variants.length > 1 && this.#choices(product, variant),
+      el(
+        "div",
+        { class: "row" },
+        el(
+          "div",
+          { class: "stepper", role: "group", "aria-label": "Quantity" },
+          el("button", { "aria-label": "One less", disabled: this.#quantity <= 1, onclick: step(-1) }, "−"),
+          el("output", {}, String(this.#quantity)),
+          el("button", { "aria-label": "One more", disabled: this.#quantity >= most, onclick: step(1) }, "+"),
+        ),
+        this.#buyButton(variant.sold_out, `Buy · ${money(total)}`, {
+          "data-buy-variant": variant.id,
+          onclick: () => {
+            this.#buy(variant.id, this.#quantity);
+            $("#sheet").close();
+          },
+        }),
+      ),
+      variant.per_customer && el("p", { class: "small" }, `At most ${variant.per_customer} per customer.`),
+    );
+  }
+
+  #choices(product, variant) {
+    const choose = (id) => () => {
+      this.#chosen = id;
+      this.#drawSheet();
+    };
+    return el(
+      "fieldset",
+      { class: "chips" },
+      el("legend", {}, "Choose"),
+      product.variants.map((each) =>
+        el(
+          "label",
+          { "data-key": each.id },
+          el("input", { type: "radio", name: "variant", value: each.id, checked: each.id === variant.id, disabled: each.sold_out, onchange: choose(each.id) }),
+          el("span", {}, each.title),
+        ),
+      ),
+    );
+  }
+}
+
+const isSoldOut = (product) => product.variants.every((variant) => variant.sold_out);
+
+function stockOf(variants) {
+  if (variants.every((variant) => variant.sold_out)) return el("p", { class: "stock few" }, "Sold out");
+  // A shop may show no numbers above a bound.
+  if (variants.some((variant) => variant.available === null)) return el("p", { class: "stock" }, "In stock");
+  const available = variants.reduce((sum, variant) => sum + variant.available, 0);
+  if (available <= FEW) return el("p", { class: "stock few" }, `Only ${available} left`);
+  return el("p", { class: "stock" }, `${available} in stock`);
+}
+
+/** The price of what can be had; from the lowest when they differ. */
+function priceOf(product) {
+  const sellable = product.variants.filter((variant) => !variant.sold_out);
+  const [first, ...others] = (sellable.length ? sellable : product.variants).toSorted((a, b) => a.price.minor - b.price.minor);
+  return priceLine(first, others.some(({ price }) => price.minor !== first.price.minor));
+}
+
+function priceLine({ price, was }, isLowest = false) {
+  return el(
+    "p",
+    { class: "price" },
+    isLowest && el("span", { class: "small" }, "from "),
+    money(price),
+    was && el("s", { class: "was" }, el("span", { class: "visually-hidden" }, "before "), money(was)),
+  );
+}
+
+function picture(product, attributes = {}) {
+  const [src] = product.images;
+  return src ? el("img", { src, alt: "", ...attributes }) : el("div", { ...attributes, class: `blank ${attributes.class ?? ""}` });
+}
+
+function head(title) {
+  return el(
+    "div",
+    { class: "head" },
+    el("h2", { id: "sheet-title", tabindex: "-1", autofocus: true }, title),
+    el("button", { "aria-label": "Close", onclick: () => $("#sheet").close() }, "✕"),
+  );
+}

@@ -1,0 +1,125 @@
+// The picture on the viewer's page: whether there is one, its shape, its sound, and what is said while there is none.
+
+import { $, clock } from "./ui.js";
+
+/** Without a new frame for so long there is no picture any more. */
+const STILL_MS = 4000;
+const GLOW_MS = 1500;
+
+export class Stage {
+  #player;
+  #shop;
+  #video = $("#video");
+  #hasPicture = false;
+  #lastFrame = 0;
+
+  constructor({ player, shop }) {
+    this.#player = player;
+    this.#shop = shop;
+    const video = this.#video;
+    this.#watchFrames();
+    video.addEventListener("playing", () => this.#seen());
+    video.addEventListener("resize", () => {
+      $("#stage").dataset.shape = video.videoWidth > video.videoHeight ? "wide" : "tall";
+    });
+    video.addEventListener("volumechange", () => this.draw());
+    video.addEventListener("click", () => video.muted && this.#setSound(true));
+    $("#sound").addEventListener("click", () => this.#setSound(video.muted));
+    player.addEventListener("state", () => this.draw());
+    shop.addEventListener("change", ({ detail }) => {
+      if (["welcome", "show", "viewers", "connection"].includes(detail)) this.draw();
+    });
+    setInterval(() => this.#tick(), 1000);
+    setInterval(() => this.#glow(), GLOW_MS);
+    this.draw();
+  }
+
+  #watchFrames() {
+    this.#video.requestVideoFrameCallback?.(() => {
+      this.#seen();
+      this.#watchFrames();
+    });
+  }
+
+  #seen() {
+    this.#lastFrame = performance.now();
+    if (this.#hasPicture) return;
+    this.#hasPicture = true;
+    this.draw();
+    this.#glow();
+  }
+
+  #tick() {
+    // A page in the background is shown no frames.
+    if (document.hidden || !this.#video.requestVideoFrameCallback) this.#lastFrame = performance.now();
+    if (this.#hasPicture && performance.now() - this.#lastFrame > STILL_MS) this.#hasPicture = false;
+    if (!this.#hasPicture) this.draw();
+  }
+
+  /** The picture's colours fill what it leaves free of the screen. */
+  #glow() {
+    if (!this.#hasPicture || document.hidden) return;
+    const canvas = $("#glow");
+    if (getComputedStyle(canvas).display === "none") return;
+    canvas.getContext("2d").drawImage(this.#video, 0, 0, canvas.width, canvas.height);
+  }
+
+  #setSound(on) {
+    this.#video.muted = !on;
+    if (on) this.#video.play().catch(() => {});
+  }
+
+  draw() {
+    const { show } = this.#shop;
+    const onAir = show ? show.on_air : this.#hasPicture;
+    const isLive = this.#hasPicture && onAir;
+    $("#title").textContent = show?.title ?? "\u00a0";
+    $("#viewers").textContent = String(this.#shop.viewers);
+    const badge = $("#live");
+    const text = isLive ? "LIVE" : this.#word(onAir);
+    if (badge.textContent !== text) badge.textContent = text;
+    badge.classList.toggle("live", isLive);
+    $("#stage").classList.toggle("empty", !isLive);
+    $("#waiting").hidden = isLive;
+    if (!isLive) this.#explain(onAir);
+    this.#drawSound(isLive);
+  }
+
+  #word(onAir) {
+    if (this.#player.state === "refused") return "Closed";
+    if (this.#player.state === "interrupted") return "Reconnecting";
+    if (this.#shop.show?.state === "ended") return "Over";
+    if (this.#player.state === "connected" && !onAir) return "Soon";
+    return "Connecting";
+  }
+
+  #explain(onAir) {
+    const [title, text] = this.#words(onAir);
+    if ($("#waiting-title").textContent !== title) $("#waiting-title").textContent = title;
+    if ($("#waiting-text").textContent !== text) $("#waiting-text").textContent = text;
+    $("#waiting").classList.toggle("calm", this.#player.state === "refused" || this.#shop.show?.state === "ended");
+  }
+
+  #words(onAir) {
+    const { show, products } = this.#shop;
+    if (this.#player.state === "refused") return ["This show cannot be watched", this.#player.reason];
+    if (show?.state === "ended") return ["The show is over", "Thank you for watching."];
+    if (this.#player.state === "interrupted") return ["One moment", "The connection was interrupted. It comes back by itself."];
+    if (onAir || !show) return ["One moment", "The picture is coming."];
+    const left = (show.starts_at ?? 0) - this.#shop.now();
+    if (left > 0) return [`Starts in ${clock(left)}`, "This page starts by itself."];
+    if (show.state === "paused") return ["A short break", "The show goes on in a moment."];
+    const more = products.size ? " Have a look at the products meanwhile." : "";
+    return ["The host will be here soon", `This page starts by itself.${more}`];
+  }
+
+  #drawSound(isLive) {
+    const on = !this.#video.muted;
+    const button = $("#sound");
+    button.setAttribute("aria-pressed", String(on));
+    button.classList.toggle("wish", isLive && !on);
+    $("#sound-wish").hidden = !(isLive && !on);
+    $("#sound-on").toggleAttribute("hidden", !on);
+    $("#sound-off").toggleAttribute("hidden", on);
+  }
+}

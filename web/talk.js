@@ -1,0 +1,47 @@
+// The chat on the viewer's page.
+
+import { $, el, patch } from "./ui.js";
+
+/** Lines shown over the picture; older ones have been read. */
+const SHOWN = 30;
+/** Nearer to the end than this, new lines are followed. Pixels. */
+const END = 40;
+
+export class Talk {
+  #shop;
+  #box = $("#chat").parentElement;
+  #isAtEnd = true;
+
+  constructor({ shop }) {
+    this.#shop = shop;
+    shop.addEventListener("change", ({ detail }) => ["welcome", "chat"].includes(detail) && this.#draw());
+    this.#box.addEventListener("scroll", () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.#box;
+      this.#isAtEnd = scrollHeight - scrollTop - clientHeight < END;
+    });
+    new ResizeObserver(() => this.#follow()).observe(this.#box);
+    $("#say").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const text = $("#text").value.trim();
+      if (text) shop.say(text);
+      $("#text").value = "";
+      this.#isAtEnd = true;
+    });
+  }
+
+  #follow() {
+    if (this.#isAtEnd) this.#box.scrollTop = this.#box.scrollHeight;
+  }
+
+  #draw() {
+    const { chat, slowSeconds } = this.#shop;
+    patch(
+      $("#chat"),
+      chat
+        .slice(-SHOWN)
+        .map((line) => el("li", { class: line.user.role, "data-key": line.id, "data-chat": line.id }, el("b", {}, line.user.name), line.text)),
+    );
+    $("#text").placeholder = slowSeconds > 0 ? `One line every ${slowSeconds} seconds…` : "Say something…";
+    this.#follow();
+  }
+}
