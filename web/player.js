@@ -70,14 +70,20 @@ export class WhepPlayer extends EventTarget {
     if (!this.#session) throw new Error("there is no session");
     const response = await fetch(`${this.#session}/layer`, {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
+      headers: this.#headers("application/json"),
       body: JSON.stringify(wish),
     });
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
   }
 
+  /** Looks for a new path now, as after a change of the network. The picture goes on meanwhile. */
+  async restart() {
+    if (this.#pc && this.#session) await this.#restartIce(this.#pc);
+  }
+
   #hurry = () => {
     if (this.state === "interrupted") this.#again(0);
+    else this.restart();
   };
 
   #leave = () => {
@@ -194,7 +200,8 @@ export class WhepPlayer extends EventTarget {
   /** A new path for the same session (RFC 9725 §4.3.3): a phone that went from Wi-Fi to mobile. */
   async #restartIce(pc) {
     if (pc !== this.#pc || !this.#session) return;
-    this.#set("interrupted");
+    if (pc.connectionState !== "connected") this.#set("interrupted");
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => pc === this.#pc && pc.connectionState !== "connected" && this.#again(), RESTART_PATIENCE_MS);
     try {
       const before = pc.remoteDescription.sdp;
@@ -234,7 +241,23 @@ function fragment(sdp) {
   return [`a=ice-ufrag:${ufrag}`, `a=ice-pwd:${pwd}`, group, media, mid].filter(Boolean).map((l) => `${l.trim()}\r\n`).join("");
 }
 
-/** `<vitrine-player src="…/whep/room" [token] [controls]>`: a video that keeps itself playing. */
+/** The element's own look, within its shadow: a page's style reaches `::part(video)` and `::part(sound)`. */
+const STYLE = `
+  :host { display: block; position: relative; background: #1b1712; }
+  :host([hidden]) { display: none; }
+  video { display: block; width: 100%; height: 100%; object-fit: inherit; }
+  button {
+    position: absolute; top: 12px; right: 12px; min-height: 44px; padding: 0 16px; border: 0; border-radius: 22px;
+    background: rgb(255 255 255 / 94%); color: #1b1712; font: 600 14px system-ui, sans-serif; cursor: pointer;
+  }
+  button[hidden] { display: none; }
+  button:focus-visible { outline: 3px solid #2f6fdb; outline-offset: 2px; }
+`;
+
+/**
+ * `<vitrine-player src="…/whep/room" [token] [controls] [sound-label]>`: a video that keeps itself playing, muted until
+ * its button is pressed. Its attribute `state` is the player's.
+ */
 export class VitrinePlayer extends HTMLElement {
   #player;
 
@@ -244,7 +267,19 @@ export class VitrinePlayer extends HTMLElement {
     video.muted = true;
     video.playsInline = true;
     video.controls = this.hasAttribute("controls");
-    this.replaceChildren(video);
+    video.part = "video";
+    const sound = document.createElement("button");
+    sound.part = "sound";
+    sound.textContent = this.getAttribute("sound-label") ?? "Tap for sound";
+    sound.addEventListener("click", () => (video.muted = false));
+    const drawSound = () => (sound.hidden = !video.muted || video.controls || video.readyState < video.HAVE_CURRENT_DATA);
+    for (const event of ["volumechange", "playing", "emptied"]) video.addEventListener(event, drawSound);
+    drawSound();
+    const style = new CSSStyleSheet();
+    style.replaceSync(STYLE);
+    const shadow = this.shadowRoot ?? this.attachShadow({ mode: "open" });
+    shadow.adoptedStyleSheets = [style];
+    shadow.replaceChildren(video, sound);
     const url = new URL(this.getAttribute("src"), document.baseURI).href;
     this.#player = new WhepPlayer({ url, video, token: this.getAttribute("token") ?? undefined });
     this.#player.addEventListener("state", () => this.setAttribute("state", this.#player.state));

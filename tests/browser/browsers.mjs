@@ -92,7 +92,7 @@ export async function until(what, ask, seconds = 30) {
 /** What the page decodes and shows: frames counted by the decoder, and a digest of the pixels. */
 export function picture(tab) {
   return tab.evaluate(async () => {
-    const video = document.querySelector("video");
+    const video = document.querySelector("video") ?? document.querySelector("vitrine-player").shadowRoot.querySelector("video");
     const canvas = document.createElement("canvas");
     canvas.width = 32;
     canvas.height = 32;
