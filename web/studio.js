@@ -1,10 +1,16 @@
 // The host's camera or screen: chosen, shown, sent, measured.
 
 import { WhipPublisher } from "./publisher.js";
-import { $, el, toast } from "./ui.js";
+import { $, el, patch, toast } from "./ui.js";
+
+const AGAIN_MS = 2000;
+const LAYER_NAMES = { l: "low", m: "middle", h: "high" };
+const VIDEO = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
+const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
 /** A rate for people. */
-export function rate(bitrate) {
+function rate(bitrate) {
+  if (bitrate >= 1_000_000) return `${(bitrate / 1_000_000).toFixed(1)} Mbit/s`;
   return bitrate > 0 ? `${(bitrate / 1000).toFixed(0)} kbit/s` : "–";
 }
 
@@ -14,20 +20,60 @@ export class Studio {
   #token;
   #stream;
   #publisher;
+  #isMuted = false;
 
-  /** @param {{room: string, token?: string}} options */
-  constructor({ room, token }) {
+  /** @param {{room: string, token?: string, shop: import("./shop.js").ShopClient}} options */
+  constructor({ room, token, shop }) {
     this.#room = room;
     this.#token = token;
-    $("#camera").addEventListener("click", () => this.#choose(() => navigator.mediaDevices.getUserMedia({
-      video: { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } },
-      audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-    })));
+    $("#camera").addEventListener("click", () => this.#camera());
     $("#screen").addEventListener("click", () => this.#choose(() => navigator.mediaDevices.getDisplayMedia({ video: true, audio: true })));
+    for (const list of ["#cameras", "#microphones"]) $(list).addEventListener("change", () => this.#camera());
+    $("#mute").addEventListener("click", () => this.#mute());
     $("#go").addEventListener("click", () => this.#go());
     $("#stop").addEventListener("click", () => this.#stop());
+    shop.addEventListener("health", ({ detail }) => this.#arriving(detail));
     addEventListener("pagehide", () => this.#publisher?.stop());
+    addEventListener("beforeunload", (event) => this.#publisher?.state === "live" && event.preventDefault());
     setInterval(() => this.#measure(), 1000);
+    this.#offerEncoder();
+  }
+
+  /** For those who stream from elsewhere: where to, and with what. */
+  #offerEncoder() {
+    $("#whip").value = this.#url();
+    $("#bearer").value = this.#token ?? "";
+    for (const button of document.querySelectorAll("[data-copy]")) {
+      button.addEventListener("click", () =>
+        navigator.clipboard.writeText($(`#${button.dataset.copy}`).value).then(
+          () => toast("Copied", "good"),
+          () => toast("This browser does not let pages copy", "bad"),
+        ),
+      );
+    }
+  }
+
+  #url() {
+    return new URL(`/whip/${this.#room}`, location).href;
+  }
+
+  async #camera() {
+    const exactly = (list) => ($(list).value ? { deviceId: { exact: $(list).value } } : {});
+    await this.#choose(() =>
+      navigator.mediaDevices.getUserMedia({ video: { ...VIDEO, ...exactly("#cameras") }, audio: { ...AUDIO, ...exactly("#microphones") } }),
+    );
+    if (this.#stream) await this.#listDevices();
+  }
+
+  /** Their names are known only once a camera has been allowed. */
+  async #listDevices() {
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    const used = this.#stream.getTracks().map((track) => track.getSettings().deviceId);
+    for (const [list, kind] of [["#cameras", "videoinput"], ["#microphones", "audioinput"]]) {
+      const options = devices.filter((device) => device.kind === kind && device.deviceId);
+      $(list).replaceChildren(...options.map(({ deviceId, label }, n) => el("option", { value: deviceId, selected: used.includes(deviceId) }, label || `${n + 1}`)));
+    }
+    $("#devices").hidden = false;
   }
 
   async #choose(get) {
@@ -39,30 +85,44 @@ export class Studio {
       $("#preview").srcObject = stream;
       $("#no-preview").hidden = true;
       $("#go").disabled = false;
+      $("#mute").hidden = stream.getAudioTracks().length === 0;
+      this.#applyMute();
       if (this.#publisher) await this.#go();
     } catch (error) {
       toast(error.message, "bad");
     }
   }
 
+  #mute() {
+    this.#isMuted = !this.#isMuted;
+    this.#applyMute();
+  }
+
+  #applyMute() {
+    for (const track of this.#stream.getAudioTracks()) track.enabled = !this.#isMuted;
+    $("#mute").setAttribute("aria-pressed", String(this.#isMuted));
+    $("#mute").textContent = this.#isMuted ? "Muted" : "Mute";
+  }
+
   async #go() {
     this.#publisher?.stop();
-    const publisher = new WhipPublisher({ url: new URL(`/whip/${this.#room}`, location).href, token: this.#token, stream: this.#stream });
+    const publisher = new WhipPublisher({ url: this.#url(), token: this.#token, stream: this.#stream });
     this.#publisher = publisher;
-    publisher.addEventListener("state", () => {
-      if (publisher !== this.#publisher) return;
-      const isOn = publisher.state !== "idle";
-      $("#go").hidden = isOn;
-      $("#stop").hidden = !isOn;
-      $("#stop").textContent = publisher.state === "live" ? "End" : "Connecting…";
-      document.documentElement.dataset.publishing = publisher.state;
-      if (publisher.state === "lost") setTimeout(() => publisher === this.#publisher && this.#comeBack(), 2000);
-    });
+    publisher.addEventListener("state", () => publisher === this.#publisher && this.#changed(publisher));
     try {
       await publisher.start();
     } catch (error) {
       toast(error.message, "bad");
     }
+  }
+
+  #changed(publisher) {
+    const isOn = publisher.state !== "idle";
+    $("#go").hidden = isOn;
+    $("#stop").hidden = !isOn;
+    $("#stop").textContent = publisher.state === "live" ? "End" : "Connecting…";
+    document.documentElement.dataset.publishing = publisher.state;
+    if (publisher.state === "lost") setTimeout(() => publisher === this.#publisher && this.#comeBack(), AGAIN_MS);
   }
 
   /** The line was lost: try again, unless somebody else is on the air now. */
@@ -79,23 +139,42 @@ export class Studio {
     const publisher = this.#publisher;
     publisher?.stop();
     this.#publisher = undefined;
-    $("#layers").replaceChildren(el("tr", {}, el("td", { colspan: "4", class: "small" }, "Nothing leaves yet")));
+    patch($("#layers"), nothing());
   }
 
   async #measure() {
     if (this.#publisher?.state !== "live") return;
     const layers = await this.#publisher.rates();
-    $("#layers").replaceChildren(
-      ...layers.map((layer) =>
-        el(
-          "tr",
-          { class: layer.bitrate ? "" : "off", "data-rid": layer.rid, "data-bitrate": String(layer.bitrate) },
-          el("td", {}, layer.rid || "single"),
-          el("td", {}, layer.width ? `${layer.width}×${layer.height}` : "–"),
-          el("td", {}, String(layer.fps || "–")),
-          el("td", {}, rate(layer.bitrate)),
-        ),
-      ),
+    patch($("#layers"), layers.length ? layers.map((layer) => this.#layer(layer)) : nothing());
+  }
+
+  #layer({ rid, bitrate, width, height, fps }) {
+    return el(
+      "tr",
+      { class: bitrate ? "" : "off", "data-key": rid || "single", "data-rid": rid, "data-bitrate": String(bitrate) },
+      el("td", {}, LAYER_NAMES[rid] ?? "picture"),
+      el("td", {}, width ? `${width}×${height}` : "–"),
+      el("td", {}, String(fps || "–")),
+      el("td", {}, rate(bitrate)),
     );
   }
+
+  #arriving({ encodings, warnings }) {
+    const rows = encodings.map(({ rid, codec, bitrate, width, height, active }) => {
+      const what = rid ? (LAYER_NAMES[rid] ?? rid) : codec === "opus" ? "sound" : "picture";
+      return el(
+        "tr",
+        { class: active ? "" : "off", "data-key": what },
+        el("td", {}, what),
+        el("td", {}, width ? `${width}×${height}` : "–"),
+        el("td", {}, codec ? codec.toUpperCase() : "–"),
+        el("td", {}, rate(bitrate)),
+      );
+    });
+    patch($("#arriving"), rows.length ? rows : nothing());
+    const text = warnings.join(" · ");
+    if ($("#warnings").textContent !== text) $("#warnings").textContent = text;
+  }
 }
+
+const nothing = () => el("tr", { "data-key": "nothing" }, el("td", { colspan: "4", class: "small" }, "Nothing yet"));

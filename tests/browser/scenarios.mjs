@@ -149,7 +149,7 @@ export const scenarios = [
       await studio.evaluate(() => window.vitrine.shop.say("It holds 300 ml."));
       await until("the answer", async () => (await text(tab, "#chat li.host"))?.includes("300 ml"));
       await shot(tab, "chat");
-      await click(studio, "#chat li button");
+      await click(studio, "#chat [data-delete]");
       await until("the line gone", () => tab.evaluate(() => document.querySelectorAll("#chat li").length === 1));
       noErrors(studio, tab);
     },

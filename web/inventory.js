@@ -1,0 +1,174 @@
+// What the host sells: pinned, priced, counted, added and taken away.
+
+import { $, el, money, patch, toast, uuid7 } from "./ui.js";
+
+/** Where a show has no price yet to take it from. */
+const CURRENCY = { currency: "EUR", exponent: 2 };
+
+export class Inventory {
+  #shop;
+  #act;
+
+  constructor({ shop, act }) {
+    this.#shop = shop;
+    this.#act = act;
+    const drawn = ["welcome", "products", "pins", "stock"];
+    shop.addEventListener("change", ({ detail }) => drawn.includes(detail) && this.#draw());
+    $("#add").addEventListener("click", () => this.#edit());
+  }
+
+  #draw() {
+    $("#no-products").hidden = this.#shop.products.size > 0;
+    patch($("#products"), [...this.#shop.products.values()].map((product) => this.#product(product)));
+  }
+
+  #product(product) {
+    const { id } = product;
+    const pinned = this.#shop.pinned.includes(id);
+    const featured = this.#shop.featured === id;
+    const pin = pinned ? { op: "product.unpin", product: id } : { op: "product.pin", product: id };
+    return el(
+      "li",
+      { class: `product ${pinned ? "pinned" : ""} ${featured ? "featured" : ""}`, "data-key": id, "data-product": id },
+      el(
+        "div",
+        { class: "line" },
+        product.images[0] ? el("img", { src: product.images[0], alt: "" }) : el("div", { class: "blank" }),
+        el("h3", {}, product.title),
+        el(
+          "div",
+          { class: "buttons" },
+          el("button", { "aria-pressed": String(featured), "data-feature": id, disabled: featured, onclick: () => this.#act({ op: "product.pin", product: id, featured: true }) }, featured ? "On screen" : "Show"),
+          el("button", { "aria-pressed": String(pinned), "data-pin": id, onclick: () => this.#act(pin) }, pinned ? "Pinned" : "Pin"),
+          el("button", { class: "quiet", "aria-label": `Edit ${product.title}`, onclick: () => this.#edit(product) }, "Edit"),
+        ),
+      ),
+      product.variants.map((variant) => this.#variant(variant)),
+    );
+  }
+
+  #variant(variant) {
+    const { id, title, price, available } = variant;
+    const add = (delta) => this.#act({ op: "stock.add", variant: id, delta });
+    const leave = (event) => event.key === "Enter" && event.target.blur();
+    return el(
+      "div",
+      { class: "variant", "data-key": id, "data-variant": id },
+      el("span", {}, title),
+      el("span", { class: "money" }, el("input", { value: decimal(price), inputmode: "decimal", "aria-label": `Price of ${title}`, onchange: ({ target }) => this.#price(variant, target), onkeydown: leave }), el("span", { class: "small" }, price.currency)),
+      el(
+        "div",
+        { class: "counter", role: "group", "aria-label": `Stock of ${title}` },
+        el("button", { "aria-label": "One less", disabled: available < 1, onclick: () => add(-1) }, "−"),
+        el("input", { value: String(available ?? ""), inputmode: "numeric", "aria-label": `To be had of ${title}`, "data-stock": id, onchange: ({ target }) => this.#stock(variant, target), onkeydown: leave }),
+        el("button", { "aria-label": "One more", onclick: () => add(1) }, "+"),
+      ),
+    );
+  }
+
+  async #price({ id, title, price }, input) {
+    const minor = minorOf(input.value, price.exponent);
+    if (minor === undefined) {
+      input.value = decimal(price);
+      return toast("A price is a number, as in 19.90", "bad");
+    }
+    if (minor === price.minor) return;
+    // A lower price shows the one before beside it.
+    const was = minor < price.minor ? { was_minor: price.minor } : {};
+    const done = await this.#act({ op: "price.set", variant: id, minor, ...was }, `${title}: ${money({ ...price, minor })}`);
+    if (!done) input.value = decimal(price);
+  }
+
+  /** Said as a difference: what is sold while the host types is not given back by it. */
+  async #stock({ id, title, available }, input) {
+    const wanted = /^\d{1,9}$/.test(input.value.trim()) ? Number(input.value) : undefined;
+    const back = () => (input.value = String(available));
+    if (wanted === undefined) {
+      back();
+      return toast("A stock is a whole number", "bad");
+    }
+    if (wanted === available) return;
+    if (!(await this.#act({ op: "stock.add", variant: id, delta: wanted - available }, `${title}: ${wanted} to be had`))) back();
+  }
+
+  // ---- The editor -------------------------------------------------------------------------------
+
+  /** A dialog for a product, or for a new one. */
+  #edit(product) {
+    const known = [...this.#shop.products.values()][0]?.variants[0]?.price ?? CURRENCY;
+    const rows = el("div", { class: "rows" });
+    const addRow = (variant) => rows.append(variantRow(variant, () => rows.children.length > 1));
+    for (const variant of product?.variants ?? [undefined]) addRow(variant);
+    const field = (label, name, attributes) => el("label", {}, label, el("input", { name, ...attributes }));
+    const form = $("#product");
+    form.replaceChildren(
+      el("h2", { id: "editor-title" }, product ? "Edit the product" : "A new product"),
+      field("Name", "title", { required: true, maxlength: "120", value: product?.title ?? "" }),
+      el("label", {}, "Description", el("textarea", { name: "description", rows: "3", maxlength: "1000" }, product?.description ?? "")),
+      field("Address of its picture", "image", { value: product?.images[0] ?? "", placeholder: "/media/picture.jpg or https://…" }),
+      el("fieldset", {}, el("legend", {}, `Variants, prices in ${known.currency}`), rows, el("button", { type: "button", class: "quiet", onclick: () => addRow() }, "Another variant")),
+      el(
+        "div",
+        { class: "row" },
+        product ? el("button", { type: "button", class: "quiet danger", onclick: () => this.#remove(product) }, "Take off sale") : el("span", {}),
+        el("span", {}, el("button", { type: "button", class: "quiet", onclick: () => $("#editor").close() }, "Cancel"), " ", el("button", { class: "primary" }, product ? "Save" : "Put in the shop")),
+      ),
+    );
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      this.#put(product, form, rows, known);
+    };
+    $("#editor").showModal();
+  }
+
+  async #put(product, form, rows, { currency, exponent }) {
+    const data = new FormData(form);
+    const title = data.get("title").trim();
+    const id = product?.id ?? newId();
+    const images = [data.get("image").trim(), ...(product?.images.slice(1) ?? [])].filter(Boolean);
+    const variants = [...rows.children].map((row) => {
+      const value = (name) => row.querySelector(`[name="${name}"]`).value.trim();
+      const before = product?.variants.find((variant) => variant.id === row.dataset.variant);
+      const minor = minorOf(value("price"), exponent);
+      const limit = Number(value("limit"));
+      return {
+        id: row.dataset.variant || newId(),
+        title: value("variant") || title,
+        price: { minor, currency, exponent },
+        ...(before?.was && before.price.minor === minor ? { was: before.was } : {}),
+        ...(limit > 0 ? { per_customer: limit } : {}),
+        ...(before ? {} : { available: Number(value("stock")) }),
+      };
+    });
+    if (variants.some((variant) => variant.price.minor === undefined)) return toast("A price is a number, as in 19.90", "bad");
+    const description = data.get("description").trim();
+    const command = { op: "product.put", product: { id, title, ...(description ? { description } : {}), images, variants } };
+    if (await this.#act(command, `${title} is in the shop`)) $("#editor").close();
+  }
+
+  async #remove(product) {
+    if (await this.#act({ op: "product.remove", product: product.id }, `${product.title} is off sale`)) $("#editor").close();
+  }
+}
+
+function variantRow(variant, isRemovable) {
+  const row = el(
+    "div",
+    { class: "editing", "data-variant": variant?.id },
+    el("label", {}, "Variant", el("input", { name: "variant", maxlength: "120", value: variant?.title ?? "", placeholder: "Blue, M" })),
+    el("label", {}, "Price", el("input", { name: "price", required: true, inputmode: "decimal", value: variant ? decimal(variant.price) : "", placeholder: "19.90" })),
+    el("label", {}, "Stock", el("input", { name: "stock", type: "number", min: "0", max: "1000000", required: true, disabled: Boolean(variant), value: String(variant?.available ?? 10) })),
+    el("label", {}, "Per customer", el("input", { name: "limit", type: "number", min: "1", max: "1000", value: String(variant?.per_customer ?? ""), placeholder: "any" })),
+    el("button", { type: "button", class: "quiet", "aria-label": "Without this variant", onclick: () => isRemovable() && row.remove() }, "✕"),
+  );
+  return row;
+}
+
+const newId = () => `p-${uuid7().slice(-12)}`;
+const decimal = ({ minor, exponent }) => (minor / 10 ** exponent).toFixed(exponent);
+
+/** Minor units of what was typed, or nothing when it is no price. */
+function minorOf(text, exponent) {
+  if (!/^\d{1,9}([.,]\d{1,3})?$/.test(text.trim())) return undefined;
+  return Math.round(Number(text.trim().replace(",", ".")) * 10 ** exponent);
+}

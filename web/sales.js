@@ -1,0 +1,80 @@
+// The orders as the host sees and settles them.
+
+import { $, clock, el, money, patch, toast } from "./ui.js";
+
+/** Orders shown; all of them are counted. */
+const SHOWN = 100;
+const STATES = { paid: "Paid", released: "Time over", cancelled: "Cancelled", refunded: "Refunded" };
+
+export class Sales {
+  #shop;
+  #act;
+  #load;
+  #sales = new Map();
+
+  constructor({ shop, act, room, token }) {
+    this.#shop = shop;
+    this.#act = act;
+    this.#load = () => fetch(`/api/rooms/${room}/orders`, { headers: { Authorization: `Bearer ${token}` } });
+    shop.addEventListener("change", ({ detail }) => detail === "welcome" && this.#begin());
+    shop.addEventListener("sale", ({ detail }) => {
+      if (!this.#sales.has(detail.buy)) toast(`${detail.name}: ${money(detail.total)}`, "good");
+      this.#sales.set(detail.buy, detail);
+      this.#draw();
+    });
+    setInterval(() => {
+      for (const node of document.querySelectorAll("[data-until]")) {
+        node.textContent = clock(Number(node.dataset.until) - shop.now());
+      }
+    }, 500);
+  }
+
+  async #begin() {
+    try {
+      const response = await this.#load();
+      if (response.ok) {
+        const { orders } = await response.json();
+        for (const order of orders.reverse()) this.#sales.set(order.buy, order);
+      }
+    } catch {
+      // The next welcome asks again.
+    }
+    this.#draw();
+  }
+
+  #draw() {
+    const all = [...this.#sales.values()].reverse();
+    const of = (state) => all.filter((order) => order.state === state);
+    $("#held").textContent = String(of("held").length);
+    $("#sold").textContent = String(of("paid").length);
+    const [first, ...others] = of("paid").map((order) => order.total);
+    if (first) $("#taken").textContent = money({ ...first, minor: others.reduce((sum, { minor }) => sum + minor, first.minor) });
+    const none = el("li", { class: "small", "data-key": "none" }, "None yet. Each buy appears here at once.");
+    patch($("#orders"), all.length ? all.slice(0, SHOWN).map((order) => this.#order(order)) : none);
+  }
+
+  #order(order) {
+    const settle = (state) => () => this.#act({ op: "order.settle", buy: order.buy, state });
+    const isHeld = order.state === "held";
+    return el(
+      "li",
+      { class: `order ${order.state}`, "data-key": order.buy, "data-order": order.buy, "data-state": order.state },
+      el("div", {}, el("strong", {}, order.name), el("strong", {}, money(order.total))),
+      el("p", { class: "small" }, order.lines.map((line) => this.#name(line)).join("; ")),
+      el(
+        "div",
+        {},
+        isHeld
+          ? el("span", { class: "small" }, "kept for ", el("span", { class: "time", "data-until": String(order.expires_at) }, clock(order.expires_at - this.#shop.now())))
+          : el("span", { class: "small" }, STATES[order.state]),
+        isHeld && el("span", {}, el("button", { onclick: settle("paid") }, "Paid"), " ", el("button", { class: "quiet", onclick: settle("cancelled") }, "Cancel")),
+        order.state === "paid" && el("button", { class: "quiet", onclick: settle("refunded") }, "Refund"),
+      ),
+    );
+  }
+
+  #name({ variant, quantity }) {
+    const found = this.#shop.variant(variant);
+    return `${quantity} × ${found ? `${found.product.title}, ${found.variant.title}` : variant}`;
+  }
+}
