@@ -264,3 +264,6 @@ impl Bandwidth {
         self.estimate = estimate.clamp(LEAST, MOST);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! Lines in virtual time: a queue in front of a bottleneck, feedback every 50 ms.
+
+use rtc_rtcp::transport_feedbacks::transport_layer_cc::{
+    PacketStatusChunk, RecvDelta, StatusChunkTypeTcc, StatusVectorChunk, SymbolSizeTypeTcc, SymbolTypeTcc,
+};
+
+use super::*;
+use crate::media::begin;
+
+const PACKET: usize = 1200;
+const MS: Duration = Duration::from_millis(1);
+
+/// A bottleneck with a way of 30 ms behind it and a clock of its own at the viewer.
+struct Line {
+    bits_per_second: u64,
+    /// Every so many packets one is lost; 0 for none.
+    loses_every: u16,
+    free_at: Duration,
+    /// Numbers with arrivals in microseconds, not reported yet.
+    arrived: Vec<(u16, Option<i64>)>,
+}
+
+impl Line {
+    fn new(bits_per_second: u64, loses_every: u16) -> Line {
+        Line {
+            bits_per_second,
+            loses_every,
+            free_at: Duration::ZERO,
+            arrived: Vec::new(),
+        }
+    }
+
+    fn send(&mut self, at: Duration, number: u16) {
+        if self.loses_every > 0 && number.is_multiple_of(self.loses_every) {
+            return self.arrived.push((number, None));
+        }
+        let takes = Duration::from_micros(PACKET as u64 * 8 * 1_000_000 / self.bits_per_second);
+        self.free_at = self.free_at.max(at) + takes;
+        let arrival = self.free_at + 30 * MS + Duration::from_secs(1000);
+        self.arrived.push((number, Some(arrival.as_micros() as i64)));
+    }
+
+    fn feedback(&mut self) -> Option<TransportLayerCc> {
+        let &(base, _) = self.arrived.first()?;
+        let mut clock = None;
+        let (mut symbols, mut recv_deltas) = (Vec::new(), Vec::new());
+        for (_, arrival) in &self.arrived {
+            let Some(arrival) = arrival else {
+                symbols.push(SymbolTypeTcc::PacketNotReceived);
+                continue;
+            };
+            let before = *clock.get_or_insert(arrival / 64_000 * 64_000);
+            let delta = (arrival - before) / 250 * 250;
+            clock = Some(before + delta);
+            symbols.push(SymbolTypeTcc::PacketReceivedLargeDelta);
+            recv_deltas.push(RecvDelta {
+                type_tcc_packet: SymbolTypeTcc::PacketReceivedLargeDelta,
+                delta,
+            });
+        }
+        let first = self.arrived.iter().find_map(|(_, arrival)| *arrival).unwrap_or(0);
+        let count = symbols.len() as u16;
+        let chunks = symbols.chunks(7).map(|symbols| {
+            PacketStatusChunk::StatusVectorChunk(StatusVectorChunk {
+                type_tcc: StatusChunkTypeTcc::StatusVectorChunk,
+                symbol_size: SymbolSizeTypeTcc::TwoBit,
+                symbol_list: symbols.to_vec(),
+            })
+        });
+        let feedback = TransportLayerCc {
+            base_sequence_number: base,
+            packet_status_count: count,
+            reference_time: (first / 64_000) as u32,
+            packet_chunks: chunks.collect(),
+            recv_deltas,
+            ..TransportLayerCc::default()
+        };
+        self.arrived.clear();
+        Some(feedback)
+    }
+}
+
+/// Sends at a rate that `choose` makes of the estimate, for ten seconds; the estimate at the end.
+fn drive(line: &mut Line, initial: u64, choose: impl Fn(u64) -> u64) -> u64 {
+    let begin = begin();
+    let mut bandwidth = Bandwidth::new(begin, initial);
+    let mut credit = 0;
+    for ms in 0..10_000u32 {
+        let at = MS * ms;
+        credit += choose(bandwidth.estimate()) / 1000;
+        while credit >= PACKET as u64 * 8 {
+            credit -= PACKET as u64 * 8;
+            let number = bandwidth.number(begin + at, PACKET);
+            line.send(at, number);
+        }
+        if ms % 50 == 0
+            && let Some(feedback) = line.feedback()
+        {
+            bandwidth.handle_transport_feedback(begin + at, &feedback);
+        }
+        bandwidth.handle_time(begin + at);
+    }
+    bandwidth.estimate()
+}
+
+#[test]
+fn a_line_that_is_too_thin_is_found_out() {
+    let mut line = Line::new(1_000_000, 0);
+    // Two layers of 2.5 Mbps and 300 kbps: the larger one only as long as it seems to fit.
+    let estimate = drive(&mut line, 3_000_000, |estimate| {
+        if estimate > 2_500_000 { 2_500_000 } else { 300_000 }
+    });
+    assert!((250_000..1_200_000).contains(&estimate), "{estimate}");
+}
+
+#[test]
+fn a_line_that_is_wide_enough_is_not_doubted() {
+    let mut line = Line::new(20_000_000, 0);
+    let estimate = drive(&mut line, 3_000_000, |_| 2_500_000);
+    assert!(estimate >= 2_700_000, "{estimate}");
+}
+
+#[test]
+fn more_is_found_by_sending_more() {
+    let mut line = Line::new(20_000_000, 0);
+    let estimate = drive(&mut line, 300_000, |estimate| estimate.min(4_000_000));
+    assert!(estimate > 4_000_000, "{estimate}");
+}
+
+#[test]
+fn a_little_loss_is_borne_and_much_is_not() {
+    let little = drive(&mut Line::new(20_000_000, 50), 3_000_000, |_| 2_000_000);
+    assert!(little >= 2_000_000, "{little}");
+    let much = drive(&mut Line::new(20_000_000, 4), 3_000_000, |_| 2_000_000);
+    assert!(much < 1_000_000, "{much}");
+}
+
+#[test]
+fn a_line_that_falls_silent_carries_nothing() {
+    let begin = begin();
+    let mut bandwidth = Bandwidth::new(begin, 3_000_000);
+    let mut line = Line::new(20_000_000, 0);
+    for ms in 0..20_000u32 {
+        let now = begin + MS * ms;
+        if ms % 5 == 0 {
+            let number = bandwidth.number(now, PACKET);
+            line.send(MS * ms, number);
+        }
+        if ms % 50 == 0 && ms < 2000 {
+            bandwidth.handle_transport_feedback(now, &line.feedback().unwrap());
+        }
+        bandwidth.handle_time(now);
+    }
+    assert_eq!(bandwidth.estimate(), LEAST);
+}
+
+#[test]
+fn without_transport_feedback_the_viewers_word_counts() {
+    let now = begin();
+    let mut bandwidth = Bandwidth::new(now, 3_000_000);
+    bandwidth.handle_remb(now, 800_000);
+    assert_eq!(bandwidth.estimate(), 800_000);
+    bandwidth.handle_loss(now, 128);
+    assert_eq!(bandwidth.estimate(), 600_000);
+}
