@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle as Task;
 
 use crate::banner::Banner;
-use crate::config::Config;
+use crate::config::{Config, DEMO_ROOM};
 use crate::directory::Directory;
 use crate::media::service::MediaService;
 use crate::runtime::{MediaRuntime, MediaSettings};
@@ -33,8 +33,6 @@ use crate::shop::service::{REQUESTS, ShopService};
 use crate::shop::task::ShopTask;
 use crate::telemetry::Telemetry;
 
-/// The room of the demo show.
-const DEMO_ROOM: &str = "demo";
 /// How soon the demo looks whether it may return.
 const DEMO_RETURN: Duration = Duration::from_secs(2);
 /// How long the demo's publisher may take to say goodbye.
@@ -315,11 +313,9 @@ fn banner(
     tokens: &Tokens,
     runtime: &MediaRuntime,
 ) -> anyhow::Result<Banner> {
-    let room = match (config.front_room.as_str(), config.rooms.first()) {
-        ("", Some(room)) => room.clone(),
-        ("", None) => DEMO_ROOM.to_owned(),
-        (room, _) => room.to_owned(),
-    };
+    let front = config.front_room();
+    let first = config.rooms.first().map(String::as_str);
+    let room = front.or(first).unwrap_or(DEMO_ROOM).to_owned();
     let scopes = [Scope::Publish, Scope::Host];
     let url = match config.http_public_url.trim_end_matches('/') {
         "" => format!("{}://localhost:{}", config.scheme(), address.port()),
@@ -327,7 +323,7 @@ fn banner(
     };
     Ok(Banner {
         url,
-        is_front: config.front_room == room,
+        is_front: front.is_some(),
         token: sign(tokens, &room, &scopes, "host", config.token_lifetime_seconds)?,
         room,
         media_ports: runtime.ports.clone(),
@@ -399,7 +395,7 @@ fn door_settings(config: &Config) -> anyhow::Result<DoorSettings> {
         session_requests_per_second: config.http_session_requests_per_second,
         trusted_proxies: config.http_trusted_proxies.clone(),
         ice_servers,
-        front_room: Some(config.front_room.clone()).filter(|room| !room.is_empty()),
+        front_room: config.front_room().map(str::to_owned),
         frame_ancestors: config.http_frame_ancestors.clone(),
         secure: !config.http_tls_certificate.is_empty(),
         ..DoorSettings::new(config.data_dir.join("media"))

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 pub use layers::{KEYS_ENV_PREFIX, Overrides, load};
 
+/// The room of the demo show.
+pub const DEMO_ROOM: &str = "demo";
+
 /// Why a configuration was refused, in words for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -76,7 +79,7 @@ impl Default for Config {
             data_dir: "data".into(),
             log: "info,rtc=error,rtc_ice=error,rtc_dtls=error".to_owned(),
             demo: true,
-            front_room: "demo".to_owned(),
+            front_room: DEMO_ROOM.to_owned(),
             rooms: Vec::new(),
             watch_needs_token: false,
             viewers_may_wait: true,
@@ -130,6 +133,13 @@ impl Config {
             0 => u16::try_from(cores).unwrap_or(u16::MAX),
             shards => shards,
         }
+    }
+
+    /// The room whose viewer page is `/`: the demo's only while there is a demo.
+    pub fn front_room(&self) -> Option<&str> {
+        let room = self.front_room.as_str();
+        let is_there = !room.is_empty() && (self.demo || room != DEMO_ROOM);
+        is_there.then_some(room)
     }
 
     /// The scheme of the HTTP door.
