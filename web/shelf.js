@@ -222,7 +222,8 @@ function priceLine({ price, was }, isLowest = false) {
 
 function picture(product, attributes = {}) {
   const [src] = product.images;
-  return src ? el("img", { src, alt: "", ...attributes }) : el("div", { ...attributes, class: `blank ${attributes.class ?? ""}` });
+  if (src) return el("img", { src, alt: "", ...attributes });
+  return el("div", { ...attributes, class: `blank ${attributes.class ?? ""}`, "aria-hidden": "true" }, [...product.title][0]);
 }
 
 function head(title) {

@@ -237,6 +237,8 @@ export class ShopClient extends EventTarget {
     if (message.you.token) memory.set(this.#key(), message.you.token);
     clearTimeout(this.#gap);
     this.#epoch = message.epoch;
+    // Open orders are told anew: what is not told has ended while nobody listened.
+    for (const [id, { state }] of this.orders) if (state === "held") this.orders.delete(id);
     if (message.deltas) {
       for (const delta of message.deltas) if (delta.seq > this.#seq) this.#apply(delta);
     } else {
@@ -258,7 +260,7 @@ export class ShopClient extends EventTarget {
     this.viewers = first.viewers;
     this.products = new Map(pages.flatMap((page) => page.products).map((product) => [product.id, product]));
     this.chat = pages.flatMap((page) => page.chat);
-    for (const order of first.orders ?? []) this.orders.set(order.buy, { ...this.orders.get(order.buy), ...order });
+    for (const receipt of pages.flatMap((page) => page.orders ?? [])) this.#keepOrder(receipt);
   }
 
   #apply(message) {
@@ -341,21 +343,13 @@ export class ShopClient extends EventTarget {
   }
 
   #receipt(receipt) {
+    if (receipt.outcome === "held") this.#keepOrder(receipt);
     const buy = this.#buys.get(receipt.buy);
-    if (!buy) return;
+    if (!buy) return this.#changed("orders");
     clearTimeout(buy.timer);
     this.#buys.delete(receipt.buy);
     this.#changed("buying");
-    if (receipt.outcome === "held") {
-      this.orders.set(receipt.buy, {
-        buy: receipt.buy,
-        state: "held",
-        expires_at: receipt.expires_at,
-        lines: receipt.order_lines,
-        total: receipt.total,
-      });
-      this.#changed("orders");
-    }
+    this.#changed("orders");
     if (receipt.outcome === "price_changed") {
       for (const { variant, price } of receipt.prices) {
         const found = this.variant(variant);
@@ -365,6 +359,10 @@ export class ShopClient extends EventTarget {
       this.#changed("products");
     }
     this.#tell("receipt", { receipt });
+  }
+
+  #keepOrder({ buy, state = "held", expires_at, order_lines, total }) {
+    this.orders.set(buy, { buy, state, expires_at, lines: order_lines, total });
   }
 
   #notice(message) {

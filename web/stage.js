@@ -117,8 +117,11 @@ export class Stage {
     const on = !this.#video.muted;
     const button = $("#sound");
     button.setAttribute("aria-pressed", String(on));
-    button.classList.toggle("wish", isLive && !on);
-    $("#sound-wish").hidden = !(isLive && !on);
+    const isWished = isLive && !on;
+    button.classList.toggle("wish", isWished);
+    const wish = $("#sound-wish");
+    wish.classList.toggle("visually-hidden", !isWished);
+    wish.textContent = isWished ? "Tap for sound" : "Sound";
     $("#sound-on").toggleAttribute("hidden", !on);
     $("#sound-off").toggleAttribute("hidden", on);
   }
