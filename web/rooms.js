@@ -1,6 +1,6 @@
 // The list of rooms.
 
-import { $, el } from "./ui.js";
+import { $, el, patch } from "./ui.js";
 
 const AGAIN_MS = 5000;
 
@@ -16,17 +16,18 @@ async function look() {
 
 function draw(rooms) {
   $("#none").hidden = rooms.length > 0;
-  $("#rooms").replaceChildren(
-    ...rooms
+  patch(
+    $("#rooms"),
+    rooms
       .sort((a, b) => Number(b.live) - Number(a.live) || a.room.localeCompare(b.room))
       .map(({ room, live, viewers, title }) =>
         el(
           "li",
-          {},
+          { "data-key": room },
           el(
             "a",
             { href: `/watch/${room}` },
-            el("span", {}, el("strong", {}, title || room), ` · ${viewers} watching`),
+            el("span", { class: "words" }, el("strong", {}, title || room), el("span", { class: "small" }, `${viewers} watching`)),
             el("span", { class: live ? "badge live" : "badge" }, live ? "LIVE" : "Soon"),
           ),
         ),

@@ -92,9 +92,20 @@ export const scenarios = [
       const studio = await host(server, "firefox");
       await goLive(studio);
       const tab = await watch(server, "chrome");
-      const { width, height } = await moving(tab, "Firefox's host");
+      await moving(tab, "Firefox's host");
+      const arriving = () =>
+        studio.evaluate(() => [...document.querySelectorAll("#arriving tr:not(.off)")].map((row) => row.children[1].textContent));
+      const sizes = await until("three layers of Firefox arriving", async () => {
+        const found = (await arriving()).filter((size) => size !== "–");
+        return found.length === 3 && found;
+      });
+      const widths = sizes.map((size) => Number(size.split("×")[0])).sort((a, b) => a - b);
+      for (const [n, rid] of ["l", "m", "h"].entries()) {
+        await tab.evaluate((wish) => window.vitrine.player.setLayer(wish), { rid });
+        await until(`layer ${rid}`, async () => (await picture(tab)).width === widths[n]);
+      }
       noErrors(studio, tab);
-      return `${width}x${height}`;
+      return sizes.join(", ");
     },
   },
   {
@@ -268,6 +279,11 @@ export const scenarios = [
       await until("back on sale", async () => (await text(tab, "#card .stock")) === "Only 1 left");
       await until("off the host's list", () => studio.evaluate(() => document.querySelector('#orders [data-state="cancelled"]')));
       await shot(studio, "host-own-show");
+
+      const front = await page("chrome", `${server.url}/`);
+      await until("the room on the front page", async () => (await text(front, "#rooms a"))?.includes("Pots of the week"));
+      await until("its picture", () => front.evaluate(() => document.querySelector("#rooms .badge.live")));
+      await shot(front, "front");
       noErrors(studio, tab);
       return server.audit().trim().split("\n").at(-1);
     },
