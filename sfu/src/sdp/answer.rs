@@ -180,7 +180,9 @@ fn payload(out: &mut Lines, outline: &SectionOutline, payload: &Payload) {
     }
     let feedback = payload.feedback;
     for (agreed, name) in [
-        (feedback.remb, "goog-remb"),
+        // Not both: Firefox then waits for REMB, which a publisher is never sent, and its line seems thin for half a
+        // minute.
+        (feedback.remb && !feedback.transport_cc, "goog-remb"),
         (feedback.transport_cc, "transport-cc"),
         (feedback.fir, "ccm fir"),
         (feedback.nack, "nack"),

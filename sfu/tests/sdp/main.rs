@@ -220,6 +220,18 @@ fn browsers_offer_three_layers_in_their_order() {
 }
 
 #[test]
+fn arrivals_are_reported_in_one_way_and_it_is_transport_wide_feedback_where_there_is_a_choice() {
+    let both = answer(&publish(FIREFOX_SIMULCAST));
+    assert!(FIREFOX_SIMULCAST.contains("goog-remb") && both.contains("transport-cc"));
+    assert!(!both.contains("goog-remb"));
+    let older: String = FIREFOX_PLAY
+        .split_inclusive('\n')
+        .filter(|line| !line.contains("transport-cc"))
+        .collect();
+    assert!(answer(&play(&older)).contains("goog-remb"));
+}
+
+#[test]
 fn an_extension_offered_one_way_is_answered_the_other() {
     let answer = answer(&publish(FIREFOX_SIMULCAST));
     assert_lines(
