@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use rtc::shared::marshal::Unmarshal;
 use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc_rtcp::sender_report::SenderReport;
 use rtc_rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
@@ -325,6 +326,28 @@ fn reports_put_sound_and_picture_on_one_line() {
     };
     let late = behind(0x1000, 48_000) - behind(0x2000, 90_000);
     assert!((late - 120).abs() <= 25, "{late} ms");
+}
+
+#[test]
+fn another_implementation_reads_what_is_sent() {
+    let mut show = Show::new();
+    show.join();
+    show.frames(10, 5);
+    assert!(show.sent.0.len() > 30);
+    for bytes in &show.sent.0 {
+        let ours = RtpPacket::parse(bytes).unwrap();
+        let theirs = ::rtp::Packet::unmarshal(&mut bytes.as_slice()).unwrap();
+        let header = &theirs.header;
+        assert_eq!(
+            (header.payload_type, header.marker, header.sequence_number),
+            (ours.payload_type(), ours.marker(), ours.sequence())
+        );
+        assert_eq!((header.timestamp, header.ssrc), (ours.timestamp(), ours.ssrc()));
+        for (id, value) in ours.extensions() {
+            assert_eq!(header.get_extension(id).as_deref(), Some(value));
+        }
+        assert_eq!(&theirs.payload[..], ours.payload());
+    }
 }
 
 proptest! {

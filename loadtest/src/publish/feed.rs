@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rtc::rtp;
 use tokio::time::Instant;
 use webrtc::media_stream::track_local::TrackLocal;
 

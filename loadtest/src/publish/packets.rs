@@ -1,8 +1,8 @@
 //! Cutting encoded frames into RTP payloads.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use rtc::rtp::codec::{av1::Av1Payloader, vp9::Vp9Payloader};
-use rtc::rtp::packetizer::Payloader;
+use rtp::codec::{av1::Av1Payloader, vp9::Vp9Payloader};
+use rtp::packetizer::Payloader;
 
 use crate::Error;
 use crate::clip::keyframe::Codec;

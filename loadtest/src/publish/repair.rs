@@ -64,7 +64,7 @@ impl Repair {
         }
     }
 
-    fn name(&self, packet: &mut rtc::rtp::Packet) {
+    fn name(&self, packet: &mut rtp::Packet) {
         let Some(rid) = self.rids.get(&packet.header.ssrc) else {
             return;
         };
