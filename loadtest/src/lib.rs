@@ -6,6 +6,7 @@
 //! - [`publish()`] sends a [`clip::Clip`] in a loop, with simulcast, and comes back when the server does.
 //! - [`watch::watch`] sends viewers and says what they saw.
 //! - [`buy::buy`] sends buyers who all want the same.
+//! - [`crowd`] is what a scenario asks of viewers, and [`measure`] what they bring back.
 //! - [`cpu`] reads what that cost the server.
 //! - [`demo`] is the clip that ships with the server.
 //! - [`cli`] is the command line over all of it.
@@ -14,12 +15,14 @@ pub mod buy;
 pub mod cli;
 pub mod clip;
 pub mod cpu;
+pub mod crowd;
 pub mod demo;
 mod error;
+pub mod measure;
 mod peer;
 mod publish;
 mod session;
 pub mod watch;
 
 pub use error::Error;
-pub use publish::{PublishOptions, PublishReport, StreamReport, publish};
+pub use publish::{PublishOptions, PublishReport, StreamReport, publish, stamp};

@@ -5,6 +5,7 @@ mod offer;
 mod packets;
 mod repair;
 mod schedule;
+pub mod stamp;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
