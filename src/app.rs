@@ -259,6 +259,8 @@ fn start_demo(
                         .clone(),
                 ),
                 reconnect: false,
+                // A jump in the picture would show; viewers get their keyframe from the server's cache.
+                ignore_pli: true,
                 ..options
             })
         };

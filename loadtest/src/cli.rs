@@ -1,13 +1,16 @@
 //! The command line: `publish`, `watch`, `buy`. Results for people on standard output, or as JSON.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use bytes::Bytes;
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 use serde::Serialize;
 
 use crate::buy::{BuyOptions, BuyReport, buy};
+use crate::clip::Clip;
 use crate::cpu::{Cost, Reading};
 use crate::watch::{WatchOptions, WatchReport, watch};
 use crate::{PublishOptions, PublishReport, demo, publish};
@@ -32,7 +35,7 @@ pub struct LoadTest {
 
 #[derive(Subcommand, Debug)]
 enum Role {
-    /// Publish the demo clip in three layers.
+    /// Publish a clip: the demo's three layers, or files.
     Publish {
         /// The WHIP endpoint.
         #[arg(long, default_value = "http://localhost:8080/whip/demo")]
@@ -40,6 +43,15 @@ enum Role {
         /// A token to publish with.
         #[arg(long)]
         token: Option<String>,
+        /// An IVF file (VP8, VP9, AV1) instead of the demo; given up to four times, smallest first, for simulcast.
+        #[arg(long, value_name = "FILE")]
+        video: Vec<PathBuf>,
+        /// An Ogg file (Opus) to the videos.
+        #[arg(long, value_name = "FILE", requires = "video")]
+        audio: Option<PathBuf>,
+        /// Do not answer keyframe requests, as most encoders do not: the next keyframe comes when the file has one.
+        #[arg(long)]
+        ignore_pli: bool,
         /// How long; until Ctrl-C when not given.
         #[arg(long)]
         seconds: Option<u64>,
@@ -113,10 +125,18 @@ impl LoadTest {
     pub async fn run(self) -> anyhow::Result<()> {
         let json = self.json;
         match self.role {
-            Role::Publish { url, token, seconds } => {
+            Role::Publish {
+                url,
+                token,
+                video,
+                audio,
+                ignore_pli,
+                seconds,
+            } => {
                 let options = PublishOptions {
                     token,
-                    ..PublishOptions::new(url, demo::clip()?)
+                    ignore_pli,
+                    ..PublishOptions::new(url, clip(&video, audio.as_deref())?)
                 };
                 let report = publish(options, the_end(seconds)).await?;
                 print(json, &report, || say_publish(&report))
@@ -185,6 +205,21 @@ async fn read(pid: Option<u32>, server: &Url) -> anyhow::Result<Option<Reading>>
         None => Ok(None),
         Some(pid) => Ok(Some(Reading::take(pid, server).await.context("--server-pid")?)),
     }
+}
+
+fn clip(videos: &[PathBuf], audio: Option<&Path>) -> anyhow::Result<Clip> {
+    if videos.is_empty() {
+        return Ok(demo::clip()?);
+    }
+    let read = |path: &Path| {
+        let file = std::fs::read(path).with_context(|| path.display().to_string())?;
+        anyhow::Ok(Bytes::from(file))
+    };
+    let videos = videos
+        .iter()
+        .map(|path| read(path))
+        .collect::<anyhow::Result<_>>()?;
+    Ok(Clip::from_files(videos, audio.map(read).transpose()?)?)
 }
 
 async fn the_end(seconds: Option<u64>) {

@@ -154,6 +154,37 @@ async fn lost_packets_are_repaired_under_their_rid() {
     );
 }
 
+/// The keyframes of a publisher that is asked for one every 200 ms, after two seconds.
+async fn keyframes_when_asked(ignore_pli: bool) -> (u64, PublishReport) {
+    let other = Other::start().await;
+    let options = PublishOptions {
+        ignore_pli,
+        // 12 s with a keyframe every 1.5 s.
+        ..PublishOptions::new(other.whip(), loadtest::demo::clip().unwrap())
+    };
+    let publisher = Publisher::start(options);
+    until("sound", PATIENCE, || other.packets("audio") > 5).await;
+    for _ in 0..8 {
+        let sound = other.packets("audio");
+        other.ask_for_keyframes().await;
+        until("another 400 ms of sound", PATIENCE, || {
+            other.packets("audio") >= sound + 20
+        })
+        .await;
+    }
+    let report = publisher.stop().await;
+    let largest = report.streams.iter().find(|stream| stream.name == "h").unwrap();
+    (largest.keyframes, report)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_makes_the_clip_jump_to_its_next_keyframe_unless_ignored() {
+    let (asked, ignored) = tokio::join!(keyframes_when_asked(false), keyframes_when_asked(true));
+    assert!(ignored.1.keyframe_requests >= 8, "{:?}", ignored.1);
+    assert!(asked.0 >= 6, "{} keyframes in about 3 s", asked.0);
+    assert!(ignored.0 <= 5, "{} keyframes in about 3 s", ignored.0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publisher_comes_back_after_a_restart_and_says_why_it_cannot() {
     let other = Other::start().await;

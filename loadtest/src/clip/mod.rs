@@ -7,6 +7,7 @@ pub mod ivf;
 pub mod keyframe;
 pub mod ogg;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -143,6 +144,22 @@ impl Clip {
     /// How long one pass lasts: the picture decides, sound past it is not sent.
     pub fn period(&self) -> Duration {
         self.period
+    }
+
+    /// Where all renditions have a keyframe: times from the start of the clip, sorted, the first 0.
+    pub fn keyframes(&self) -> Vec<Duration> {
+        let is_key = |frame: &&ivf::Frame| keyframe::in_frame(self.codec, &frame.data);
+        let keys = |video: &Ivf| -> BTreeSet<Duration> {
+            video
+                .frames()
+                .iter()
+                .filter(is_key)
+                .map(|frame| frame.at)
+                .collect()
+        };
+        let all = self.renditions.iter().map(|rendition| keys(&rendition.video));
+        let common = all.reduce(|common, keys| &common & &keys);
+        common.unwrap_or_default().into_iter().collect()
     }
 
     /// The codec of the picture.

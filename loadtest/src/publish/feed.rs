@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,8 +11,9 @@ use webrtc::media_stream::track_local::TrackLocal;
 
 use super::offer::{Connection, Outgoing};
 use super::packets::Packetizer;
+use super::repair::Feedback;
 use super::schedule::{Due, Schedule, rtp_ticks};
-use super::{Stop, StreamReport};
+use super::{PublishOptions, Stop, StreamReport};
 use crate::Error;
 use crate::clip::keyframe::{self, Codec};
 use crate::clip::{Clip, ivf, ogg};
@@ -23,15 +25,55 @@ const BURST_PAUSE: Duration = Duration::from_millis(1);
 /// After a longer standstill (a suspended laptop) the missed time is skipped instead of sent in one flood. It also bounds
 /// the queue: at most this much of the clip waits.
 const LONGEST_LAG: Duration = Duration::from_secs(1);
+/// Keyframe requests closer than this to the last keyframe they got are not answered again: libwebrtc's encoders hold
+/// back for 300 ms.
+const KEYFRAME_PAUSE: Duration = Duration::from_millis(300);
+/// A jump begins this long after the last frame at least: two frames must not share an RTP timestamp.
+const FRAME_STEP: Duration = Duration::from_millis(1);
 
 /// Everything that is sent over one connection.
 pub(super) struct Feed<'a> {
     streams: Vec<Stream<'a>>,
     schedule: Schedule,
-    period: Duration,
     looped: bool,
     codec: Codec,
     queue: VecDeque<(usize, rtp::Packet)>,
+    /// When the newest frame was due.
+    newest: Duration,
+    requests: Option<Requests>,
+}
+
+/// Keyframe requests of the server, answered by a jump to where all renditions have a keyframe.
+struct Requests {
+    feedback: Arc<Feedback>,
+    /// Answered up to this count.
+    answered: u64,
+    last: Option<Duration>,
+    places: Vec<Duration>,
+}
+
+impl Requests {
+    fn new(clip: &Clip, feedback: &Arc<Feedback>) -> Self {
+        let feedback = feedback.clone();
+        Self {
+            answered: feedback.keyframe_requests.load(Ordering::Relaxed),
+            feedback,
+            last: None,
+            places: clip.keyframes(),
+        }
+    }
+
+    /// Whether one waits that should be answered now.
+    fn take(&mut self, now: Duration) -> bool {
+        let asked = self.feedback.keyframe_requests.load(Ordering::Relaxed);
+        let too_soon = self.last.is_some_and(|last| now < last + KEYFRAME_PAUSE);
+        if asked == self.answered || too_soon {
+            return false;
+        }
+        self.answered = asked;
+        self.last = Some(now);
+        true
+    }
 }
 
 struct Stream<'a> {
@@ -68,7 +110,12 @@ impl Frames<'_> {
 }
 
 impl<'a> Feed<'a> {
-    pub(super) fn new(clip: &'a Clip, connection: &Connection, looped: bool) -> Result<Self, Error> {
+    pub(super) fn new(
+        options: &'a PublishOptions,
+        connection: &Connection,
+        feedback: &Arc<Feedback>,
+    ) -> Result<Self, Error> {
+        let clip = &options.clip;
         let streams = connection
             .streams
             .iter()
@@ -80,10 +127,11 @@ impl<'a> Feed<'a> {
         Ok(Self {
             streams,
             schedule,
-            period: clip.period(),
-            looped,
+            looped: options.looped,
             codec: clip.codec(),
             queue,
+            newest: Duration::ZERO,
+            requests: (!options.ignore_pli).then(|| Requests::new(clip, feedback)),
         })
     }
 
@@ -98,10 +146,17 @@ impl<'a> Feed<'a> {
                 started += lag;
                 continue;
             }
+            let free = now.max(self.newest + FRAME_STEP);
+            if let Some(requests) = &mut self.requests
+                && requests.take(now)
+            {
+                self.schedule.jump(free, &requests.places);
+            }
             while let Some(due) = self.schedule.take(now) {
-                if !self.looped && due.at >= self.period {
+                if !self.looped && due.pass > 0 {
                     break;
                 }
+                self.newest = due.at;
                 self.enqueue(&due)?;
             }
             for _ in 0..BURST {
@@ -114,7 +169,7 @@ impl<'a> Feed<'a> {
                     return Ok(Stop::Lost);
                 }
             }
-            if self.queue.is_empty() && !self.looped && self.schedule.next() >= self.period {
+            if self.queue.is_empty() && !self.looped && self.schedule.pass() > 0 {
                 return Ok(Stop::ClipOver);
             }
             let due = started + self.schedule.next();
@@ -150,28 +205,8 @@ impl<'a> Feed<'a> {
 
     /// Adds what was sent to the publisher's report.
     pub(super) fn add_to(&self, reports: &mut Vec<StreamReport>) {
-        for StreamReport {
-            name,
-            packets,
-            bytes,
-            frames,
-            keyframes,
-        } in self.streams.iter().map(|s| &s.report)
-        {
-            let known = reports.iter().position(|r| r.name == *name);
-            let at = known.unwrap_or_else(|| {
-                reports.push(StreamReport {
-                    name: name.clone(),
-                    ..Default::default()
-                });
-                reports.len() - 1
-            });
-            if let Some(sum) = reports.get_mut(at) {
-                sum.packets += packets;
-                sum.bytes += bytes;
-                sum.frames += frames;
-                sum.keyframes += keyframes;
-            }
+        for stream in &self.streams {
+            stream.report.add_to(reports);
         }
     }
 }

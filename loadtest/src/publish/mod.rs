@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use reqwest::{Client, Url};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::Error;
@@ -42,10 +42,12 @@ pub struct PublishOptions {
     pub looped: bool,
     /// Connect again after a lost connection or a refusal that can pass. Otherwise either ends the publisher.
     pub reconnect: bool,
+    /// Do not answer keyframe requests, as most encoders do not. Otherwise the clip jumps to its next keyframe.
+    pub ignore_pli: bool,
 }
 
 impl PublishOptions {
-    /// A looped clip that returns after a loss; no token.
+    /// A looped clip that returns after a loss and answers keyframe requests; no token.
     pub fn new(whip_url: Url, clip: Clip) -> Self {
         Self {
             whip_url,
@@ -53,12 +55,13 @@ impl PublishOptions {
             clip,
             looped: true,
             reconnect: true,
+            ignore_pli: false,
         }
     }
 }
 
 /// What a publisher has done.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PublishReport {
     /// How often it got through to sending.
     pub connections: u64,
@@ -70,12 +73,12 @@ pub struct PublishReport {
     pub nacked: u64,
     /// Packets sent again.
     pub repaired: u64,
-    /// PLI and FIR received; the file cannot answer them sooner than its next keyframe.
+    /// PLI and FIR received.
     pub keyframe_requests: u64,
 }
 
 /// One RTP stream of a [`PublishReport`], summed over all connections.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StreamReport {
     /// The RID; `audio` for the sound.
     pub name: String,
@@ -87,6 +90,21 @@ pub struct StreamReport {
     pub frames: u64,
     /// Keyframes among them.
     pub keyframes: u64,
+}
+
+impl StreamReport {
+    /// Adds it to the stream of the same name.
+    pub(crate) fn add_to(&self, reports: &mut Vec<StreamReport>) {
+        match reports.iter_mut().find(|known| known.name == self.name) {
+            None => reports.push(self.clone()),
+            Some(sum) => {
+                sum.packets += self.packets;
+                sum.bytes += self.bytes;
+                sum.frames += self.frames;
+                sum.keyframes += self.keyframes;
+            }
+        }
+    }
 }
 
 /// Why a connection stopped sending.
@@ -165,7 +183,7 @@ async fn one_connection(
     };
     report.connections += 1;
     let started = Instant::now();
-    let mut feed = Feed::new(&options.clip, &connection, options.looped)?;
+    let mut feed = Feed::new(options, &connection, feedback)?;
     let stop = tokio::select! {
         sent = feed.run() => sent,
         () = connection.ended() => Ok(Stop::Lost),

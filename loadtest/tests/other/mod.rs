@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use rtc::interceptor::{Interceptor, Packet, Slot, StreamInfo, TaggedPacket};
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtp;
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use rtc::sansio::Protocol;
@@ -47,11 +48,15 @@ pub(crate) struct Seen {
     pub(crate) messages: Vec<String>,
 }
 
+/// What publishers send, to speak back to them: each track with its SSRC.
+type Tracks = Arc<Mutex<Vec<(Arc<dyn TrackRemote>, u32)>>>;
+
 #[derive(Clone)]
 pub(crate) struct Other {
     pub(crate) address: SocketAddr,
     pub(crate) seen: Arc<Mutex<Seen>>,
     sessions: Arc<Mutex<HashMap<String, Arc<dyn PeerConnection>>>>,
+    tracks: Tracks,
     /// Every n-th video packet is dropped before it is looked at.
     drop_every: Arc<Mutex<Option<u64>>>,
     /// Answers POSTs with this status instead.
@@ -65,6 +70,7 @@ impl Other {
             address: listener.local_addr().unwrap(),
             seen: Arc::default(),
             sessions: Arc::default(),
+            tracks: Arc::default(),
             drop_every: Arc::default(),
             refuse: Arc::default(),
         };
@@ -82,6 +88,18 @@ impl Other {
 
     pub(crate) fn lose_every(&self, n: u64) {
         *self.drop_every.lock().unwrap() = Some(n);
+    }
+
+    /// A PLI for every video stream that has been seen.
+    pub(crate) async fn ask_for_keyframes(&self) {
+        let tracks = self.tracks.lock().unwrap().clone();
+        for (track, media_ssrc) in tracks {
+            let request = PictureLossIndication {
+                sender_ssrc: 1,
+                media_ssrc,
+            };
+            track.write_rtcp(vec![Box::new(request)]).await.unwrap();
+        }
     }
 
     /// Ends all sessions from the server's side, as a restart would.
@@ -119,7 +137,7 @@ async fn whip(
         seen.offers.push(offer.clone());
         seen.tokens.push(token);
     }
-    let seen = other.seen.clone();
+    let (seen, tracks) = (other.seen.clone(), other.tracks.clone());
     let wire = Wire {
         other: other.clone(),
         read: Vec::new(),
@@ -128,7 +146,7 @@ async fn whip(
         rid_id: None,
     };
     let (connection, answer) = answer(offer, Some(wire), move |track| {
-        tokio::spawn(record(track, seen.clone()));
+        tokio::spawn(record(track, seen.clone(), tracks.clone()));
     })
     .await;
     let id = format!("{:x}", rand::random::<u64>());
@@ -150,13 +168,16 @@ async fn delete(State(other): State<Other>, Path(id): Path<String>) -> StatusCod
     StatusCode::OK
 }
 
-async fn record(track: Arc<dyn TrackRemote>, seen: Arc<Mutex<Seen>>) {
+async fn record(track: Arc<dyn TrackRemote>, seen: Arc<Mutex<Seen>>, tracks: Tracks) {
     let mut names = HashMap::new();
     while let Some(event) = track.poll().await {
         match event {
             TrackRemoteEvent::OnOpen(init) => {
                 let name = init.rid.filter(|r| !r.is_empty());
                 let video = track.kind().await == RtpCodecKind::Video;
+                if video {
+                    tracks.lock().unwrap().push((track.clone(), init.ssrc));
+                }
                 names.insert(
                     init.ssrc,
                     name.unwrap_or_else(|| if video { "video" } else { "audio" }.to_owned()),
