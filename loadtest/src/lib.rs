@@ -21,6 +21,7 @@ mod error;
 pub mod measure;
 mod peer;
 mod publish;
+pub mod scenario;
 mod session;
 pub mod watch;
 

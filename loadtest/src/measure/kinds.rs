@@ -150,3 +150,22 @@ kinds! {
         Channels = "channels",
     }
 }
+
+impl Timing {
+    /// What it is, for people.
+    pub fn says(self) -> &'static str {
+        match self {
+            Timing::Answer => "answer to the POST",
+            Timing::Ice => "ICE connected",
+            Timing::Dtls => "DTLS up",
+            Timing::FirstPacket => "first packet",
+            Timing::FirstKeyframe => "first keyframe",
+            Timing::FirstPicture => "first picture",
+            Timing::OneWay => "publisher to viewer",
+            Timing::Jitter => "jitter",
+            Timing::Message => "message to its receiver",
+            Timing::Receipt => "buy to receipt",
+            Timing::Freeze => "length of freezes",
+        }
+    }
+}

@@ -3,20 +3,24 @@
 //! A [`Recorder`] belongs to one thread; recorders are merged, over threads and over machines. There is no clock in here:
 //! every `at` is the time since the run's start.
 
+mod figure;
 mod kinds;
 mod outcome;
 mod second;
 mod times;
+mod window;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use figure::{Figure, Rank};
 pub use kinds::{Counter, Level, Timing};
 pub use outcome::ViewerOutcome;
 pub use second::Second;
 pub use times::{CoarseTimes, LONGEST, Times};
+pub use window::{Sample, Window};
 
 /// The longest run: two days. What comes later counts into the last second.
 pub const MAX_SECONDS: usize = 2 * 86_400;
@@ -191,6 +195,13 @@ impl Measures {
         } else {
             self.since + self.seconds.len()
         }
+    }
+
+    /// Whether it lies within a run's length; false only for a file that somebody made up.
+    pub fn is_sound(&self) -> bool {
+        self.since
+            .checked_add(self.seconds.len())
+            .is_some_and(|end| end <= MAX_SECONDS)
     }
 
     /// A counter over the whole run.
