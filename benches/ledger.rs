@@ -38,8 +38,10 @@ fn buy(number: u64) -> Command {
                 quantity: 1,
             }],
             price_version: 1,
+            ..BuyMessage::default()
         },
         hold_ms: 600_000,
+        turn_ms: 120_000,
     })
 }
 
@@ -67,7 +69,7 @@ fn batches(c: &mut Criterion) {
                     matches!(
                         decision,
                         Ok(Decision::Receipt(Receipt {
-                            outcome: Outcome::Held { .. },
+                            outcome: Outcome::Held(_),
                             ..
                         }))
                     )

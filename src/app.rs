@@ -213,6 +213,7 @@ fn start_shop(
     let shows = ledger.shows()?;
     let settings = ShopConfig {
         hold_ms: i64::try_from(config.shop_hold_seconds)? * 1000,
+        turn_ms: i64::try_from(config.shop_turn_seconds)? * 1000,
         guest_checkout: config.shop_guest_checkout,
         buys_per_ten_seconds: config.shop_buys_per_ten_seconds,
         chat_per_second: config.shop_chat_per_second,

@@ -38,8 +38,10 @@ fn buy(subject: &str, id: &str, variant: &str, quantity: i64) -> Action {
                 quantity,
             }],
             price_version: 1,
+            ..BuyMessage::default()
         },
         hold_ms: HOLD,
+        turn_ms: HOLD,
     }
 }
 
@@ -175,9 +177,9 @@ fn a_hold_runs_out_and_its_units_come_back() {
     let mut ledger = ledger();
     assert_eq!(outcome(&mut ledger, buy("ann", "1", "tote-ink", 3)), "held");
     assert_eq!(outcome(&mut ledger, buy("bob", "2", "tote-ink", 1)), "sold_out");
-    let early = decide(&mut ledger, UnixMillis(NOW.0 + HOLD - 1), vec![Action::Expire]).remove(0);
+    let early = decide(&mut ledger, UnixMillis(NOW.0 + HOLD - 1), vec![Action::Tick]).remove(0);
     assert!(early.orders.is_empty());
-    let late = decide(&mut ledger, UnixMillis(NOW.0 + HOLD), vec![Action::Expire]).remove(0);
+    let late = decide(&mut ledger, UnixMillis(NOW.0 + HOLD), vec![Action::Tick]).remove(0);
     assert_eq!(
         (&*late.orders[0].0, late.orders[0].1.state),
         ("demo", OrderState::Released)
@@ -202,6 +204,7 @@ fn orders_go_where_they_may() {
         Action::Change(HostCommand::Settle {
             buy: buy.into(),
             state,
+            restock: true,
         })
     };
     one(&mut ledger, settle("1", OrderState::Paid)).unwrap();
@@ -319,9 +322,9 @@ proptest! {
             let action = match step {
                 0..=2 => buy(&buyer, &id, &variant, quantity),
                 3 => Action::Cancel { subject: buyer, buy: id },
-                4 => Action::Change(HostCommand::Settle { buy: id, state: OrderState::Paid }),
+                4 => Action::Change(HostCommand::Settle { buy: id, state: OrderState::Paid, restock: true }),
                 5 => Action::Change(HostCommand::AddStock { variant, delta: quantity - 3 }),
-                _ => { now += HOLD / 3; Action::Expire }
+                _ => { now += HOLD / 3; Action::Tick }
             };
             decide(&mut ledger, UnixMillis(now), vec![action]);
         }

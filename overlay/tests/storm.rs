@@ -62,8 +62,10 @@ fn buy(who: u64) -> Action {
                 quantity: 1,
             }],
             price_version: 1,
+            ..BuyMessage::default()
         },
         hold_ms: 600_000,
+        turn_ms: 120_000,
     }
 }
 

@@ -45,6 +45,7 @@ impl Config {
             31_536_000,
         )?;
         within("shop_hold_seconds", self.shop_hold_seconds, 5, 86_400)?;
+        within("shop_turn_seconds", self.shop_turn_seconds, 5, 86_400)?;
         within(
             "shop_buys_per_ten_seconds",
             self.shop_buys_per_ten_seconds.into(),

@@ -67,6 +67,7 @@ pub struct Config {
     pub media_channel_buffer_bytes: usize,
 
     pub shop_hold_seconds: u64,
+    pub shop_turn_seconds: u64,
     pub shop_guest_checkout: bool,
     pub shop_buys_per_ten_seconds: u32,
     pub shop_chat_per_second: u32,
@@ -117,6 +118,7 @@ impl Default for Config {
             media_channel_buffer_bytes: 256 << 10,
 
             shop_hold_seconds: 600,
+            shop_turn_seconds: 120,
             shop_guest_checkout: true,
             shop_buys_per_ten_seconds: 5,
             shop_chat_per_second: 2,

@@ -263,6 +263,7 @@ impl ShopTask {
                             show: command.show,
                             decision: Err(Refusal::Failed),
                             stock: Vec::new(),
+                            products: Vec::new(),
                             orders: Vec::new(),
                         };
                         self.shop.handle_answer(unix_now(), refused);

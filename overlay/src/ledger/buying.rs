@@ -6,7 +6,7 @@ use super::sqlite::{Decided, Work};
 use super::stock::{self, Movement, Row};
 use super::{Buyer, Decision, LedgerError, orders};
 use crate::message::{
-    BuyMessage, Line, Money, OrderLine, OrderState, Outcome, Receipt, Sale, ShowState, VariantPrice,
+    Bill, BuyMessage, Line, Money, OrderLine, OrderState, Outcome, Receipt, Sale, ShowState, VariantPrice,
 };
 
 pub(super) fn buy(work: &mut Work<'_>, buyer: &Buyer, buy: &BuyMessage, hold_ms: i64) -> Decided {
@@ -25,12 +25,12 @@ pub(super) fn buy(work: &mut Work<'_>, buyer: &Buyer, buy: &BuyMessage, hold_ms:
             "INSERT INTO buys (id, show, subject, body, receipt, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![buy.id, &*work.show, buyer.subject, body, json, work.now])?;
-    if let Outcome::Held {
+    if let Outcome::Held(Bill {
         order_lines,
         total,
         expires_at,
         ..
-    } = &receipt.outcome
+    }) = &receipt.outcome
     {
         let sale = Sale {
             buy: buy.id.clone(),
@@ -40,6 +40,10 @@ pub(super) fn buy(work: &mut Work<'_>, buyer: &Buyer, buy: &BuyMessage, hold_ms:
             total: total.clone(),
             state: OrderState::Held,
             expires_at: *expires_at,
+            promo: None,
+            discount: None,
+            affiliate: None,
+            queue: None,
         };
         orders::insert(work, &sale)?;
         for line in order_lines {
@@ -139,7 +143,10 @@ fn judge(work: &mut Work<'_>, buyer: &Buyer, buy: &BuyMessage, hold_ms: i64) -> 
         }
         if row.available < line.quantity {
             let variant = line.variant.clone();
-            return Ok(Outcome::SoldOut { variant });
+            return Ok(Outcome::SoldOut {
+                variant,
+                waitlist: false,
+            });
         }
     }
     Ok(held(work.now, hold_ms, &rows))
@@ -171,12 +178,15 @@ fn held(now: i64, hold_ms: i64, rows: &[(&Line, Row)]) -> Outcome {
         quantity: line.quantity,
         price: price(row, row.minor),
     });
-    Outcome::Held {
+    Outcome::Held(Bill {
         order_lines: order_lines.collect(),
         total: price(first, sum),
+        promo: None,
+        discount: None,
         expires_at: now + hold_ms,
         pay: "manual".to_owned(),
-    }
+        checkout: None,
+    })
 }
 
 fn price(row: &Row, minor: i64) -> Money {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::sqlite::{Decided, Work};
 use super::stock::{self, Movement};
 use super::{Decision, LedgerError, Refusal, ShowRecord, orders};
-use crate::message::{HostCommand, Money, Product, ShowState, Variant};
+use crate::message::{HostCommand, Mode, Money, Product, ShowState, Variant};
 
 /// Products of one show.
 const MAX_PRODUCTS: i64 = 500;
@@ -81,6 +81,10 @@ fn load_product(connection: &Connection, show: &str, id: &str) -> Result<Option<
             price: money(row.get(2)?),
             was: row.get::<_, Option<i64>>(3)?.map(money),
             per_customer: row.get(6)?,
+            mode: Mode::Hold,
+            hold_seconds: None,
+            allotment: None,
+            flash: None,
             available,
             version: row.get(8)?,
             sold_out: available == 0,
@@ -91,6 +95,7 @@ fn load_product(connection: &Connection, show: &str, id: &str) -> Result<Option<
         title,
         description,
         images,
+        version: 0,
         variants: variants.collect::<Result<_, _>>()?,
     }))
 }
@@ -144,6 +149,11 @@ pub(super) fn change(work: &mut Work<'_>, command: &HostCommand) -> Decided {
                 .prepare_cached("UPDATE shows SET title = ?2 WHERE id = ?1")?
                 .execute(params![&*work.show, title])?;
         }
+        HostCommand::ShowSchedule(starts_at) => {
+            work.tx
+                .prepare_cached("UPDATE shows SET starts_at = ?2 WHERE id = ?1")?
+                .execute(params![&*work.show, starts_at])?;
+        }
         HostCommand::Pin { product, featured } => {
             if load_product(work.tx, &work.show, product)?.is_none() {
                 return not_found("product", product);
@@ -164,6 +174,7 @@ pub(super) fn change(work: &mut Work<'_>, command: &HostCommand) -> Decided {
         HostCommand::SetStock { .. }
         | HostCommand::AddStock { .. }
         | HostCommand::Settle { .. }
+        | HostCommand::Offer(_)
         | HostCommand::DeleteChat { .. }
         | HostCommand::Mute { .. }
         | HostCommand::Slow { .. }

@@ -14,7 +14,9 @@ pub use sqlite::SqliteLedger;
 use std::sync::Arc;
 
 use crate::UnixMillis;
-use crate::message::{BuyMessage, HostCommand, OrderState, Product, Receipt, Sale, ShowState, StockItem};
+use crate::message::{
+    BuyMessage, HostCommand, OrderState, Product, Promo, Receipt, Sale, ShowState, StockCount,
+};
 
 /// The number of a command, given by the caller; its answer carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,7 +45,7 @@ pub struct Command {
 /// What a command asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// A buy. The hold lasts `hold_ms`.
+    /// A buy. The hold lasts `hold_ms` unless the offer has a time of its own.
     Buy {
         /// By whom.
         buyer: Buyer,
@@ -51,6 +53,8 @@ pub enum Action {
         buy: BuyMessage,
         /// How long the units are kept, in milliseconds.
         hold_ms: i64,
+        /// The same for who comes from the waitlist.
+        turn_ms: i64,
     },
     /// The buyer gives a hold back.
     Cancel {
@@ -61,10 +65,32 @@ pub enum Action {
     },
     /// A host's change. Those of the chat are not the ledger's and are refused.
     Change(HostCommand),
+    /// The same under a key of the asker's: whoever repeats it gets the answer of the first time, and nothing is done
+    /// twice.
+    ChangeOnce {
+        /// The asker's key, unique in the show.
+        key: String,
+        /// Only when the product is at this version; for commands that change one product.
+        if_version: Option<i64>,
+        /// What.
+        command: HostCommand,
+    },
+    /// What a promo code would take off for a customer now.
+    CheckPromo {
+        /// Who.
+        subject: String,
+        /// The code, in capitals.
+        code: String,
+    },
+    /// The whole count of every variant of the show.
+    Counts,
+    /// The show's promo codes.
+    Promos,
     /// The show's orders, newest first, at most [`MAX_ORDERS`].
     Orders,
-    /// Releases every hold, of any show, whose time is over.
-    Expire,
+    /// Lets time pass, in every show: holds that ran out are released, the waitlist has its turn, flash sales begin
+    /// and end.
+    Tick,
 }
 
 /// Orders of one list.
@@ -80,7 +106,10 @@ pub struct Answer {
     /// What came of it.
     pub decision: Result<Decision, Refusal>,
     /// Stocks that changed, by show.
-    pub stock: Vec<(Arc<str>, StockItem)>,
+    pub stock: Vec<(Arc<str>, StockCount)>,
+    /// Products that changed without a command of this answer's, by show, with the show's price version: a flash sale
+    /// began or ended.
+    pub products: Vec<(Arc<str>, Product, i64)>,
     /// Orders that changed, by show.
     pub orders: Vec<(Arc<str>, Sale)>,
 }
@@ -97,7 +126,13 @@ pub enum Decision {
     /// The show as it is now.
     Show(ShowRecord),
     /// One variant's stock.
-    Stock(StockItem),
+    Stock(StockCount),
+    /// The counts asked for.
+    Counts(Vec<StockCount>),
+    /// What the code takes off.
+    Promo(Promo),
+    /// The codes asked for.
+    Promos(Vec<Promo>),
     /// The orders asked for.
     Orders(Vec<Sale>),
 }
@@ -108,9 +143,12 @@ pub enum Refusal {
     /// Nothing of that name.
     #[error("there is no {0}")]
     NotFound(String),
-    /// The stock has changed since.
-    #[error("the stock is at version {0} by now")]
+    /// It has changed since.
+    #[error("it is at version {0} by now")]
     Stale(i64),
+    /// The key belongs to another command.
+    #[error("the key {0} belongs to another request")]
+    KeyReused(String),
     /// It cannot be done as things are.
     #[error("{0}")]
     NotPossible(String),

@@ -197,6 +197,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Sale, LedgerError>> {
             exponent: row.get(6)?,
         },
         expires_at: row.get(7)?,
+        promo: None,
+        discount: None,
+        affiliate: None,
+        queue: None,
         lines: Vec::new(),
     }))
 }

@@ -11,7 +11,7 @@ use super::{
     catalogue, orders, stock,
 };
 use crate::UnixMillis;
-use crate::message::{HostCommand, Sale, StockItem};
+use crate::message::{HostCommand, Sale, StockCount};
 
 const SCHEMA: &str = include_str!("schema.sql");
 /// Stored in `user_version`.
@@ -29,7 +29,7 @@ pub(super) struct Work<'t> {
     pub(super) tx: &'t Transaction<'t>,
     pub(super) now: i64,
     pub(super) show: Arc<str>,
-    pub(super) stock: Vec<(Arc<str>, StockItem)>,
+    pub(super) stock: Vec<(Arc<str>, StockCount)>,
     pub(super) orders: Vec<(Arc<str>, Sale)>,
 }
 
@@ -39,6 +39,7 @@ fn failed(command: &Command) -> Answer {
         show: command.show.clone(),
         decision: Err(Refusal::Failed),
         stock: Vec::new(),
+        products: Vec::new(),
         orders: Vec::new(),
     }
 }
@@ -109,6 +110,7 @@ impl SqliteLedger {
                 show: command.show.clone(),
                 decision,
                 stock: work.stock,
+                products: Vec::new(),
                 orders: work.orders,
             });
         }
@@ -120,9 +122,11 @@ impl SqliteLedger {
 impl Work<'_> {
     fn carry_out(&mut self, action: &Action) -> Decided {
         match action {
-            Action::Buy { buyer, buy, hold_ms } => buying::buy(self, buyer, buy, *hold_ms),
+            Action::Buy {
+                buyer, buy, hold_ms, ..
+            } => buying::buy(self, buyer, buy, *hold_ms),
             Action::Cancel { subject, buy } => orders::cancel(self, subject, buy),
-            Action::Change(HostCommand::Settle { buy, state }) => orders::settle(self, buy, *state),
+            Action::Change(HostCommand::Settle { buy, state, .. }) => orders::settle(self, buy, *state),
             Action::Change(HostCommand::SetStock {
                 variant,
                 on_hand,
@@ -131,7 +135,10 @@ impl Work<'_> {
             Action::Change(HostCommand::AddStock { variant, delta }) => stock::add(self, variant, *delta),
             Action::Change(command) => catalogue::change(self, command),
             Action::Orders => orders::list(self),
-            Action::Expire => orders::expire(self),
+            Action::ChangeOnce { .. } | Action::CheckPromo { .. } | Action::Counts | Action::Promos => Ok(
+                Err(Refusal::NotPossible("this ledger cannot do that yet".to_owned())),
+            ),
+            Action::Tick => orders::expire(self),
         }
     }
 }

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::sqlite::{Decided, Work};
 use super::{Decision, LedgerError, Refusal};
-use crate::message::StockItem;
+use crate::message::StockCount;
 
 /// How a movement changes a variant's counts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,7 +57,7 @@ pub(super) fn shift(
     movement: Movement,
     cause: &str,
     buy: Option<&str>,
-) -> Result<StockItem, LedgerError> {
+) -> Result<StockCount, LedgerError> {
     let Movement {
         available,
         held,
@@ -66,12 +66,18 @@ pub(super) fn shift(
     let mut update = work.tx.prepare_cached(
         "UPDATE variants SET available = available + ?3, held = held + ?4, sold = sold + ?5,
                 on_hand = on_hand + ?3 + ?4 + ?5, version = version + 1
-         WHERE show = ?1 AND id = ?2 RETURNING available, version",
+         WHERE show = ?1 AND id = ?2 RETURNING available, version, held, sold",
     )?;
     let item = update.query_row(params![&*work.show, variant, available, held, sold], |row| {
-        Ok(StockItem {
+        let (available, held, sold): (i64, i64, i64) = (row.get(0)?, row.get(2)?, row.get(3)?);
+        Ok(StockCount {
             variant: variant.to_owned(),
-            available: row.get(0)?,
+            on_hand: available + held + sold,
+            available,
+            held,
+            sold,
+            waiting: 0,
+            for_sale: available,
             version: row.get(1)?,
         })
     })?;

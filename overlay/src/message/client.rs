@@ -3,21 +3,23 @@
 use serde_json::Value;
 
 use super::fields::{BadMessage, Fields};
-use super::types::{Line, Money, OrderState, Product, ShowState, Variant, exponent_of};
+use super::offers::{self, OfferCommand};
+use super::orders::{Line, OrderState};
+use super::types::{Money, Product, ShowState, Variant, exponent_of};
 use super::{MAX_CLIENT_MESSAGE, VERSION};
 
 /// Lines of one buy.
 const MAX_LINES: usize = 10;
 /// Units of one line.
-const MAX_QUANTITY: i64 = 1000;
+pub(super) const MAX_QUANTITY: i64 = 1000;
 /// Characters of a chat line.
 const MAX_CHAT: usize = 500;
 /// Variants of one product.
 const MAX_VARIANTS: usize = 50;
 /// The highest price, in minor units.
-const MAX_MINOR: i64 = 1_000_000_000_000;
+pub(super) const MAX_MINOR: i64 = 1_000_000_000_000;
 /// The largest stock.
-const MAX_STOCK: i64 = 1_000_000_000;
+pub(super) const MAX_STOCK: i64 = 1_000_000_000;
 
 /// One message of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,13 @@ pub enum ClientMessage {
     Cancel {
         /// Which.
         buy: String,
+    },
+    /// Asks what a promo code would take off.
+    CheckPromo {
+        /// The client's id of it.
+        id: String,
+        /// The code, in capitals.
+        code: String,
     },
     /// A line of chat.
     Chat {
@@ -77,7 +86,7 @@ pub struct Resume {
 }
 
 /// A buy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BuyMessage {
     /// The client's id; decides.
     pub id: String,
@@ -85,6 +94,14 @@ pub struct BuyMessage {
     pub lines: Vec<Line>,
     /// Of the prices last seen.
     pub price_version: i64,
+    /// A promo code, in capitals.
+    pub promo: Option<String>,
+    /// Who sent the buyer.
+    pub affiliate: Option<String>,
+    /// Whether to be put on the list when it is sold out.
+    pub waitlist: bool,
+    /// An own open order that is given back when this one is held.
+    pub replaces: Option<String>,
 }
 
 /// What a host may do.
@@ -92,6 +109,8 @@ pub struct BuyMessage {
 pub enum HostCommand {
     /// `show.state`
     ShowState(ShowState),
+    /// `show.schedule`: when it starts, unix milliseconds.
+    ShowSchedule(Option<i64>),
     /// `show.title`
     ShowTitle(String),
     /// `product.pin`
@@ -107,7 +126,7 @@ pub enum HostCommand {
         product: String,
     },
     /// `product.put`; a new variant's `available` is its first stock.
-    PutProduct(Product),
+    PutProduct(Box<Product>),
     /// `product.remove`
     RemoveProduct {
         /// Which.
@@ -144,7 +163,11 @@ pub enum HostCommand {
         buy: String,
         /// Paid, cancelled or refunded.
         state: OrderState,
+        /// Whether the units of a refunded order are to be sold again.
+        restock: bool,
     },
+    /// Terms, flash sales and promo codes.
+    Offer(Box<OfferCommand>),
     /// `chat.delete`
     DeleteChat {
         /// Which, the server's id.
@@ -179,6 +202,10 @@ pub fn parse_message(bytes: &[u8]) -> Result<ClientMessage, BadMessage> {
         "buy" => ClientMessage::Buy(buy(fields)?),
         "cancel" => ClientMessage::Cancel {
             buy: fields.uuid("buy")?,
+        },
+        "promo" => ClientMessage::CheckPromo {
+            id: fields.id("id")?,
+            code: offers::code(fields, "code")?,
         },
         "chat" => ClientMessage::Chat {
             id: fields.id("id")?,
@@ -276,6 +303,10 @@ fn buy(fields: Fields<'_>) -> Result<BuyMessage, BadMessage> {
         id: fields.uuid("id")?,
         lines,
         price_version: fields.integer("price_version", 0, i64::MAX)?,
+        promo: offers::optional_code(fields, "promo")?,
+        affiliate: fields.optional_id("affiliate")?,
+        waitlist: fields.flag("waitlist")?,
+        replaces: fields.optional_uuid("replaces")?,
     })
 }
 
@@ -290,6 +321,7 @@ fn command(fields: Fields<'_>) -> Result<HostCommand, BadMessage> {
             Some(state) => HostCommand::ShowState(state),
             None => return fields.bad("state", "scheduled, live, paused or ended"),
         },
+        "show.schedule" => HostCommand::ShowSchedule(fields.optional_integer("starts_at", 0, i64::MAX)?),
         "show.title" => HostCommand::ShowTitle(fields.text("title", 120)?),
         "product.pin" => HostCommand::Pin {
             product: fields.id("product")?,
@@ -298,7 +330,7 @@ fn command(fields: Fields<'_>) -> Result<HostCommand, BadMessage> {
         "product.unpin" => HostCommand::Unpin {
             product: fields.id("product")?,
         },
-        "product.put" => HostCommand::PutProduct(product(fields.object("product")?)?),
+        "product.put" => HostCommand::PutProduct(Box::new(product(fields.object("product")?)?)),
         "product.remove" => HostCommand::RemoveProduct {
             product: fields.id("product")?,
         },
@@ -325,6 +357,7 @@ fn command(fields: Fields<'_>) -> Result<HostCommand, BadMessage> {
                 HostCommand::Settle {
                     buy: fields.uuid("buy")?,
                     state,
+                    restock: fields.get("restock").is_none() || fields.flag("restock")?,
                 }
             }
             _ => return fields.bad("state", "paid, cancelled or refunded"),
@@ -339,11 +372,14 @@ fn command(fields: Fields<'_>) -> Result<HostCommand, BadMessage> {
             seconds: fields.integer("seconds", 0, 120)?,
         },
         "announce" => HostCommand::Announce(fields.text("text", 280)?),
-        _ => {
+        op => {
+            if let Some(command) = offers::command(op, fields)? {
+                return Ok(HostCommand::Offer(Box::new(command)));
+            }
             return fields.bad(
                 "op",
-                "show.state, show.title, product.pin, product.unpin, product.put, product.remove, price.set, \
-                 stock.set, stock.add, order.settle, chat.delete, chat.mute, chat.slow or announce",
+                "show.state, show.schedule, show.title, product.pin, product.unpin, product.put, product.remove, price.set, \
+                 stock.set, stock.add, order.settle, offer.set, flash.start, flash.end, promo.put, promo.remove, chat.delete, chat.mute, chat.slow or announce",
             );
         }
     })
@@ -378,6 +414,7 @@ fn product(fields: Fields<'_>) -> Result<Product, BadMessage> {
         description: fields.optional_text("description", 600)?,
         images,
         variants,
+        version: 0,
     })
 }
 
@@ -399,13 +436,17 @@ fn variant(fields: Fields<'_>) -> Result<Variant, BadMessage> {
         price: money(fields.object("price")?)?,
         was,
         per_customer: fields.optional_integer("per_customer", 1, MAX_QUANTITY)?,
+        mode: offers::mode(fields)?,
+        hold_seconds: offers::hold_seconds(fields)?,
+        allotment: fields.optional_integer("allotment", 0, MAX_STOCK)?,
+        flash: None,
         available: fields.optional_integer("available", 0, MAX_STOCK)?.unwrap_or(0),
         version: 0,
         sold_out: false,
     })
 }
 
-fn money(fields: Fields<'_>) -> Result<Money, BadMessage> {
+pub(super) fn money(fields: Fields<'_>) -> Result<Money, BadMessage> {
     let currency = fields.text("currency", 3)?;
     if currency.len() != 3 || !currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
         return fields.bad("currency", "three capital letters (ISO 4217)");
@@ -459,7 +500,8 @@ mod tests {
         );
         assert!(error(r#"{"t":"chat","id":"1","text":""}"#).starts_with("message.text: text of 1 to 500"));
         assert!(
-            error(r#"{"t":"host","id":"1","do":{"op":"fly"}}"#).starts_with("do.op: show.state, show.title")
+            error(r#"{"t":"host","id":"1","do":{"op":"fly"}}"#)
+                .starts_with("do.op: show.state, show.schedule")
         );
         assert!(error("{").starts_with("not JSON"));
         assert!(error(&format!(r#"{{"t":"{}"}}"#, "x".repeat(5000))).contains("at most 4096 bytes"));

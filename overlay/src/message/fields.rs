@@ -77,6 +77,20 @@ impl<'v> Fields<'v> {
         }
     }
 
+    pub(super) fn optional_id(&self, field: &str) -> Result<Option<String>, BadMessage> {
+        match self.get(field) {
+            None => Ok(None),
+            Some(_) => self.id(field).map(Some),
+        }
+    }
+
+    pub(super) fn optional_uuid(&self, field: &str) -> Result<Option<String>, BadMessage> {
+        match self.get(field) {
+            None => Ok(None),
+            Some(_) => self.uuid(field).map(Some),
+        }
+    }
+
     /// The id of a buy, in small letters: one id has one spelling.
     pub(super) fn uuid(&self, field: &str) -> Result<String, BadMessage> {
         match self.get(field).and_then(Value::as_str) {

@@ -2,17 +2,21 @@
 
 mod client;
 mod fields;
+mod offers;
+mod orders;
 mod server;
 mod types;
 
 pub use client::{BuyMessage, ClientMessage, Hello, HostCommand, Resume, parse_command, parse_message};
 pub use fields::BadMessage;
+pub use offers::{OfferCommand, Terms};
+pub use orders::{Bill, Line, OrderLine, OrderState, Outcome, Receipt, Sale, VariantPrice};
 pub use server::{
     EncodingStatus, Limits, OpenOrder, OrderNotice, ServerMessage, Snapshot, Welcome, You, encode,
 };
 pub use types::{
-    ChatLine, Line, Money, OrderLine, OrderState, Outcome, Person, Product, Receipt, Sale, ShowInfo,
-    ShowState, StockItem, Variant, VariantPrice,
+    ChatLine, Discount, FlashSale, Mode, Money, Person, Product, Promo, ShowInfo, ShowState, StockCount,
+    StockItem, Variant,
 };
 
 pub(crate) use client::{parse_product, reference};

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::VERSION;
-use super::types::{ChatLine, Money, OrderState, Product, Receipt, Sale, ShowInfo, ShowState, StockItem};
+use super::orders::{OrderState, Receipt, Sale};
+use super::types::{ChatLine, Money, Product, Promo, ShowInfo, ShowState, StockItem};
 use crate::UnixMillis;
 
 /// One message to clients.
@@ -57,6 +58,11 @@ pub enum ServerMessage<'a> {
     },
     Receipt(&'a Receipt),
     Order(OrderNotice<'a>),
+    Promo {
+        r#ref: &'a str,
+        #[serde(flatten)]
+        promo: &'a Promo,
+    },
     Chat(&'a ChatLine),
     ChatDeleted {
         id: &'a str,

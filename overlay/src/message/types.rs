@@ -1,9 +1,10 @@
 //! What messages are made of.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An amount in minor units of an ISO 4217 currency.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Money {
     /// Minor units: cents, yen.
     pub minor: i64,
@@ -24,7 +25,7 @@ pub(super) fn exponent_of(currency: &str) -> u8 {
 }
 
 /// Where a show is in its life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ShowState {
     /// Announced; buying is open already.
@@ -63,7 +64,7 @@ impl ShowState {
 }
 
 /// A product as everybody sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Product {
     /// Its id, unique in the show.
     pub id: String,
@@ -77,10 +78,13 @@ pub struct Product {
     pub images: Vec<String>,
     /// What can be bought; one that stands alone needs no choice.
     pub variants: Vec<Variant>,
+    /// Grows with every change but those of the stock.
+    #[serde(default)]
+    pub version: i64,
 }
 
 /// One thing with a stock of its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Variant {
     /// Its id, unique in the show.
     pub id: String,
@@ -94,6 +98,18 @@ pub struct Variant {
     /// Units one customer may have in open and paid orders together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_customer: Option<i64>,
+    /// What comes first: the hold or the payment.
+    #[serde(default, skip_serializing_if = "Mode::is_hold")]
+    pub mode: Mode,
+    /// How long a buyer has to pay, in seconds; the shop's own time when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_seconds: Option<i64>,
+    /// Units of the stock that are for this show, whatever is on hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allotment: Option<i64>,
+    /// A flash sale that runs or is to come. While it runs, `price` is its price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flash: Option<FlashSale>,
     /// Units to be had now.
     #[serde(default)]
     pub available: i64,
@@ -105,8 +121,96 @@ pub struct Variant {
     pub sold_out: bool,
 }
 
+/// What comes first when something is sold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The units are kept for the buyer, who then has a time to pay.
+    #[default]
+    Hold,
+    /// Nothing is kept: the units are taken when the payment is there, and the money goes back when they are gone.
+    PayFirst,
+}
+
+impl Mode {
+    /// The name in messages and in the ledger.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Hold => "hold",
+            Mode::PayFirst => "pay_first",
+        }
+    }
+
+    /// The mode of a name.
+    pub fn from_name(name: &str) -> Option<Mode> {
+        [Mode::Hold, Mode::PayFirst]
+            .into_iter()
+            .find(|mode| mode.name() == name)
+    }
+
+    fn is_hold(&self) -> bool {
+        *self == Mode::Hold
+    }
+}
+
+/// Another price for a time, and perhaps for so many units only. Its clock is the server's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FlashSale {
+    /// The price while it runs.
+    pub price: Money,
+    /// The price before and after.
+    pub standing: Money,
+    /// Unix milliseconds.
+    pub starts_at: i64,
+    /// Unix milliseconds; the price is the standing one from then on.
+    pub ends_at: i64,
+    /// Units at this price, held and sold ones together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<i64>,
+    /// Units one customer may have in open and paid orders together, while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_customer: Option<i64>,
+    /// Whether it runs.
+    pub running: bool,
+}
+
+/// What a promo code takes off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Discount {
+    /// Hundredths of a percent of the lines' sum, 1 to 10000; half a minor unit and more is rounded up.
+    BasisPoints(i64),
+    /// An amount, never more than the lines' sum.
+    Amount(Money),
+}
+
+/// A promo code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Promo {
+    /// What buyers type, in capitals.
+    pub code: String,
+    /// What it takes off.
+    #[serde(flatten)]
+    pub discount: Discount,
+    /// Orders that may use it, open and paid ones together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+    /// The same for one customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_customer: Option<i64>,
+    /// Unix milliseconds; before, it is not valid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts_at: Option<i64>,
+    /// Unix milliseconds; from then on it is not valid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<i64>,
+    /// Open and paid orders that use it.
+    #[serde(default)]
+    pub used: i64,
+}
+
 /// A variant's stock, absolute.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StockItem {
     /// Which.
     pub variant: String,
@@ -116,166 +220,40 @@ pub struct StockItem {
     pub version: i64,
 }
 
-/// What somebody wants.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
-    /// Which variant.
-    pub variant: String,
-    /// How many.
-    pub quantity: i64,
-}
-
-/// What somebody has, and for how much each.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderLine {
-    /// Which variant.
-    pub variant: String,
-    /// How many.
-    pub quantity: i64,
-    /// For one.
-    pub price: Money,
-}
-
-/// A variant's price now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VariantPrice {
+/// A variant's whole count, for hosts: `on_hand = available + held + sold`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StockCount {
     /// Which.
     pub variant: String,
-    /// For one.
-    pub price: Money,
-}
-
-/// The answer to a buy: the same for the same buy, for ever.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt {
-    /// The client's id of the buy.
-    pub buy: String,
-    /// What came of it.
-    #[serde(flatten)]
-    pub outcome: Outcome,
-}
-
-/// What came of a buy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
-    /// The units are the buyer's until `expires_at`.
-    Held {
-        /// What, how many, for how much.
-        order_lines: Vec<OrderLine>,
-        /// For all.
-        total: Money,
-        /// Unix milliseconds.
-        expires_at: i64,
-        /// How to pay: `manual`, the host settles.
-        pay: String,
-    },
-    /// Not enough of this one.
-    SoldOut {
-        /// Which.
-        variant: String,
-    },
-    /// More than one customer may have.
-    LimitReached {
-        /// Which.
-        variant: String,
-        /// How many one may have.
-        limit: i64,
-    },
-    /// A price is not the one the buyer saw.
-    PriceChanged {
-        /// To be named in the next buy.
-        price_version: i64,
-        /// Prices of the lines now.
-        prices: Vec<VariantPrice>,
-    },
-    /// Not sold in this show, or the show is over.
-    NotOnSale {
-        /// Which.
-        variant: String,
-    },
-    /// Refused for another reason.
-    Rejected {
-        /// In words.
-        reason: String,
-    },
-    /// The id belongs to another buy.
-    Conflict,
-}
-
-impl Outcome {
-    /// Its name in messages and metrics.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Outcome::Held { .. } => "held",
-            Outcome::SoldOut { .. } => "sold_out",
-            Outcome::LimitReached { .. } => "limit_reached",
-            Outcome::PriceChanged { .. } => "price_changed",
-            Outcome::NotOnSale { .. } => "not_on_sale",
-            Outcome::Rejected { .. } => "rejected",
-            Outcome::Conflict => "conflict",
-        }
-    }
-}
-
-/// Where an order is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OrderState {
-    /// Waits for payment.
-    Held,
+    /// Everything counted in and not given back.
+    pub on_hand: i64,
+    /// On hand, neither held nor sold.
+    pub available: i64,
+    /// Kept for buyers who have not paid.
+    pub held: i64,
     /// Paid.
-    Paid,
-    /// The hold ran out.
-    Released,
-    /// Given back by the buyer or the host.
-    Cancelled,
-    /// Money and units went back.
-    Refunded,
+    pub sold: i64,
+    /// Wanted by those who wait.
+    pub waiting: i64,
+    /// What can be bought now: `available`, or less where the allotment or a flash sale's quantity is less.
+    pub for_sale: i64,
+    /// Grows with every change; a lower one is old news.
+    pub version: i64,
 }
 
-impl OrderState {
-    /// The name in messages and in the ledger.
-    pub fn name(self) -> &'static str {
-        match self {
-            OrderState::Held => "held",
-            OrderState::Paid => "paid",
-            OrderState::Released => "released",
-            OrderState::Cancelled => "cancelled",
-            OrderState::Refunded => "refunded",
+impl StockCount {
+    /// What everybody may know.
+    pub fn item(&self) -> StockItem {
+        StockItem {
+            variant: self.variant.clone(),
+            available: self.for_sale,
+            version: self.version,
         }
     }
-
-    /// The state of a name.
-    pub fn from_name(name: &str) -> Option<OrderState> {
-        use OrderState::{Cancelled, Held, Paid, Refunded, Released};
-        [Held, Paid, Released, Cancelled, Refunded]
-            .into_iter()
-            .find(|state| state.name() == name)
-    }
-}
-
-/// An order as its host sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sale {
-    /// The buy's id.
-    pub buy: String,
-    /// The buyer's id.
-    pub user: String,
-    /// The buyer's name.
-    pub name: String,
-    /// What.
-    pub lines: Vec<OrderLine>,
-    /// For how much.
-    pub total: Money,
-    /// Where it is.
-    pub state: OrderState,
-    /// When the hold ends, unix milliseconds.
-    pub expires_at: i64,
 }
 
 /// Who says something.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Person {
     /// The shop's customer id or an anonymous one.
     pub id: String,
@@ -286,7 +264,7 @@ pub struct Person {
 }
 
 /// A line of chat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatLine {
     /// The server's id.
     pub id: String,
@@ -300,7 +278,7 @@ pub struct ChatLine {
 }
 
 /// A show in a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShowInfo {
     /// The room's name.
     pub id: String,

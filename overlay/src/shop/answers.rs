@@ -27,8 +27,11 @@ impl Shop {
             Waiting::Done(client, about) => self.answer_command(now, client, &about, answer.decision),
             Waiting::Request(request) => self.answer_request(now, request, answer.decision),
         }
-        for (show, item) in &answer.stock {
-            self.stock_changed(now, show, item);
+        for (show, product, price_version) in &answer.products {
+            self.show_product(now, show, product, *price_version);
+        }
+        for (show, count) in &answer.stock {
+            self.stock_changed(now, show, &count.item());
         }
         for (show, sale) in &answer.orders {
             self.order_changed(now, show, sale);
@@ -60,12 +63,20 @@ impl Shop {
         decision: Result<Decision, Refusal>,
     ) {
         match decision {
+            Ok(Decision::Promo(promo)) => {
+                let message = ServerMessage::Promo {
+                    r#ref: about,
+                    promo: &promo,
+                };
+                self.tell(now, client, Channel::Shop, &message);
+            }
             Ok(_) => self.tell(now, client, Channel::Shop, &ServerMessage::Done { r#ref: about }),
             Err(refusal) => {
                 let code = match refusal {
                     Refusal::NotFound(_) => "not_found",
                     Refusal::Stale(_) => "stale",
                     Refusal::NotPossible(_) => "not_possible",
+                    Refusal::KeyReused(_) => "key_reused",
                     Refusal::Failed => "unavailable",
                 };
                 self.notice(now, client, code, &refusal.to_string(), Some(about), None);
@@ -76,10 +87,10 @@ impl Shop {
     fn answer_request(&mut self, now: UnixMillis, request: RequestId, decision: Result<Decision, Refusal>) {
         let reply = match decision {
             Ok(Decision::Receipt(receipt)) => Reply::Ok(receipt_json(now, &receipt)),
-            Ok(Decision::Stock(item)) => Reply::Ok(json(&serde_json::json!({
-                "available": item.available,
-                "version": item.version,
-            }))),
+            Ok(Decision::Stock(count)) => Reply::Ok(json(&serde_json::json!(count))),
+            Ok(Decision::Counts(counts)) => Reply::Ok(json(&serde_json::json!({ "stock": counts }))),
+            Ok(Decision::Promo(promo)) => Reply::Ok(json(&serde_json::json!(promo))),
+            Ok(Decision::Promos(promos)) => Reply::Ok(json(&serde_json::json!({ "promos": promos }))),
             Ok(Decision::Orders(orders)) => Reply::Ok(json(&serde_json::json!({ "orders": orders }))),
             Ok(Decision::Done | Decision::Product(..) | Decision::Show(_)) => Reply::Done,
             Err(refusal) => {
@@ -87,7 +98,7 @@ impl Shop {
                 match refusal {
                     Refusal::NotFound(_) => Reply::NotFound(text),
                     Refusal::Stale(_) => Reply::Stale(text),
-                    Refusal::NotPossible(_) => Reply::Conflict(text),
+                    Refusal::NotPossible(_) | Refusal::KeyReused(_) => Reply::Conflict(text),
                     Refusal::Failed => Reply::Unavailable,
                 }
             }

@@ -8,8 +8,8 @@ use super::client::role_name;
 use super::show::Show;
 use super::ticks::stock_messages;
 use crate::message::{
-    ChatLine, Hello, Limits, MAX_CLIENT_MESSAGE, OpenOrder, Outcome, Product, Receipt, Sale, ServerMessage,
-    Snapshot, VERSION, Welcome, You, encode,
+    Bill, ChatLine, Hello, Limits, MAX_CLIENT_MESSAGE, OpenOrder, OrderState, Outcome, Product, Receipt,
+    Sale, ServerMessage, Snapshot, VERSION, Welcome, You, encode,
 };
 use crate::{Channel, ClientId, Identities, Identity, Role, UnixMillis};
 
@@ -68,7 +68,10 @@ impl Shop {
                 let mut pages = vec![welcome(now, &self.epoch, show, you, deltas)];
                 // Events do not carry stock and own orders.
                 pages.extend(stock_messages(&show.stock(), now));
-                let receipts = show.orders_of(&identity.subject).iter().map(receipt);
+                let receipts = show
+                    .orders_of(&identity.subject)
+                    .iter()
+                    .map(|sale| receipt(show, sale));
                 pages.extend(receipts.map(|receipt| encode(&ServerMessage::Receipt(&receipt), now, None)));
                 pages
             }
@@ -99,16 +102,36 @@ fn resumed<'s>(epoch: &str, show: &'s Show, hello: &Hello) -> Option<Vec<&'s Byt
     (bytes <= MAX_PAGE).then_some(deltas)
 }
 
-/// An order that waits for payment, as the receipt its buyer got.
-fn receipt(sale: &Sale) -> Receipt {
+/// An open order as a receipt that tells where it is now.
+fn receipt(show: &Show, sale: &Sale) -> Receipt {
     Receipt {
         buy: sale.buy.clone(),
-        outcome: Outcome::Held {
-            order_lines: sale.lines.clone(),
-            total: sale.total.clone(),
-            expires_at: sale.expires_at,
-            pay: "manual".to_owned(),
+        outcome: match sale.state {
+            OrderState::CheckoutOpen => Outcome::CheckoutOpen(bill(sale)),
+            OrderState::Waitlisted => waiting(show, sale),
+            _ => Outcome::Held(bill(sale)),
         },
+    }
+}
+
+fn bill(sale: &Sale) -> Bill {
+    Bill {
+        order_lines: sale.lines.clone(),
+        total: sale.total.clone(),
+        promo: sale.promo.clone(),
+        discount: sale.discount.clone(),
+        expires_at: sale.expires_at,
+        pay: "manual".to_owned(),
+        checkout: None,
+    }
+}
+
+fn waiting(show: &Show, sale: &Sale) -> Outcome {
+    let line = sale.lines.first();
+    Outcome::Waitlisted {
+        variant: line.map(|line| line.variant.clone()).unwrap_or_default(),
+        quantity: line.map_or(0, |line| line.quantity),
+        place: show.place(sale),
     }
 }
 
@@ -179,7 +202,7 @@ fn snapshots(now: UnixMillis, epoch: &str, show: &Show, you: You<'_>) -> Vec<Byt
     for sale in show.orders_of(you.id) {
         let order = OpenOrder {
             state: sale.state,
-            receipt: receipt(sale),
+            receipt: receipt(show, sale),
         };
         pages.turn(&order).orders.push(order);
     }

@@ -43,6 +43,7 @@ impl Shop {
             ClientMessage::Hello(_) | ClientMessage::Unknown => {}
             ClientMessage::Buy(buy) => self.take_buy(now, id, buy),
             ClientMessage::Cancel { buy } => self.take_cancel(now, id, buy),
+            ClientMessage::CheckPromo { id: about, code } => self.take_promo(now, id, about, code),
             ClientMessage::Chat { id: line, text } => self.take_chat(now, id, line, text),
             ClientMessage::Ping { n } => self.tell(now, id, Channel::Shop, &ServerMessage::Pong { n }),
             ClientMessage::Host { id: about, command } => {
@@ -71,7 +72,7 @@ impl Shop {
 
     fn take_buy(&mut self, now: UnixMillis, id: ClientId, buy: BuyMessage) {
         let guest_checkout = self.config.guest_checkout;
-        let hold_ms = self.config.hold_ms;
+        let (hold_ms, turn_ms) = (self.config.hold_ms, self.config.turn_ms);
         let Some(client) = self.clients.get_mut(&id) else {
             return;
         };
@@ -97,7 +98,12 @@ impl Shop {
             name: identity.name.clone(),
         };
         let (room, about) = (client.room.clone(), buy.id.clone());
-        let action = Action::Buy { buyer, buy, hold_ms };
+        let action = Action::Buy {
+            buyer,
+            buy,
+            hold_ms,
+            turn_ms,
+        };
         if self.ask_ledger(&room, action, Waiting::Buy(id)) {
             if let Some(client) = self.clients.get_mut(&id) {
                 client.buying = Some(about);
@@ -111,6 +117,24 @@ impl Shop {
                 Some(&about),
                 Some(1000),
             );
+        }
+    }
+
+    fn take_promo(&mut self, now: UnixMillis, id: ClientId, about: String, code: String) {
+        let Some(client) = self.clients.get(&id) else {
+            return;
+        };
+        let Some(identity) = &client.identity else { return };
+        // Codes are guessed at the pace of buys.
+        if let Err(wait) = self.pace.buy(&client.room, &identity.subject, now) {
+            let text = "a few codes in ten seconds";
+            return self.notice(now, id, "too_fast", text, Some(&about), Some(wait));
+        }
+        let (subject, room) = (identity.subject.clone(), client.room.clone());
+        let action = Action::CheckPromo { subject, code };
+        if !self.ask_ledger(&room, action, Waiting::Done(id, about.clone())) {
+            let text = "the shop is busy, try again";
+            self.notice(now, id, "unavailable", text, Some(&about), Some(1000));
         }
     }
 

@@ -31,6 +31,8 @@ use show::Show;
 pub struct ShopConfig {
     /// How long a hold lasts, in milliseconds.
     pub hold_ms: i64,
+    /// How long one from the waitlist has when it is its turn, in milliseconds.
+    pub turn_ms: i64,
     /// Whether who has no customer's token may buy.
     pub guest_checkout: bool,
     /// Buys one viewer may begin within ten seconds.
@@ -45,6 +47,7 @@ impl Default for ShopConfig {
     fn default() -> Self {
         ShopConfig {
             hold_ms: 600_000,
+            turn_ms: 120_000,
             guest_checkout: true,
             buys_per_ten_seconds: 5,
             chat_per_second: 2,

@@ -50,8 +50,12 @@ impl Shop {
             subject: identity.subject,
             name: identity.name,
         };
-        let hold_ms = self.config.hold_ms;
-        let action = Action::Buy { buyer, buy, hold_ms };
+        let action = Action::Buy {
+            buyer,
+            buy,
+            hold_ms: self.config.hold_ms,
+            turn_ms: self.config.turn_ms,
+        };
         if !self.ask_ledger(room, action, Waiting::Request(request)) {
             self.reply(request, Reply::Unavailable);
         }

@@ -221,7 +221,7 @@ impl Show {
     pub(super) fn note_order(&mut self, sale: &Sale) {
         let open = self.open_orders.entry(sale.user.clone()).or_default();
         open.retain(|known| known.buy != sale.buy);
-        if sale.state == OrderState::Held {
+        if sale.state.is_open() {
             open.push(sale.clone());
         }
         if open.is_empty() {
@@ -232,6 +232,17 @@ impl Show {
     /// A buyer's orders that wait for payment.
     pub(super) fn orders_of(&self, subject: &str) -> &[Sale] {
         self.open_orders.get(subject).map_or(&[], Vec::as_slice)
+    }
+
+    /// The place of an order on its waitlist: 1 is next.
+    pub(super) fn place(&self, sale: &Sale) -> i64 {
+        let variant = sale.lines.first().map(|line| &line.variant);
+        let waits = |other: &&Sale| {
+            other.state == OrderState::Waitlisted
+                && other.queue < sale.queue
+                && other.lines.first().map(|line| &line.variant) == variant
+        };
+        1 + self.open_orders.values().flatten().filter(waits).count() as i64
     }
 
     /// Every variant's stock.

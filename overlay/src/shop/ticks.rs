@@ -42,7 +42,7 @@ impl Shop {
         self.pace.prune(now);
         if now.0 >= self.next_expiry {
             self.next_expiry = now.0 + EXPIRY_INTERVAL;
-            self.ask_ledger(&"".into(), Action::Expire, Waiting::Nobody);
+            self.ask_ledger(&"".into(), Action::Tick, Waiting::Nobody);
         }
     }
 }

@@ -157,6 +157,7 @@ impl Stage {
                             show: command.show,
                             decision: Err(Refusal::Failed),
                             stock: Vec::new(),
+                            products: Vec::new(),
                             orders: Vec::new(),
                         }],
                     };
