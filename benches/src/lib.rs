@@ -1,4 +1,21 @@
-//! What the benches share: a publisher's stream and what its viewers offer.
+//! What the benches share: a publisher's stream and what its viewers offer; the real media threads on loopback, and
+//! real encrypted peers around them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a bench ends where it cannot go on, and reads the clock"
+)]
+
+pub mod crowd;
+pub mod feedback;
+pub mod floor;
+pub mod house;
+pub mod pattern;
+pub mod peer;
+pub mod publisher;
 
 use sfu::negotiation::{
     Codec, Extension, ExtensionMap, Feedback, Label, MediaKind, Payload, ReceivedMedia, SentMedia,

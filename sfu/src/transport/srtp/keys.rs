@@ -80,6 +80,17 @@ impl SrtpKeys {
     pub fn seal_rtp(&mut self, packet: RtpParts<'_>, out: &mut Vec<u8>) -> bool {
         self.sender.seal_rtp(packet, out)
     }
+
+    /// Appends one sealed compound RTCP packet to `out`. False, and nothing appended, when it is none.
+    pub fn seal_rtcp(&mut self, compound: &[u8], out: &mut Vec<u8>) -> bool {
+        self.sender.seal_rtcp(compound, out)
+    }
+
+    /// Opens one RTP packet of the other side in place: the length of the plain packet, or `None` when it is not
+    /// authentic or was seen before.
+    pub fn open_rtp(&mut self, packet: &mut [u8]) -> Option<usize> {
+        self.receiver.open_rtp(packet).ok()
+    }
 }
 
 /// Labels of the session keys (RFC 3711 §4.3.1, §4.3.2), RTP's; RTCP's are three more.

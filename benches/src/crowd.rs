@@ -1,0 +1,343 @@
+//! Many peers on few sockets: each has an address of its own in 127.0.0.0/8, so one socket serves hundreds.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use sfu::media::RtpPacket;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::feedback::Feedback;
+use crate::house::House;
+use crate::peer::{Part, Party, Peer, TRANSPORT_SEQUENCE};
+
+/// Peers on one socket.
+const PEERS_PER_SOCKET: usize = 250;
+/// Handshakes under way at once: more would overrun buffers.
+const HANDSHAKES: usize = 50;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+const BATCH: usize = 32;
+const BUFFER: usize = 1 << 16;
+const SOCKET_BUFFER: usize = 4 << 20;
+/// Between two looks at the sockets while watching: a browser's thread is not woken for every packet either.
+const LOOK: Duration = Duration::from_millis(2);
+/// Between a browser's checks of consent.
+const CONSENT: Duration = Duration::from_millis(2500);
+
+/// A socket of many peers.
+struct Shared {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    buffer: Vec<u8>,
+}
+
+impl Shared {
+    fn new(offload: bool) -> Shared {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();
+        socket.set_recv_buffer_size(SOCKET_BUFFER).unwrap();
+        socket.set_send_buffer_size(SOCKET_BUFFER).unwrap();
+        socket
+            .bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())
+            .unwrap();
+        let socket = UdpSocket::from(socket);
+        let state = UdpSocketState::new(UdpSockRef::from(&socket)).unwrap();
+        setsockopt(&socket, sockopt::UdpGroSegment, &offload).unwrap();
+        Shared {
+            socket,
+            state,
+            buffer: vec![0; BATCH * BUFFER],
+        }
+    }
+
+    fn send(&self, from: Ipv4Addr, to: SocketAddr, datagram: &[u8]) {
+        let transmit = Transmit {
+            destination: to,
+            ecn: None,
+            contents: datagram,
+            segment_size: None,
+            src_ip: Some(from.into()),
+        };
+        // What is lost here is lost as on any network.
+        let _ = self.state.try_send(UdpSockRef::from(&self.socket), &transmit);
+    }
+
+    /// Hands over what waits, as address of the peer and datagram.
+    fn receive(&mut self, mut take: impl FnMut(Ipv4Addr, SocketAddr, &mut [u8])) {
+        loop {
+            let mut chunks = self.buffer.chunks_mut(BUFFER);
+            let mut buffers: [IoSliceMut<'_>; BATCH] =
+                std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap()));
+            let mut meta = [RecvMeta::default(); BATCH];
+            let socket = UdpSockRef::from(&self.socket);
+            let count = match self.state.recv(socket, &mut buffers, &mut meta) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => panic!("{error}"),
+            };
+            for (meta, buffer) in meta.iter().zip(&mut buffers).take(count) {
+                let Some(IpAddr::V4(to)) = meta.dst_ip else {
+                    continue;
+                };
+                for datagram in buffer[..meta.len].chunks_mut(meta.stride.max(1)) {
+                    take(to, meta.addr, datagram);
+                }
+            }
+        }
+    }
+}
+
+/// Peers that come and go together.
+pub struct Crowd {
+    party: Party,
+    first: u64,
+    offload: bool,
+    sockets: Vec<Shared>,
+    members: Vec<Member>,
+}
+
+/// A peer and whom it talks to.
+struct Member {
+    peer: Peer,
+    server: SocketAddr,
+    feedback: Feedback,
+    next_feedback: Instant,
+    next_check: Instant,
+}
+
+/// What came to a crowd.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Received {
+    /// RTP packets.
+    pub packets: u64,
+    /// Everything else.
+    pub others: u64,
+}
+
+impl Crowd {
+    /// Nobody yet. Peers are numbered from `first`, which keeps crowds of one server apart. With `offload` runs arrive
+    /// whole, as if a network card had cut them up; without, the kernel does it in the sender's time.
+    pub fn new(party: &Party, first: u64, offload: bool) -> Crowd {
+        Crowd {
+            party: party.clone(),
+            first,
+            offload,
+            sockets: Vec::new(),
+            members: Vec::new(),
+        }
+    }
+
+    /// Connects more peers to a shard's room; returns when all have keys.
+    pub fn join(&mut self, house: &mut House, shard: usize, room: &str, part: Part, count: usize) {
+        let end = self.members.len() + count;
+        while self.members.len() < end {
+            let wave = (end - self.members.len()).min(HANDSHAKES);
+            let begin = self.members.len();
+            for _ in 0..wave {
+                let now = Instant::now();
+                let number = self.first + self.members.len() as u64;
+                let mut peer = Peer::new(&self.party, number, now);
+                house.admit(shard, room, &mut peer, part);
+                let server = house.door(shard);
+                self.members.push(Member {
+                    peer,
+                    server,
+                    feedback: Feedback::default(),
+                    next_feedback: now,
+                    next_check: now,
+                });
+                if self.members.len() > self.sockets.len() * PEERS_PER_SOCKET {
+                    self.sockets.push(Shared::new(self.offload));
+                }
+            }
+            self.connect(begin);
+        }
+    }
+
+    fn connect(&mut self, begin: usize) {
+        let deadline = Instant::now() + CONNECT_TIMEOUT;
+        while self.members[begin..]
+            .iter()
+            .any(|member| !member.peer.is_connected())
+        {
+            let now = Instant::now();
+            assert!(now < deadline, "peers do not connect");
+            for (place, member) in self.members.iter_mut().enumerate().skip(begin) {
+                let socket = &self.sockets[place / PEERS_PER_SOCKET];
+                let (from, to) = (member.peer.address, member.server);
+                member
+                    .peer
+                    .handle_timeout(now, &mut |datagram: &[u8]| socket.send(from, to, datagram));
+            }
+            self.receive(now);
+            std::thread::sleep(Duration::from_micros(500));
+        }
+    }
+
+    /// Takes what came.
+    fn receive(&mut self, now: Instant) -> Received {
+        let mut received = Received::default();
+        let mut replies: Vec<(Ipv4Addr, SocketAddr, Vec<u8>)> = Vec::new();
+        for socket in &mut self.sockets {
+            socket.receive(|to, from, datagram| {
+                let Some(place) = place(to, self.first) else {
+                    return;
+                };
+                let Some(member) = self.members.get_mut(place) else {
+                    return;
+                };
+                match datagram {
+                    [128..=191, 192..=223, ..] => received.others += 1,
+                    [128..=191, ..] => {
+                        received.packets += 1;
+                        member.note(now, datagram);
+                    }
+                    _ => {
+                        received.others += 1;
+                        member.peer.handle_datagram(now, datagram, &mut |reply: &[u8]| {
+                            replies.push((to, from, reply.to_vec()));
+                        });
+                    }
+                }
+            });
+            for (from, to, reply) in replies.drain(..) {
+                socket.send(from, to, &reply);
+            }
+        }
+        received
+    }
+
+    /// Feedback and checks that are due.
+    fn answer(&mut self, now: Instant, interval: Duration) {
+        let sockets = &self.sockets;
+        for (place, member) in self.members.iter_mut().enumerate() {
+            let socket = &sockets[place / PEERS_PER_SOCKET];
+            let (from, to) = (member.peer.address, member.server);
+            if now >= member.next_check {
+                member.next_check = now + CONSENT;
+                member
+                    .peer
+                    .check(&mut |check: &[u8]| socket.send(from, to, check));
+            }
+            if now < member.next_feedback {
+                continue;
+            }
+            member.next_feedback = now + interval;
+            if let Some(compound) = member.feedback.take()
+                && let Some(keys) = &mut member.peer.keys
+            {
+                let mut sealed = Vec::with_capacity(compound.len() + 32);
+                keys.seal_rtcp(&compound, &mut sealed);
+                socket.send(from, to, &sealed);
+            }
+        }
+    }
+
+    /// Receives on a thread of its own and answers as browsers do, feedback every `interval`.
+    pub fn watch(mut self, interval: Duration) -> Watching {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let count = self.members.len().max(1) as u32;
+        let now = Instant::now();
+        // Nobody's feedback keeps step with another's.
+        for (place, member) in self.members.iter_mut().enumerate() {
+            member.next_feedback = now + interval * place as u32 / count;
+            member.next_check = now + CONSENT * place as u32 / count;
+        }
+        let thread = std::thread::Builder::new().name("crowd".into()).spawn(move || {
+            let mut total = Received::default();
+            while !stopped.load(Ordering::Relaxed) {
+                let now = Instant::now();
+                let received = self.receive(now);
+                total.packets += received.packets;
+                total.others += received.others;
+                self.answer(now, interval);
+                std::thread::sleep(LOOK);
+            }
+            (self, total)
+        });
+        Watching {
+            stop,
+            thread: thread.unwrap(),
+        }
+    }
+
+    /// A member, by its place in the order of joining.
+    pub fn peer(&mut self, place: usize) -> &mut Peer {
+        &mut self.members[place].peer
+    }
+
+    /// Sends a datagram as a member.
+    pub fn send(&self, place: usize, datagram: &[u8]) {
+        let member = &self.members[place];
+        self.sockets[place / PEERS_PER_SOCKET].send(member.peer.address, member.server, datagram);
+    }
+
+    /// Seals an RTP packet (header, rest) with a member's keys and sends it.
+    pub fn send_rtp(&mut self, place: usize, header: &[u8], body: &[u8]) {
+        let member = &mut self.members[place];
+        let mut sealed = Vec::with_capacity(header.len() + body.len() + 32);
+        let keys = member.peer.keys.as_mut().unwrap();
+        let parts = sfu::transport::RtpParts {
+            header,
+            lead: &[],
+            body,
+            padding: 0,
+        };
+        assert!(keys.seal_rtp(parts, &mut sealed));
+        self.sockets[place / PEERS_PER_SOCKET].send(member.peer.address, member.server, &sealed);
+    }
+
+    /// Where each member receives.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let port = |socket: &Shared| socket.socket.local_addr().unwrap().port();
+        let members = self.members.iter().enumerate();
+        members
+            .map(|(place, member)| {
+                let socket = &self.sockets[place / PEERS_PER_SOCKET];
+                SocketAddr::from((member.peer.address, port(socket)))
+            })
+            .collect()
+    }
+}
+
+impl Member {
+    fn note(&mut self, now: Instant, datagram: &mut [u8]) {
+        // The count of padding is encrypted; nothing here reads the payload.
+        datagram[0] &= !0x20;
+        let Some(packet) = RtpPacket::parse(datagram) else {
+            return;
+        };
+        let Some(&number) = packet.extension(TRANSPORT_SEQUENCE).and_then(<[u8]>::first_chunk) else {
+            return;
+        };
+        let at = now.saturating_duration_since(self.peer.began()).as_micros() as u64;
+        self.feedback
+            .arrived(u16::from_be_bytes(number), at, packet.ssrc(), packet.sequence());
+    }
+}
+
+/// The place of the member with that address.
+fn place(address: Ipv4Addr, first: u64) -> Option<usize> {
+    let [_, high, middle, low] = address.octets();
+    let number = u64::from_be_bytes([0, 0, 0, 0, 0, high.checked_sub(1)?, middle, low]);
+    usize::try_from(number.checked_sub(first)?).ok()
+}
+
+/// A crowd that watches.
+pub struct Watching {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<(Crowd, Received)>,
+}
+
+impl Watching {
+    /// Ends it; gives the crowd back and what came.
+    pub fn stop(self) -> (Crowd, Received) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}

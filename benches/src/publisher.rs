@@ -1,0 +1,137 @@
+//! A publisher that sends one of the patterns in real time.
+
+use std::time::{Duration, Instant};
+
+use crate::crowd::Crowd;
+use crate::house::House;
+use crate::pattern::{FRAME_RATE, Frame, Pattern};
+use crate::peer::{Part, Party, TRANSPORT_SEQUENCE};
+
+/// SSRCs and payload types of the offers.
+const CHROMIUM: (u32, u8) = (2_737_457_687, 96);
+const ENCODER: (u32, u8) = (1_938_475_601, 106);
+const MARKER: u8 = 0x80;
+
+/// One publisher on the air.
+pub struct Publisher {
+    crowd: Crowd,
+    pattern: Pattern,
+    bitrate: u32,
+    sequence: u16,
+    frame: u32,
+    next_frame: Instant,
+}
+
+impl Publisher {
+    /// Connects one with that peer number, and takes the room's stage.
+    pub fn join(
+        house: &mut House,
+        party: &Party,
+        number: u64,
+        shard: usize,
+        room: &str,
+        pattern: Pattern,
+        bitrate: u32,
+    ) -> Publisher {
+        let mut crowd = Crowd::new(party, number, false);
+        let part = match pattern {
+            Pattern::Chromium => Part::Chromium,
+            Pattern::Filled | Pattern::Slices => Part::Encoder,
+        };
+        crowd.join(house, shard, room, part, 1);
+        Publisher {
+            crowd,
+            pattern,
+            bitrate,
+            sequence: 1,
+            frame: 0,
+            next_frame: Instant::now(),
+        }
+    }
+
+    /// Sends frames for that long. Returns the frames sent.
+    pub fn run(&mut self, time: Duration) -> Vec<Frame> {
+        let end = Instant::now() + time;
+        let mut frames = Vec::new();
+        // A pause between two runs is no reason to hurry.
+        self.next_frame = self.next_frame.max(Instant::now());
+        while self.next_frame < end {
+            wait_until(self.next_frame);
+            let frame = self.pattern.frame(self.frame, self.bitrate);
+            self.frame += 1;
+            for place in 0..frame.parts.len() {
+                wait_until(self.next_frame + frame.parts[place].at);
+                self.send(&frame, place);
+            }
+            self.next_frame += Duration::from_secs(1) / FRAME_RATE;
+            frames.push(frame);
+        }
+        frames
+    }
+
+    /// Sends one packet of a frame.
+    pub fn send(&mut self, frame: &Frame, place: usize) {
+        let part = frame.parts[place];
+        let is_last = place + 1 == frame.parts.len();
+        let (ssrc, payload_type) = match self.pattern {
+            Pattern::Chromium => CHROMIUM,
+            Pattern::Filled | Pattern::Slices => ENCODER,
+        };
+        let extended = u8::from(self.pattern == Pattern::Chromium);
+        let mut header = vec![
+            0x80 | extended << 4,
+            payload_type | if is_last { MARKER } else { 0 },
+        ];
+        header.extend(self.sequence.to_be_bytes());
+        header.extend((frame.number * 90_000 / FRAME_RATE).to_be_bytes());
+        header.extend(ssrc.to_be_bytes());
+        if self.pattern == Pattern::Chromium {
+            // abs-send-time, transport-wide number and mid, with the offer's ids.
+            let [high, low] = self.sequence.to_be_bytes();
+            header.extend([0xbe, 0xde, 0, 3, 0x22, 1, 2, 3]);
+            header.extend([TRANSPORT_SEQUENCE << 4 | 1, high, low, 0x40, b'1', 0, 0, 0]);
+        }
+        let mut body = match self.pattern {
+            Pattern::Chromium => vp8(frame, part.starts),
+            Pattern::Filled | Pattern::Slices => {
+                let ends = is_last || frame.parts[place + 1].starts;
+                h264(frame.is_key, part.starts, ends)
+            }
+        };
+        body.resize(part.len.max(body.len()), 0x5a);
+        self.sequence = self.sequence.wrapping_add(1);
+        self.crowd.send_rtp(0, &header, &body);
+    }
+}
+
+/// RFC 7741 §4.2 with a 15-bit picture id, and RFC 6386 §9.1 at a frame's start.
+fn vp8(frame: &Frame, starts: bool) -> Vec<u8> {
+    let [high, low] = (frame.number as u16 & 0x7fff).to_be_bytes();
+    let mut payload = vec![if starts { 0x90 } else { 0x80 }, 0x80, 0x80 | high, low];
+    if starts {
+        payload.extend([u8::from(!frame.is_key), 0, 0]);
+        if frame.is_key {
+            payload.extend([0x9d, 0x01, 0x2a, 0x00, 0x05, 0xd0, 0x02]);
+        }
+    }
+    payload
+}
+
+/// A single NAL unit, or fragments of one (RFC 6184 §5.6, §5.8).
+fn h264(is_key: bool, starts: bool, ends: bool) -> Vec<u8> {
+    let (nal, kind) = if is_key { (0x65, 5) } else { (0x41, 1) };
+    if starts && ends {
+        // first_mb_in_slice 0.
+        return vec![nal, 0x88, 0x84];
+    }
+    let fragment = u8::from(starts) << 7 | u8::from(ends) << 6 | kind;
+    vec![nal & 0x60 | 28, fragment, 0x88, 0x84]
+}
+
+/// Sleeps; the kernel is some tens of microseconds late, as it is with any publisher.
+fn wait_until(at: Instant) {
+    let left = at.saturating_duration_since(Instant::now());
+    if !left.is_zero() {
+        std::thread::sleep(left);
+    }
+}
