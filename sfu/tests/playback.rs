@@ -207,7 +207,7 @@ fn a_layer_changes_at_a_keyframe_and_nothing_jumps() {
     let high = show.playback.layer();
     show.playback.set_limit(LayerLimit {
         rid: Some(rtp::label("l")),
-        max_side: None,
+        ..LayerLimit::default()
     });
     show.frames(40, 20);
     assert_ne!(show.playback.layer(), high);
@@ -357,7 +357,7 @@ proptest! {
         let mut show = Show::new();
         show.join();
         for (step, frames) in steps {
-            let rid = |rid| LayerLimit { rid: Some(rtp::label(rid)), max_side: None };
+            let rid = |rid| LayerLimit { rid: Some(rtp::label(rid)), ..LayerLimit::default() };
             match step {
                 0 => show.playback.set_limit(rid("l")),
                 1 => show.playback.set_limit(rid("h")),

@@ -209,6 +209,7 @@ fn layer_limit(wish: &LayerWish) -> Result<LayerLimit, MediaError> {
     Ok(LayerLimit {
         rid,
         max_side: longest.map(|side| u16::try_from(side).unwrap_or(u16::MAX)),
+        ..LayerLimit::default()
     })
 }
 

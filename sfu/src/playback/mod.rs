@@ -56,6 +56,14 @@ pub trait RtpSink {
 pub struct LayerLimit {
     /// Pin this rid.
     pub rid: Option<Label>,
+    /// Pin the highest spatial layer forwarded of an encoding that has several.
+    pub spatial: Option<u8>,
+    /// Pin the highest temporal layer.
+    pub temporal: Option<u8>,
+    /// Nothing above this spatial layer; below it the line decides.
+    pub max_spatial: Option<u8>,
+    /// Nothing above this temporal layer.
+    pub max_temporal: Option<u8>,
     /// No picture larger than this many pixels on the longer side.
     pub max_side: Option<u16>,
 }

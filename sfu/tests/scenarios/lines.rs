@@ -173,11 +173,11 @@ fn a_viewer_gets_the_layer_it_asks_for() {
     world.run(Duration::from_secs(5));
     let pinned = LayerLimit {
         rid: Label::new(b"r1"),
-        max_side: None,
+        ..LayerLimit::default()
     };
     let small = LayerLimit {
-        rid: None,
         max_side: Some(400),
+        ..LayerLimit::default()
     };
     for (limit, layer) in [(pinned, 1), (small, 0), (LayerLimit::default(), 2)] {
         world.set_limit(viewer, limit);
