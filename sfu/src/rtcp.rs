@@ -7,25 +7,29 @@ use rtc_rtcp::packet::{self, Packet};
 /// Packets looked at in one compound: a browser sends fewer than ten, and each costs an allocation.
 const MAX_PACKETS: usize = 32;
 
+/// The bytes of each packet of a compound, with its header.
+pub fn split(compound: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = compound;
+    let packets = std::iter::from_fn(move || {
+        let &[_, _, high, low] = rest.first_chunk::<HEADER_LENGTH>()?;
+        let words = usize::from(u16::from_be_bytes([high, low])) + 1;
+        let (one, tail) = rest.split_at_checked(4 * words)?;
+        rest = tail;
+        Some(one)
+    });
+    packets.take(MAX_PACKETS)
+}
+
+/// One packet of a compound; nothing when it is malformed or unknown.
+pub fn read(one: &[u8]) -> Vec<Box<dyn Packet>> {
+    let is_version_2 = one.first().is_some_and(|first| first >> 6 == 2);
+    let read = is_version_2.then(|| packet::unmarshal(&mut &*one).ok());
+    read.flatten().unwrap_or_default()
+}
+
 /// The packets of a compound, each read by itself: what is malformed or unknown is passed over, the rest counts.
 pub fn parse(compound: &[u8]) -> Vec<Box<dyn Packet>> {
-    let mut packets = Vec::new();
-    let mut rest = compound;
-    while packets.len() < MAX_PACKETS
-        && let Some(&[first, _, high, low]) = rest.first_chunk::<HEADER_LENGTH>()
-    {
-        let words = usize::from(u16::from_be_bytes([high, low])) + 1;
-        let Some((one, tail)) = rest.split_at_checked(4 * words) else {
-            break;
-        };
-        rest = tail;
-        if first >> 6 == 2
-            && let Ok(read) = packet::unmarshal(&mut &*one)
-        {
-            packets.extend(read);
-        }
-    }
-    packets
+    split(compound).flat_map(read).collect()
 }
 
 /// One packet of a type, if it is that.

@@ -1,61 +1,70 @@
-//! What one viewer's line carries: an estimate from transport-wide feedback, REMB or receiver reports.
+//! What one viewer's line carries: an estimate from transport-wide feedback in the manner of Google congestion control
+//! (draft-ietf-rmcat-gcc-02 and what libwebrtc made of it), or from REMB or receiver reports where there is none.
 //!
-//! A first version. Queueing delay above the shortest one-way delay seen lately says that the line is full, loss
-//! says so too; otherwise the estimate follows what the line has shown that it carries, and a little more.
+//! Packets that leave are numbered ([`flight`]). Feedback ([`feedback`]) gives each one's arrival, from which come
+//! the waiting time ([`queue`]), whether it grows ([`groups`], [`trend`]), what the line has carried ([`carried`]),
+//! what it loses ([`loss`]) and what a probe has shown ([`cluster`]). [`rate`] makes the estimate of it.
+//!
+//! A server sends one of a few layers, so it differs from a browser's sender in two ways: the estimate is no target
+//! to be filled, it stays where it was as long as less is sent; and before it cuts, delay must not only have grown
+//! but stand, for a cut that nothing called for costs a layer.
 
-mod arrivals;
+mod carried;
+mod cluster;
+mod feedback;
+mod flight;
+mod groups;
+mod loss;
+mod queue;
+mod rate;
+mod trend;
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rtc_rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
+use carried::Carried;
+use cluster::Cluster;
+use feedback::TransportFeedback;
+pub(crate) use feedback::is_transport_feedback;
+use flight::Flight;
+use groups::Groups;
+use loss::Loss;
+use queue::Queue;
+use rate::Rate;
+use trend::{Trend, Usage};
 
-use arrivals::for_each_status;
-
-/// Packets in flight that are remembered: a second and more of 10 Mbps.
-const MAX_IN_FLIGHT: usize = 1024;
-/// No line is believed to carry less (bits per second): sound and a thumbnail.
-const LEAST: u64 = 60_000;
-/// Nor more than is of use.
-const MOST: u64 = 50_000_000;
-/// Queueing delay that is still no sign of a full line: jitter of Wi-Fi and of the sender's own batches.
-const QUEUE_FULL: i64 = 80_000;
-const QUEUE_EMPTY: i64 = 30_000;
-/// How long the shortest delay counts.
-const BASE_WINDOW: Duration = Duration::from_secs(10);
-/// Between two decreases: the line must have time to show what the first one did.
-const DECREASE_INTERVAL: Duration = Duration::from_millis(300);
-/// The window over which the carried rate is measured.
-const RATE_WINDOW: Duration = Duration::from_millis(500);
-/// Feedback missing for this long while packets leave means the worst.
-const SILENCE: Duration = Duration::from_secs(2);
-
-#[derive(Clone, Copy, Debug)]
-struct Sent {
-    number: u64,
-    at: Instant,
-    bytes: u32,
-}
+/// Delay that every packet has, in microseconds, without which growing delay alone is jitter.
+const STANDING_US: i64 = 15_000;
+/// Delay that every packet has beyond which it need not grow to be too much.
+const FULL_US: i64 = 80_000;
+/// Between two cuts: the line must have time to show what the first one did. A round trip is added.
+const CUT_INTERVAL_US: i64 = 200_000;
+/// A line is calm again this long after a cut.
+const REST_US: i64 = 1_500_000;
+/// Feedback comes every 50 to 250 ms (libwebrtc `TransportSequenceNumberFeedbackGenerator`); so much later than a
+/// round trip, it is held up behind a queue or lost.
+const LATE_US: i64 = 400_000;
+/// What an unanswered line is still believed to carry each time it is looked at, in percent.
+const UNANSWERED: u64 = 70;
+/// The bytes of headers around a payload that are counted with it: RTP with the usual extensions.
+const HEADER_BYTES: usize = 28;
 
 /// One viewer's line.
 #[derive(Debug)]
 pub struct Bandwidth {
     epoch: Instant,
-    estimate: u64,
-    next_number: u64,
-    in_flight: VecDeque<Sent>,
-    /// When packets left and how many bytes of them the viewer has confirmed, over [`RATE_WINDOW`].
-    carried: VecDeque<(Instant, u32)>,
-    carried_bytes: u64,
-    /// Shortest arrival less departure in microseconds, in this and in the window before.
-    base: Option<[i64; 2]>,
-    base_since: Instant,
-    queue: i64,
-    last_decrease: Option<Instant>,
-    last_feedback: Option<Instant>,
-    oldest_unanswered: Option<Instant>,
+    rate: Rate,
+    flight: Flight,
+    groups: Groups,
+    trend: Trend,
+    queue: Queue,
+    carried: Carried,
+    loss: Loss,
+    cluster: Cluster,
+    /// Microseconds; the shortest lately, `None` before feedback.
+    round_trip: Option<i64>,
+    last_cut: Option<i64>,
+    probed: Option<i64>,
     has_transport_feedback: bool,
-    loss: f32,
 }
 
 impl Bandwidth {
@@ -63,25 +72,24 @@ impl Bandwidth {
     pub fn new(now: Instant, initial: u64) -> Bandwidth {
         Bandwidth {
             epoch: now,
-            estimate: initial.clamp(LEAST, MOST),
-            next_number: 0,
-            in_flight: VecDeque::new(),
-            carried: VecDeque::new(),
-            carried_bytes: 0,
-            base: None,
-            base_since: now,
-            queue: 0,
-            last_decrease: None,
-            last_feedback: None,
-            oldest_unanswered: None,
+            rate: Rate::new(initial),
+            flight: Flight::new(),
+            groups: Groups::default(),
+            trend: Trend::new(),
+            queue: Queue::default(),
+            carried: Carried::default(),
+            loss: Loss::default(),
+            cluster: Cluster::default(),
+            round_trip: None,
+            last_cut: None,
+            probed: None,
             has_transport_feedback: false,
-            loss: 0.0,
         }
     }
 
-    /// Bits per second the line is believed to carry.
+    /// Bits per second the line is believed to carry, RTP headers included, what is below them not.
     pub fn estimate(&self) -> u64 {
-        self.estimate
+        self.rate.estimate()
     }
 
     /// Whether the viewer sends transport-wide feedback, without which probing shows nothing.
@@ -91,26 +99,41 @@ impl Bandwidth {
 
     /// Whether nothing speaks against trying more.
     pub fn is_calm(&self, now: Instant) -> bool {
-        let rested = self
-            .last_decrease
-            .is_none_or(|at| now.saturating_duration_since(at) > Duration::from_secs(3));
-        rested && self.queue < QUEUE_EMPTY && self.loss < 0.05
+        let now = self.micros(now);
+        let rested = self.last_cut.is_none_or(|at| now - at > REST_US);
+        rested && self.queue.standing() < STANDING_US && self.loss.is_calm() && !self.is_unanswered(now)
     }
 
-    /// The transport-wide sequence number of a packet that leaves now.
+    /// How much later packets come than the earliest sent with them, on average.
+    pub fn jitter(&self) -> Duration {
+        Duration::from_micros(self.queue.jitter().unsigned_abs())
+    }
+
+    /// How long every packet waits on its way.
+    pub fn queueing(&self) -> Duration {
+        Duration::from_micros(self.queue.standing().unsigned_abs())
+    }
+
+    /// Fraction of packets that were lost over the last seconds, 0 to 1.
+    pub fn loss(&self) -> f32 {
+        self.loss.fraction()
+    }
+
+    /// What leaves from now on is a probe: how fast it comes tells what the line carries.
+    pub fn begin_probe(&mut self) {
+        self.cluster.begin();
+    }
+
+    /// The probe is over; its result shows in the estimate when it is answered.
+    pub fn end_probe(&mut self) {
+        self.cluster.end();
+    }
+
+    /// The transport-wide sequence number of a packet that leaves now with so many bytes of payload.
     pub fn number(&mut self, now: Instant, bytes: usize) -> u16 {
-        let number = self.next_number;
-        self.next_number += 1;
-        if self.in_flight.len() >= MAX_IN_FLIGHT {
-            self.in_flight.pop_front();
-        }
-        self.in_flight.push_back(Sent {
-            number,
-            at: now,
-            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
-        });
-        self.oldest_unanswered.get_or_insert(now);
-        number as u16
+        let (at, bytes) = (self.micros(now), bytes + HEADER_BYTES);
+        let cluster = self.cluster.sent(at, bytes);
+        self.flight.push(at, bytes, cluster)
     }
 
     /// The 24-bit abs-send-time of a packet that leaves now (6.18 fixed point seconds).
@@ -121,147 +144,128 @@ impl Bandwidth {
         bytes
     }
 
-    /// Takes transport-wide feedback.
-    pub fn handle_transport_feedback(&mut self, now: Instant, feedback: &TransportLayerCc) {
-        let Some(newest) = self.next_number.checked_sub(1) else {
+    /// Takes one RTCP packet of transport-wide feedback; anything else is passed over.
+    pub fn handle_transport_feedback(&mut self, now: Instant, packet: &[u8]) {
+        let now = self.micros(now);
+        let Some(feedback) = TransportFeedback::parse(packet) else {
+            return;
+        };
+        let Some(base) = self.flight.unroll(feedback.base) else {
+            return;
+        };
+        let (mut came, mut lost) = (0, 0);
+        let mut newest = None;
+        for (place, arrival) in feedback.statuses() {
+            let number = base + u64::from(place);
+            let is_settled = self.flight.is_settled(number);
+            let Some(sent) = self.flight.take(now, number) else {
+                continue;
+            };
+            let Some(arrival) = arrival else {
+                // It may have been overtaken and come yet.
+                self.flight.put_back(number);
+                lost += u32::from(!is_settled);
+                continue;
+            };
+            came += 1;
+            newest = Some((number, sent.at));
+            self.queue.take(arrival - sent.at);
+            self.carried.add(arrival, sent.bytes);
+            self.cluster.came(sent.cluster, arrival, sent.bytes);
+            if let Some(step) = self.groups.add(sent.at, arrival) {
+                self.trend.add(step);
+            }
+        }
+        let Some((number, sent_at)) = newest else {
             return;
         };
         self.has_transport_feedback = true;
-        self.last_feedback = Some(now);
-        let behind = (newest as u16).wrapping_sub(feedback.base_sequence_number);
-        let Some(base) = newest.checked_sub(u64::from(behind)) else {
-            return;
+        self.flight.settle(number);
+        self.queue.finish(now);
+        self.loss.count(came, lost);
+        let round_trip = now - sent_at;
+        // The shortest, forgotten slowly.
+        let known = self.round_trip.map_or(round_trip, |known| known + known / 128);
+        self.round_trip = Some(round_trip.min(known));
+        self.adapt(now, sent_at);
+    }
+
+    fn adapt(&mut self, now: i64, answered: i64) {
+        let probed = self.cluster.judge(answered);
+        let standing = self.queue.standing();
+        let is_full = match self.trend.usage() {
+            // A probe makes a queue of its own.
+            Usage::Over => standing > STANDING_US && !self.cluster.is_pending(),
+            Usage::Normal => standing > FULL_US,
+            // It drains.
+            Usage::Under => false,
         };
-        let (mut acknowledged, mut lost, mut delays, mut measured) = (0u32, 0u32, 0i64, 0i64);
-        let mut last = base;
-        for_each_status(feedback, |offset, arrival| {
-            let number = base + u64::from(offset);
-            last = number;
-            let Some(sent) = self.take_sent(number) else {
-                return;
-            };
-            let Some(arrival) = arrival else {
-                lost += 1;
-                return;
-            };
-            acknowledged += 1;
-            self.carried.push_back((sent.at, sent.bytes));
-            self.carried_bytes += u64::from(sent.bytes);
-            let departure = sent.at.saturating_duration_since(self.epoch).as_micros() as i64;
-            delays += self.queueing(now, arrival - departure);
-            measured += 1;
-        });
-        self.in_flight.retain(|sent| sent.number > last);
-        self.oldest_unanswered = self.in_flight.front().map(|sent| sent.at);
-        if acknowledged + lost == 0 {
-            return;
+        if let Some(probed) = probed {
+            self.probed = Some(now);
+            self.rate.probed(now, probed);
+        } else if is_full && self.may_cut(now) {
+            self.last_cut = Some(now);
+            self.rate.decrease(now, self.carried.latest(), standing);
+        } else if !is_full && standing < STANDING_US && self.loss.is_calm() {
+            let round_trip = self.round_trip.unwrap_or_default();
+            self.rate.increase(now, self.carried.rate(), round_trip);
         }
-        if measured > 0 {
-            self.queue = delays / measured;
+        // What is sent is what comes and what is lost.
+        let carried = self.carried.rate();
+        let sent = (carried as f32 / (1.0 - self.loss.fraction()).max(0.1)) as u64;
+        if self.loss.is_congestion(now, sent) {
+            self.last_cut = Some(now);
+            self.rate.limit(now, carried);
         }
-        let loss = lost as f32 / (acknowledged + lost) as f32;
-        self.loss = self.loss * 0.8 + loss * 0.2;
-        let rate = self.carried_rate();
-        self.adapt(now, rate);
     }
 
-    fn take_sent(&self, number: u64) -> Option<Sent> {
-        let first = self.in_flight.front()?.number;
-        let place = usize::try_from(number.checked_sub(first)?).ok()?;
-        self.in_flight
-            .get(place)
-            .copied()
-            .filter(|sent| sent.number == number)
-    }
-
-    /// Microseconds above the shortest way seen lately.
-    fn queueing(&mut self, now: Instant, delay: i64) -> i64 {
-        if now.saturating_duration_since(self.base_since) > BASE_WINDOW {
-            self.base_since = now;
-            self.base = self.base.map(|[current, _]| [delay, current]);
-        }
-        let [current, before] = self.base.unwrap_or([delay, delay]);
-        let current = current.min(delay);
-        self.base = Some([current, before]);
-        delay - current.min(before)
-    }
-
-    /// Bits per second confirmed, over the last half second of departures.
-    fn carried_rate(&mut self) -> u64 {
-        let Some(&(newest, _)) = self.carried.back() else {
-            return 0;
-        };
-        while let Some(&(at, bytes)) = self.carried.front()
-            && newest.saturating_duration_since(at) > RATE_WINDOW
-        {
-            self.carried.pop_front();
-            self.carried_bytes -= u64::from(bytes);
-        }
-        self.carried_bytes * 8 * 1000 / RATE_WINDOW.as_millis() as u64
-    }
-
-    fn adapt(&mut self, now: Instant, rate: u64) {
-        if self.queue > QUEUE_FULL || self.loss > 0.1 {
-            let is_new = self
-                .last_decrease
-                .is_none_or(|at| now.saturating_duration_since(at) >= DECREASE_INTERVAL);
-            if is_new {
-                self.last_decrease = Some(now);
-                let by_delay = if self.queue > QUEUE_FULL {
-                    rate * 85 / 100
-                } else {
-                    u64::MAX
-                };
-                let by_loss = (self.estimate as f32 * (1.0 - 0.5 * self.loss)) as u64;
-                self.set(self.estimate.min(by_delay).min(by_loss));
-            }
-        } else if self.queue < QUEUE_EMPTY && self.loss < 0.02 {
-            // What was carried without a queue can be carried; a tenth more is worth trying.
-            self.set(self.estimate.max(rate * 110 / 100));
-        }
+    fn may_cut(&self, now: i64) -> bool {
+        let interval = CUT_INTERVAL_US + self.round_trip.unwrap_or_default();
+        // What a probe has piled up must have time to drain, too.
+        self.last_cut
+            .max(self.probed)
+            .is_none_or(|at| now - at >= interval)
     }
 
     /// Takes the viewer's own estimate (REMB). Where there is transport-wide feedback that knows better.
-    pub fn handle_remb(&mut self, now: Instant, bitrate: u64) {
-        self.last_feedback = Some(now);
+    pub fn handle_remb(&mut self, bitrate: u64) {
         if !self.has_transport_feedback {
-            self.set(bitrate);
+            self.rate.set(bitrate);
         }
     }
 
-    /// Takes the loss of a receiver report, in 256ths, when there is nothing better.
+    /// Takes the loss of a receiver report, in 256ths, when there is nothing better: more than a tenth halves by as
+    /// much, less than a fiftieth adds a twentieth (draft-ietf-rmcat-gcc-02 §6).
     pub fn handle_loss(&mut self, now: Instant, fraction: u8) {
-        self.last_feedback = Some(now);
         if self.has_transport_feedback {
             return;
         }
         let loss = f32::from(fraction) / 256.0;
-        self.loss = loss;
+        let estimate = self.rate.estimate();
         if loss > 0.1 {
-            self.last_decrease = Some(now);
-            self.set((self.estimate as f32 * (1.0 - 0.5 * loss)) as u64);
+            self.last_cut = Some(self.micros(now));
+            self.rate.set((estimate as f32 * (1.0 - 0.5 * loss)) as u64);
         } else if loss < 0.02 {
-            self.set(self.estimate * 105 / 100);
+            self.rate.set(estimate * 105 / 100);
         }
     }
 
-    /// Lets time pass: a line that answers nothing carries nothing.
+    /// Lets time pass: a line that does not answer carries less and less.
     pub fn handle_time(&mut self, now: Instant) {
-        let unanswered = self
-            .oldest_unanswered
-            .is_some_and(|at| now.saturating_duration_since(at) > SILENCE);
-        let silent = self
-            .last_feedback
-            .is_some_and(|at| now.saturating_duration_since(at) > SILENCE);
-        if self.has_transport_feedback && unanswered && silent {
-            self.last_feedback = Some(now);
-            self.last_decrease = Some(now);
-            self.set(self.estimate / 2);
+        let now = self.micros(now);
+        if self.is_unanswered(now) && self.may_cut(now) {
+            self.last_cut = Some(now);
+            self.rate.set(self.rate.estimate() * UNANSWERED / 100);
         }
     }
 
-    fn set(&mut self, estimate: u64) {
-        self.estimate = estimate.clamp(LEAST, MOST);
+    fn is_unanswered(&self, now: i64) -> bool {
+        let round_trip = self.round_trip.unwrap_or_default();
+        self.has_transport_feedback && self.flight.age(now) > round_trip + LATE_US
+    }
+
+    fn micros(&self, now: Instant) -> i64 {
+        now.saturating_duration_since(self.epoch).as_micros() as i64
     }
 }
 

@@ -1,7 +1,10 @@
 //! Lines in virtual time: a queue in front of a bottleneck, feedback every 50 ms.
 
+use rate::LEAST;
+use rtc::shared::marshal::Marshal;
 use rtc_rtcp::transport_feedbacks::transport_layer_cc::{
     PacketStatusChunk, RecvDelta, StatusChunkTypeTcc, StatusVectorChunk, SymbolSizeTypeTcc, SymbolTypeTcc,
+    TransportLayerCc,
 };
 
 use super::*;
@@ -15,6 +18,8 @@ struct Line {
     bits_per_second: u64,
     /// Every so many packets one is lost; 0 for none.
     loses_every: u16,
+    /// What may wait.
+    queue: Duration,
     free_at: Duration,
     /// Numbers with arrivals in microseconds, not reported yet.
     arrived: Vec<(u16, Option<i64>)>,
@@ -25,6 +30,7 @@ impl Line {
         Line {
             bits_per_second,
             loses_every,
+            queue: Duration::MAX,
             free_at: Duration::ZERO,
             arrived: Vec::new(),
         }
@@ -34,13 +40,16 @@ impl Line {
         if self.loses_every > 0 && number.is_multiple_of(self.loses_every) {
             return self.arrived.push((number, None));
         }
+        if self.free_at.saturating_sub(at) > self.queue {
+            return self.arrived.push((number, None));
+        }
         let takes = Duration::from_micros(PACKET as u64 * 8 * 1_000_000 / self.bits_per_second);
         self.free_at = self.free_at.max(at) + takes;
         let arrival = self.free_at + 30 * MS + Duration::from_secs(1000);
         self.arrived.push((number, Some(arrival.as_micros() as i64)));
     }
 
-    fn feedback(&mut self) -> Option<TransportLayerCc> {
+    fn feedback(&mut self) -> Option<Vec<u8>> {
         let &(base, _) = self.arrived.first()?;
         let mut clock = None;
         let (mut symbols, mut recv_deltas) = (Vec::new(), Vec::new());
@@ -76,7 +85,7 @@ impl Line {
             ..TransportLayerCc::default()
         };
         self.arrived.clear();
-        Some(feedback)
+        Some(feedback.marshal().unwrap().to_vec())
     }
 }
 
@@ -121,18 +130,47 @@ fn a_line_that_is_wide_enough_is_not_doubted() {
 }
 
 #[test]
-fn more_is_found_by_sending_more() {
-    let mut line = Line::new(20_000_000, 0);
-    let estimate = drive(&mut line, 300_000, |estimate| estimate.min(4_000_000));
-    assert!(estimate > 4_000_000, "{estimate}");
+fn a_probe_finds_at_once_what_growth_would_take_minutes_for() {
+    let begin = begin();
+    let mut bandwidth = Bandwidth::new(begin, 300_000);
+    let mut line = Line::new(3_000_000, 0);
+    for ms in 0..3_000u32 {
+        let now = begin + MS * ms;
+        if ms == 2_000 {
+            bandwidth.begin_probe();
+        }
+        if ms % 40 == 0 || (2_000..2_100).contains(&ms) && ms % 2 == 0 {
+            line.send(MS * ms, bandwidth.number(now, PACKET));
+        }
+        if ms == 2_100 {
+            bandwidth.end_probe();
+        }
+        if ms % 50 == 0
+            && let Some(feedback) = line.feedback()
+        {
+            bandwidth.handle_transport_feedback(now, &feedback);
+        }
+    }
+    let estimate = bandwidth.estimate();
+    assert!((2_700_000..3_000_000).contains(&estimate), "{estimate}");
 }
 
 #[test]
 fn a_little_loss_is_borne_and_much_is_not() {
-    let little = drive(&mut Line::new(20_000_000, 50), 3_000_000, |_| 2_000_000);
+    let little = drive(&mut Line::new(20_000_000, 20), 3_000_000, |_| 2_000_000);
     assert!(little >= 2_000_000, "{little}");
     let much = drive(&mut Line::new(20_000_000, 4), 3_000_000, |_| 2_000_000);
-    assert!(much < 1_000_000, "{much}");
+    assert!(much <= 1_600_000, "{much}");
+}
+
+#[test]
+fn a_line_that_drops_without_a_queue_is_found_out() {
+    let mut line = Line {
+        queue: 10 * MS,
+        ..Line::new(1_000_000, 0)
+    };
+    let estimate = drive(&mut line, 3_000_000, |estimate| estimate.min(2_500_000));
+    assert!((700_000..1_200_000).contains(&estimate), "{estimate}");
 }
 
 #[test]
@@ -158,7 +196,7 @@ fn a_line_that_falls_silent_carries_nothing() {
 fn without_transport_feedback_the_viewers_word_counts() {
     let now = begin();
     let mut bandwidth = Bandwidth::new(now, 3_000_000);
-    bandwidth.handle_remb(now, 800_000);
+    bandwidth.handle_remb(800_000);
     assert_eq!(bandwidth.estimate(), 800_000);
     bandwidth.handle_loss(now, 128);
     assert_eq!(bandwidth.estimate(), 600_000);

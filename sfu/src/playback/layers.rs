@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Playback;
-use super::select;
+use super::select::{self, Beside};
 use super::sender::find;
 use crate::media::{Encoding, Publication};
 use crate::negotiation::MediaKind;
@@ -11,8 +11,10 @@ use crate::relay::EncodingId;
 
 /// Between two thoughts about the layer.
 const SELECTION_INTERVAL: Duration = Duration::from_millis(100);
-/// After a change upward the next one waits this long.
-const SETTLING: Duration = Duration::from_secs(2);
+/// What shop and chat take of a line, bits per second: a few small messages a second.
+const MESSAGES_BITRATE: u64 = 10_000;
+/// A keyframe that came within this time says that others asked.
+const RECENT: Duration = Duration::from_secs(2);
 /// A group of pictures longer than this is better left behind: a keyframe is asked for, too.
 const LONG_GROUP: Duration = Duration::from_secs(3);
 /// A keyframe this fresh may be entered upward: what came since is little.
@@ -61,8 +63,8 @@ impl Playback {
         }
         self.next_selection = now + SELECTION_INTERVAL;
         self.bandwidth.handle_time(now);
-        let estimate = self.bandwidth.estimate();
-        let Some(chosen) = select::choose(now, track, &sender.media, self.limit, current, estimate) else {
+        let line = (self.bandwidth.estimate(), self.beside(publication));
+        let Some(chosen) = select::choose(now, track, &sender.media, self.limit, current, line) else {
             return;
         };
         let Some(current) = current else {
@@ -74,10 +76,21 @@ impl Playback {
         }
         let is_up = chosen.bitrate() > current.bitrate() && current.is_active(now);
         let is_pinned = self.limit.rid.is_some();
-        if is_up && !is_pinned && self.switched_at.is_some_and(|at| now < at + SETTLING) {
+        if is_up && !is_pinned && !(self.climb.may_rise(now) && self.bandwidth.is_calm(now)) {
+            self.awaited = None;
             return;
         }
         self.approach(now, chosen, is_up, keyframes);
+    }
+
+    /// What of the line is not the picture's.
+    pub(super) fn beside(&self, publication: &Publication) -> Beside {
+        let sound = publication.track(MediaKind::Audio);
+        let sound = sound.and_then(|track| track.encodings.first());
+        Beside {
+            bitrate: sound.map_or(0, Encoding::bitrate) + MESSAGES_BITRATE,
+            loss: self.bandwidth.loss(),
+        }
     }
 
     /// A viewer without a picture takes the wanted layer, or any that has a beginning to show.
@@ -118,7 +131,7 @@ impl Playback {
         }
         self.awaited = Some(target.id);
         // One that came lately says that others asked; the next request waits for its turn.
-        if age.is_none_or(|age| age > SETTLING) {
+        if age.is_none_or(|age| age > RECENT) {
             keyframes.push(target.id);
         }
     }
@@ -155,10 +168,14 @@ impl Playback {
         };
         let before = sender.encoding();
         sender.enter(now, encoding, position, pace);
-        if before.is_some_and(|before| before != encoding.id) {
+        if let Some(before) = before
+            && before != encoding.id
+        {
             self.stats.layer_switches += 1;
-            self.switched_at = Some(now);
             self.probe.reset(now);
+        }
+        if before != Some(encoding.id) {
+            self.climb.entered(now, encoding.bitrate());
         }
         self.awaited = None;
         self.entered_at = Some(now);

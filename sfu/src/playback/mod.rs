@@ -2,6 +2,7 @@
 //! retransmissions, reports and bandwidth.
 
 mod burst;
+mod climb;
 mod clock;
 mod descriptor;
 mod header;
@@ -24,9 +25,13 @@ use crate::negotiation::{Label, MediaKind, SentMedia};
 use crate::relay::{EncodingId, Generation};
 use crate::stats::PlaybackStats;
 use crate::transport::RtpParts;
+use climb::Climb;
 use probe::Probe;
 use reports::Reports;
 use sender::{Line, Sender};
+
+/// What a probe sends, in percent of what the next layer needs: what it brings is to be enough, even rounded down.
+const PROBE_MARGIN: u64 = 115;
 
 /// Bounds and timings of playback.
 #[derive(Clone, Debug)]
@@ -84,7 +89,7 @@ pub struct Playback {
     /// The layer to enter at its next keyframe.
     awaited: Option<EncodingId>,
     next_selection: Instant,
-    switched_at: Option<Instant>,
+    climb: Climb,
     /// When the picture was last entered at a keyframe.
     entered_at: Option<Instant>,
     wants_keyframe: bool,
@@ -109,7 +114,7 @@ impl Playback {
             source: None,
             awaited: None,
             next_selection: now,
-            switched_at: None,
+            climb: Climb::new(),
             entered_at: None,
             wants_keyframe: false,
             stats: PlaybackStats::default(),
@@ -184,39 +189,59 @@ impl Playback {
         }
     }
 
+    /// Tries whether the line carries the next layer.
     fn probe(&mut self, now: Instant, publication: &Publication, sink: &mut impl RtpSink) {
         let Some(place) = self.video() else { return };
-        if !self.bandwidth.is_calm(now) {
-            self.probe.stop();
+        let is_calm = self.bandwidth.is_calm(now);
+        if self.probe.is_running() {
+            if !is_calm {
+                self.probe.stop();
+            }
+        } else if is_calm && self.probe.may_start(now) {
+            self.begin_probe(now, place, publication);
+        } else {
             return;
+        }
+        let mut due = self.probe.due(now, self.stats.bytes);
+        if !self.probe.is_running() {
+            self.bandwidth.end_probe();
         }
         let Some(sender) = self.senders.get_mut(place) else {
             return;
         };
-        if self.probe.may_start(now)
-            && self.bandwidth.can_probe()
-            && !sender.is_behind()
-            && let Some(track) = publication.track(MediaKind::Video)
-            && let Some(current) = sender.encoding().and_then(|id| sender::find(publication, id))
-            && let Some(next) = select::next_above(now, track, self.limit, current)
-        {
-            // A quarter more than the layer itself, so that it is chosen when this goes well.
-            let wanted = next.bitrate() * 5 / 4;
-            self.probe.start(now, wanted.saturating_sub(current.bitrate()));
-        }
         let mut line = Line {
             now,
             sink,
             bandwidth: &mut self.bandwidth,
             stats: &mut self.stats,
         };
-        let mut due = self.probe.due(now) as usize;
         while due > 0 {
-            let sent = sender.pad(&mut line);
+            let sent = sender.pad(&mut line) as u64;
             if sent == 0 {
                 return;
             }
             due = due.saturating_sub(sent);
+        }
+    }
+
+    fn begin_probe(&mut self, now: Instant, video: usize, publication: &Publication) {
+        let beside = self.beside(publication);
+        let Some(sender) = self.senders.get(video) else {
+            return;
+        };
+        if self.bandwidth.can_probe()
+            && self.awaited.is_none()
+            && self.climb.may_rise(now)
+            && !sender.is_behind()
+            && let Some(track) = publication.track(MediaKind::Video)
+            && let Some(current) = sender.encoding().and_then(|id| sender::find(publication, id))
+            && let Some(wanted) = select::wanted_above(now, track, &sender.media, self.limit, current, beside)
+            && wanted > self.bandwidth.estimate()
+        {
+            let bitrate = wanted * PROBE_MARGIN / 100;
+            let jitter = self.bandwidth.jitter();
+            self.bandwidth.begin_probe();
+            self.probe.start(now, bitrate, jitter, self.stats.bytes);
         }
     }
 

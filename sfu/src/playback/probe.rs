@@ -1,22 +1,36 @@
-//! Trying whether a line carries the next layer, by padding: without it an estimate never exceeds what is sent.
+//! Trying whether a line carries the next layer, by padding: what is not sent proves nothing.
 
 use std::time::{Duration, Instant};
 
-/// How long one try lasts: the estimator's window and a round trip.
-const LENGTH: Duration = Duration::from_millis(600);
-/// Between tries, growing while they fail.
-const FIRST_PAUSE: Duration = Duration::from_secs(3);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long one try lasts on a line without jitter: a queue that it makes is short, and the rate of a few packets
+/// can be told (libwebrtc's probes last 15 ms and more, of larger packets).
+const LENGTH: Duration = Duration::from_millis(100);
+/// With jitter it must last longer than that blurs.
+const LONGEST: Duration = Duration::from_millis(300);
+/// From entering a layer to the first try.
+const FIRST_PAUSE: Duration = Duration::from_millis(1500);
+/// Between tries, growing while they fail. The longest decides how soon a line that has widened is noticed.
+const PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(6);
 /// Between packets of padding that go together.
 const STEP: Duration = Duration::from_millis(5);
 
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    bytes_per_second: u64,
+    began: Instant,
+    length: Duration,
+    /// Bytes the viewer had been sent when it began.
+    bytes: u64,
+    stepped: Instant,
+}
+
+/// When to try, and how much padding a try wants now.
 #[derive(Debug)]
 pub(super) struct Probe {
-    /// Bytes per second of padding until when, and when padding was last counted.
-    running: Option<(u64, Instant, Instant)>,
+    running: Option<Running>,
     next: Instant,
     pause: Duration,
-    credit: u64,
 }
 
 impl Probe {
@@ -24,26 +38,36 @@ impl Probe {
         Probe {
             running: None,
             next: now + FIRST_PAUSE,
-            pause: FIRST_PAUSE,
-            credit: 0,
+            pause: PAUSE,
         }
     }
 
     /// A layer was entered: what comes next is another question.
     pub(super) fn reset(&mut self, now: Instant) {
-        *self = Probe::new(now);
+        (self.next, self.pause) = (now + FIRST_PAUSE, PAUSE);
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
     }
 
     pub(super) fn may_start(&self, now: Instant) -> bool {
         self.running.is_none() && self.next <= now
     }
 
-    /// Adds `bitrate` bits per second of padding for a while.
-    pub(super) fn start(&mut self, now: Instant, bitrate: u64) {
-        self.running = Some((bitrate / 8, now + LENGTH, now));
+    /// From now on everything together is to be `bitrate` bits per second, for a while that grows with the line's
+    /// jitter. `bytes` is what the viewer has been sent so far.
+    pub(super) fn start(&mut self, now: Instant, bitrate: u64, jitter: Duration, bytes: u64) {
+        let length = (LENGTH + jitter * 4).min(LONGEST);
+        self.running = Some(Running {
+            bytes_per_second: bitrate / 8,
+            began: now,
+            length,
+            bytes,
+            stepped: now,
+        });
+        self.next = now + length + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        self.next = now + LENGTH + self.pause;
-        self.credit = 0;
     }
 
     /// The line is full: no more of it.
@@ -51,21 +75,53 @@ impl Probe {
         self.running = None;
     }
 
-    /// Bytes of padding to send now.
-    pub(super) fn due(&mut self, now: Instant) -> u64 {
-        let Some((rate, until, counted)) = &mut self.running else {
+    /// Bytes of padding to send now, when the viewer has been sent `bytes` so far.
+    pub(super) fn due(&mut self, now: Instant, bytes: u64) -> u64 {
+        let Some(running) = &mut self.running else {
             return 0;
         };
-        let passed = now.min(*until).saturating_duration_since(*counted);
-        self.credit += *rate * passed.as_micros() as u64 / 1_000_000;
-        *counted = now;
-        if now >= *until {
+        let passed = now.saturating_duration_since(running.began);
+        let wanted = running.bytes_per_second * passed.min(running.length).as_micros() as u64 / 1_000_000;
+        running.stepped = now;
+        if passed >= running.length {
             self.running = None;
+            return 0;
         }
-        std::mem::take(&mut self.credit)
+        wanted.saturating_sub(bytes - running.bytes)
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.running.map(|(_, _, counted)| counted + STEP)
+        let running = self.running.as_ref()?;
+        Some((running.stepped + STEP).min(running.began + running.length))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::begin;
+
+    #[test]
+    fn padding_fills_up_what_media_leaves_of_a_try() {
+        let now = begin();
+        let mut probe = Probe::new(now);
+        assert!(!probe.may_start(now));
+        let now = now + FIRST_PAUSE;
+        assert!(probe.may_start(now));
+        probe.start(now, 800_000, Duration::ZERO, 1_000);
+        let (mut bytes, mut padding) = (1_000, 0);
+        for step in 1..20 {
+            let at = now + STEP * step;
+            assert_eq!(probe.deadline(), Some(at));
+            // A frame in the middle.
+            bytes += if step == 10 { 4_000 } else { 0 };
+            let due = probe.due(at, bytes);
+            (bytes, padding) = (bytes + due, padding + due);
+        }
+        assert_eq!((bytes - 1_000, padding), (9_500, 5_500));
+        assert_eq!(probe.due(now + LENGTH, bytes), 0);
+        assert!(!probe.is_running() && probe.deadline().is_none());
+        assert!(!probe.may_start(now + LENGTH + PAUSE - STEP));
+        assert!(probe.may_start(now + LENGTH + PAUSE));
     }
 }

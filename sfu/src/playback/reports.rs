@@ -13,11 +13,11 @@ use rtc_rtcp::sender_report::SenderReport;
 use rtc_rtcp::source_description::{
     SdesType, SourceDescription, SourceDescriptionChunk, SourceDescriptionItem,
 };
-use rtc_rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use rtc_rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 
 use super::Playback;
 use super::clock::{SourceClock, ntp};
+use crate::bandwidth::is_transport_feedback;
 use crate::media::Publication;
 use crate::rtcp;
 
@@ -73,30 +73,38 @@ impl Reports {
 
 impl Playback {
     pub(super) fn take_rtcp(&mut self, now: Instant, compound: &[u8]) {
-        for packet in rtcp::parse(compound) {
-            let packet = &*packet;
-            if let Some(feedback) = rtcp::as_type::<TransportLayerCc>(packet) {
-                self.bandwidth.handle_transport_feedback(now, feedback);
-            } else if let Some(nack) = rtcp::as_type::<TransportLayerNack>(packet) {
-                self.take_nack(nack);
-            } else if let Some(report) = rtcp::as_type::<ReceiverReport>(packet) {
-                report
-                    .reports
-                    .iter()
-                    .for_each(|report| self.take_report(now, report));
-            } else if let Some(report) = rtcp::as_type::<SenderReport>(packet) {
-                report
-                    .reports
-                    .iter()
-                    .for_each(|report| self.take_report(now, report));
-            } else if let Some(remb) = rtcp::as_type::<ReceiverEstimatedMaximumBitrate>(packet) {
-                self.bandwidth.handle_remb(now, remb.bitrate.max(0.0) as u64);
-            } else if rtcp::as_type::<PictureLossIndication>(packet).is_some()
-                || rtcp::as_type::<FullIntraRequest>(packet).is_some()
-            {
-                self.stats.keyframe_requests_received += 1;
-                self.wants_keyframe = true;
+        for one in rtcp::split(compound) {
+            // It comes up to twenty times a second and is read where it lies.
+            if is_transport_feedback(one) {
+                self.bandwidth.handle_transport_feedback(now, one);
+                continue;
             }
+            for packet in rtcp::read(one) {
+                self.take_packet(now, &*packet);
+            }
+        }
+    }
+
+    fn take_packet(&mut self, now: Instant, packet: &dyn Packet) {
+        if let Some(nack) = rtcp::as_type::<TransportLayerNack>(packet) {
+            self.take_nack(nack);
+        } else if let Some(report) = rtcp::as_type::<ReceiverReport>(packet) {
+            report
+                .reports
+                .iter()
+                .for_each(|report| self.take_report(now, report));
+        } else if let Some(report) = rtcp::as_type::<SenderReport>(packet) {
+            report
+                .reports
+                .iter()
+                .for_each(|report| self.take_report(now, report));
+        } else if let Some(remb) = rtcp::as_type::<ReceiverEstimatedMaximumBitrate>(packet) {
+            self.bandwidth.handle_remb(remb.bitrate.max(0.0) as u64);
+        } else if rtcp::as_type::<PictureLossIndication>(packet).is_some()
+            || rtcp::as_type::<FullIntraRequest>(packet).is_some()
+        {
+            self.stats.keyframe_requests_received += 1;
+            self.wants_keyframe = true;
         }
     }
 

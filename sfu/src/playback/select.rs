@@ -2,14 +2,50 @@
 
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use super::LayerLimit;
 use crate::media::{Encoding, Track};
 use crate::negotiation::SentMedia;
 
-/// Of an estimate, what a layer may take when it is chosen anew, in percent: the rest is for sound and repairs.
-const SHARE_TO_ENTER: u64 = 85;
-/// What it may take when the viewer has it already, so that two layers do not take turns.
-const SHARE_TO_STAY: u64 = 105;
+/// Of an estimate, what everything together may take when a layer is chosen anew, in percent: a picture's rate
+/// varies.
+const SHARE_TO_ENTER: u64 = 90;
+/// What it may take when the viewer has the layer already, so that two layers do not take turns.
+const SHARE_TO_STAY: u64 = 100;
+
+/// What goes to a viewer besides the picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Beside {
+    /// Sound and messages, bits per second.
+    pub(super) bitrate: u64,
+    /// The part of packets that is lost and sent again.
+    pub(super) loss: f32,
+}
+
+impl Beside {
+    /// Bits per second of everything when the picture has `bitrate`.
+    pub(super) fn with(self, bitrate: u64) -> u64 {
+        let repaired = bitrate as f32 * (1.0 + self.loss.clamp(0.0, 1.0));
+        self.bitrate + repaired as u64
+    }
+}
+
+/// The encodings a viewer can play, from the lowest to the highest.
+fn playable<'p>(now: Instant, track: &'p Track, media: &SentMedia) -> SmallVec<[&'p Encoding; 4]> {
+    let mut ladder = track.ladder(now);
+    ladder.retain(|encoding| {
+        encoding
+            .codec()
+            .is_some_and(|codec| media.payload_for(codec).is_some())
+    });
+    ladder
+}
+
+fn is_within(limit: LayerLimit, encoding: &Encoding) -> bool {
+    let side = encoding.size().map_or(0, |(width, height)| width.max(height));
+    limit.max_side.is_none_or(|most| side <= most)
+}
 
 /// The layer for an estimate in bits per second; `None` when there is nothing the viewer can play.
 pub(super) fn choose<'p>(
@@ -18,14 +54,9 @@ pub(super) fn choose<'p>(
     media: &SentMedia,
     limit: LayerLimit,
     current: Option<&Encoding>,
-    estimate: u64,
+    (estimate, beside): (u64, Beside),
 ) -> Option<&'p Encoding> {
-    let mut ladder = track.ladder(now);
-    ladder.retain(|encoding| {
-        encoding
-            .codec()
-            .is_some_and(|codec| media.payload_for(codec).is_some())
-    });
+    let ladder = playable(now, track, media);
     if let Some(rid) = limit.rid
         && let Some(pinned) = ladder.iter().find(|encoding| encoding.rid == Some(rid))
     {
@@ -35,25 +66,25 @@ pub(super) fn choose<'p>(
     let fits = |encoding: &&Encoding| {
         let is_current = current.is_some_and(|current| current.id == encoding.id);
         let share = if is_current { SHARE_TO_STAY } else { SHARE_TO_ENTER };
-        let side = encoding.size().map_or(0, |(width, height)| width.max(height));
-        encoding.bitrate() <= estimate * share / 100 && limit.max_side.is_none_or(|most| side <= most)
+        is_within(limit, encoding) && beside.with(encoding.bitrate()) <= estimate * share / 100
     };
     Some(ladder.iter().rev().copied().find(fits).unwrap_or(lowest))
 }
 
-/// The layer above `current` that the viewer's own limit allows, worth probing for.
-pub(super) fn next_above<'p>(
+/// The estimate that the layer above `current` needs, where the viewer's own limit allows it.
+pub(super) fn wanted_above(
     now: Instant,
-    track: &'p Track,
+    track: &Track,
+    media: &SentMedia,
     limit: LayerLimit,
     current: &Encoding,
-) -> Option<&'p Encoding> {
+    beside: Beside,
+) -> Option<u64> {
     if limit.rid.is_some() {
         return None;
     }
-    let ladder = track.ladder(now);
+    let ladder = playable(now, track, media);
     let place = ladder.iter().position(|encoding| encoding.id == current.id)?;
-    let next = *ladder.get(place + 1)?;
-    let side = next.size().map_or(0, |(width, height)| width.max(height));
-    limit.max_side.is_none_or(|most| side <= most).then_some(next)
+    let next = ladder.get(place + 1).filter(|next| is_within(limit, next))?;
+    Some(beside.with(next.bitrate()) * 100 / SHARE_TO_ENTER)
 }
