@@ -199,3 +199,52 @@ fn a_replica_has_what_the_original_has() {
     assert_eq!(replica.poll_keyframe_request(now), Some(LOW));
     assert_eq!(replica.poll_keyframe_request(now), None);
 }
+
+/// One picture of a layer.
+fn picture(publication: &mut Publication, now: Instant, rid: &[u8], number: u16) {
+    let ssrc = if rid == b"h" { 0xaa } else { 0xbb };
+    let packet = Packet::new(VIDEO_PT, number, 3000 * u32::from(number), ssrc)
+        .extension(MID_ID, b"1")
+        .extension(RID_ID, rid)
+        .vp8(number == 0);
+    publication.handle_rtp(now, &packet.bytes());
+}
+
+#[test]
+fn a_layer_switched_off_is_noticed_within_half_a_second_and_so_is_its_return() {
+    let begin = begin();
+    let mut publication = publication(begin);
+    let high = |publication: &Publication, now| {
+        let track = publication.track(MediaKind::Video).unwrap();
+        track.encodings[0].is_active(now)
+    };
+    let at = |number: u16| begin + Duration::from_millis(33) * u32::from(number);
+    for number in 0..60 {
+        picture(&mut publication, at(number), b"l", number);
+        if !(30..50).contains(&number) {
+            picture(&mut publication, at(number), b"h", number);
+        }
+        let expected = match number {
+            0..33 => true,
+            45..50 => false,
+            50.. => true,
+            _ => continue,
+        };
+        assert_eq!(high(&publication, at(number)), expected, "picture {number}");
+    }
+}
+
+#[test]
+fn a_screen_that_hardly_changes_keeps_all_its_layers() {
+    let begin = begin();
+    let mut publication = publication(begin);
+    for number in 0..10 {
+        let now = begin + Duration::from_millis(1500) * u32::from(number);
+        for (rid, late) in [(b"l", 0), (b"h", 40)] {
+            let now = now + Duration::from_millis(late);
+            picture(&mut publication, now, rid, number);
+            let ladder = publication.track(MediaKind::Video).unwrap().ladder(now).len();
+            assert_eq!(ladder, if number == 0 && rid == b"l" { 1 } else { 2 });
+        }
+    }
+}

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sfu::media::EncodingHealth;
 use sfu::relay::{RoomName, ShardId};
-use sfu::shard::{EncodingHealth, Event, PeerId};
+use sfu::shard::{Event, PeerId};
 use tokio::sync::mpsc;
 
 use crate::directory::Directory;

@@ -8,8 +8,9 @@ use std::time::Duration;
 use overlay::ledger::{Answer, Decision, Refusal};
 use overlay::message::EncodingStatus;
 use overlay::{ClientId, Identities, Output, Reply, RequestId, Shop};
+use sfu::media::EncodingHealth;
 use sfu::relay::RoomName;
-use sfu::shard::{EncodingHealth, PeerId};
+use sfu::shard::PeerId;
 use signaling::{RoomSummary, ShopReply};
 use tokio::sync::{mpsc, oneshot};
 

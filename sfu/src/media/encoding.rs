@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::checkup::Checkup;
 use super::history::{History, StoredPacket};
 use super::keyframes::KeyframeRequest;
 use super::meter::Meter;
@@ -15,6 +16,16 @@ use super::rtp_packet::RtpPacket;
 use super::sequence::{Arrival, Sequence};
 use crate::negotiation::{Codec, Extension, Label, MediaKind, ReceivedMedia};
 use crate::relay::EncodingId;
+
+/// Pictures of the track's other encodings that a silent one lets pass: a screen that hardly changes is slow in all of
+/// them, and what is late on the way comes sooner than this.
+const MISSED_PICTURES: u8 = 4;
+
+/// A timestamp that goes back by more seconds is a clock that was set.
+const LONGEST_REORDERING_S: u32 = 2;
+
+/// So long after its last packet a stream is still said to arrive.
+const ARRIVING: Duration = Duration::from_secs(2);
 
 /// Sound is small and only its live edge is wanted: this is more than ten seconds of it.
 const AUDIO_HISTORY_BYTES: usize = 512 << 10;
@@ -32,11 +43,14 @@ pub struct Encoding {
     pub(super) sequence: Sequence,
     pub(super) reception: Reception,
     pub(super) keyframe: KeyframeRequest,
+    pub(super) checkup: Checkup,
     codec: Option<Codec>,
     size: Option<(u16, u16)>,
     meter: Meter,
     last_packet: Option<Instant>,
     inactive_after: Duration,
+    /// Pictures the track's other encodings began since.
+    missed: u8,
     report: Option<(Instant, u64, u32)>,
     templates: Templates,
     /// Timestamp of the newest packet and of the newest keyframe.
@@ -48,6 +62,8 @@ pub struct Encoding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     New,
+    /// The first packet of a picture newer than all before.
+    NewPicture,
     Recovered,
     /// Double or malformed.
     Dropped,
@@ -67,11 +83,13 @@ impl Encoding {
             sequence: Sequence::default(),
             reception: Reception::default(),
             keyframe: KeyframeRequest::default(),
+            checkup: Checkup::default(),
             codec: None,
             size: None,
             meter: Meter::default(),
             last_packet: None,
             inactive_after: config.inactive_after,
+            missed: 0,
             report: None,
             templates: Templates::default(),
             picture: None,
@@ -79,9 +97,20 @@ impl Encoding {
         }
     }
 
-    /// Whether packets came lately.
+    /// Whether its publisher sends it: it came, and has not ceased while the track's other encodings went on.
     pub fn is_active(&self, now: Instant) -> bool {
-        self.has_come_within(now, self.inactive_after)
+        self.last_packet.is_some()
+            && (self.missed < MISSED_PICTURES || self.has_come_within(now, self.inactive_after))
+    }
+
+    /// Another encoding of the track began a picture.
+    pub(super) fn miss(&mut self) {
+        self.missed = self.missed.saturating_add(1);
+    }
+
+    /// Whether packets come, for people to read: a screen that hardly changes does not blink.
+    pub fn is_arriving(&self, now: Instant) -> bool {
+        self.is_active(now) && self.has_come_within(now, ARRIVING)
     }
 
     pub(super) fn has_come_within(&self, now: Instant, time: Duration) -> bool {
@@ -134,7 +163,8 @@ impl Encoding {
         let Some(codec) = payload.map(|payload| payload.codec) else {
             return Taken::Dropped;
         };
-        let (sequence, taken) = match self.sequence.arrive(now, packet.sequence()) {
+        let before = self.sequence.highest();
+        let (sequence, mut taken) = match self.sequence.arrive(now, packet.sequence()) {
             Arrival::New(sequence) => (sequence, Taken::New),
             Arrival::Recovered(sequence) => (sequence, Taken::Recovered),
             Arrival::Restarted(sequence) => {
@@ -148,6 +178,7 @@ impl Encoding {
         };
         self.codec = Some(codec);
         self.last_packet = Some(now);
+        self.missed = 0;
         self.meter.count(now, packet.bytes().len());
         if facts.size.is_some() {
             self.size = facts.size;
@@ -160,6 +191,14 @@ impl Encoding {
         let keyframe_start = self.is_keyframe_start(codec, facts.keyframe, timestamp);
         if keyframe_start {
             self.keyframe.satisfied();
+            self.checkup.keyframe(now);
+        }
+        let is_newest = before.is_none_or(|highest| sequence > highest);
+        if facts.bidirectional || (is_newest && self.is_out_of_order(timestamp)) {
+            self.checkup.reordered(now);
+        }
+        if let Some(profile) = facts.h264_profile {
+            self.checkup.profile(profile);
         }
         let is_new_picture = self.picture.is_none_or(|newest| newest != timestamp);
         if self
@@ -167,6 +206,10 @@ impl Encoding {
             .is_none_or(|newest| timestamp.wrapping_sub(newest) < 1 << 31)
         {
             self.picture = Some(timestamp);
+            if is_new_picture && taken == Taken::New {
+                taken = Taken::NewPicture;
+                self.checkup.picture(now);
+            }
         }
         let frame_start = descriptor
             .map(|descriptor| descriptor.frame_start)
@@ -203,6 +246,15 @@ impl Encoding {
             self.keyframe_picture = Some(timestamp);
         }
         starts
+    }
+
+    /// Whether a picture is shown before one that was sent before it.
+    fn is_out_of_order(&self, timestamp: u32) -> bool {
+        let codec = self.codec.filter(|codec| codec.kind() == MediaKind::Video);
+        let back = self.picture.map(|newest| newest.wrapping_sub(timestamp));
+        codec
+            .zip(back)
+            .is_some_and(|(codec, back)| (1..codec.clock_rate() * LONGEST_REORDERING_S).contains(&back))
     }
 
     fn describe(&mut self, media: &ReceivedMedia, packet: &RtpPacket<'_>) -> Option<DependencyDescriptor> {

@@ -129,8 +129,9 @@ impl Feedback {
         if given_up {
             encoding.keyframe.want();
         }
-        if (agreed.pli || agreed.fir) && encoding.keyframe.take_due(now, config.keyframe_interval) {
+        if takes_requests(media) && encoding.keyframe.take_due(now, config.keyframe_interval) {
             stats.keyframe_requests_sent += 1;
+            encoding.checkup.requested();
             requests.push(if agreed.pli {
                 Box::new(PictureLossIndication {
                     sender_ssrc: self.sender_ssrc,
@@ -150,6 +151,12 @@ impl Feedback {
             });
         }
     }
+}
+
+/// Whether the publisher said that it makes keyframes when asked.
+pub(super) fn takes_requests(media: &ReceivedMedia) -> bool {
+    let agreed = agreed(media);
+    agreed.pli || agreed.fir
 }
 
 /// Feedback is agreed per payload type; an m-section's first says what its publisher does.

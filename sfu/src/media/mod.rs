@@ -1,8 +1,10 @@
 //! A publication: what a publisher sends, kept once for everybody who watches on this shard.
 
 mod arrivals;
+mod checkup;
 mod encoding;
 mod feedback;
+mod health;
 pub mod history;
 mod keyframes;
 mod meter;
@@ -13,7 +15,9 @@ pub mod rtp_packet;
 mod sequence;
 mod streams;
 
+pub use checkup::Faults;
 pub use encoding::Encoding;
+pub use health::EncodingHealth;
 pub use history::{History, StoredPacket};
 pub use publication::{MediaConfig, Publication, Track};
 pub use rtp_packet::RtpPacket;

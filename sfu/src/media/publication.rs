@@ -26,7 +26,7 @@ pub struct MediaConfig {
     pub history_time: Duration,
     /// At most one keyframe request per encoding in this time.
     pub keyframe_interval: Duration,
-    /// An encoding without packets for this long is inactive.
+    /// An encoding without packets for this long, while others of its track go on, is inactive.
     pub inactive_after: Duration,
 }
 
@@ -36,7 +36,7 @@ impl Default for MediaConfig {
             history_bytes: 6 << 20,
             history_time: Duration::from_secs(12),
             keyframe_interval: Duration::from_millis(500),
-            inactive_after: Duration::from_millis(500),
+            inactive_after: Duration::from_millis(300),
         }
     }
 }
@@ -170,6 +170,7 @@ impl Publication {
         match self.encoding_mut(id)?.take(now, section, packet, &bytes) {
             Taken::Dropped => return None,
             Taken::Recovered => self.stats.recovered += 1,
+            Taken::NewPicture => self.others_miss(id),
             Taken::New => {}
         }
         self.stats.packets += 1;
@@ -180,6 +181,15 @@ impl Publication {
             packet: bytes,
         });
         Some(())
+    }
+
+    /// An encoding began a picture, which its neighbours did not yet.
+    fn others_miss(&mut self, id: EncodingId) {
+        let track = self.tracks.get_mut(usize::from(id.section));
+        let encodings = track.into_iter().flat_map(|track| &mut track.encodings);
+        encodings
+            .filter(|encoding| encoding.id != id)
+            .for_each(Encoding::miss);
     }
 
     /// Takes one decrypted compound RTCP packet.
@@ -344,6 +354,10 @@ impl Publication {
     /// The tracks, in the order of the m-sections.
     pub fn tracks(&self) -> &[Track] {
         &self.tracks
+    }
+
+    pub(super) fn tracks_mut(&mut self) -> &mut [Track] {
+        &mut self.tracks
     }
 
     /// The first track of a kind.

@@ -14,6 +14,8 @@ pub(super) struct Reception {
     jitter: u64,
     /// Numbers expected and missing as of the last report.
     reported: (u64, u64),
+    /// Numbers expected and lost on the way as of the last look.
+    looked_at: (u64, u64),
     /// Middle 32 bits of the last sender report's NTP time, and when it came.
     last_report: Option<(u32, Instant)>,
 }
@@ -29,6 +31,21 @@ impl Reception {
                 self.jitter = self.jitter + difference - (self.jitter + 8) / 16;
             }
         }
+    }
+
+    /// How unevenly packets come, in ticks of the stream's clock (RFC 3550 A.8).
+    pub(super) fn jitter(&self) -> u64 {
+        self.jitter / 16
+    }
+
+    /// Of a thousand packets since the last look, those that did not come by themselves.
+    pub(super) fn look_at_losses(&mut self, sequence: &Sequence) -> u16 {
+        let now = (sequence.expected(), sequence.asked());
+        let (expected, asked) = std::mem::replace(&mut self.looked_at, now);
+        // A restarted stream counts anew.
+        let expected = now.0.checked_sub(expected).unwrap_or(now.0);
+        let lost = now.1.saturating_sub(asked) * 1000;
+        lost.checked_div(expected).unwrap_or(0).min(1000) as u16
     }
 
     pub(super) fn sender_report(&mut self, now: Instant, ntp: u64) {
@@ -51,7 +68,7 @@ impl Reception {
             fraction_lost: fraction.min(255) as u8,
             total_lost: lost.min(0x7f_ffff) as u32,
             last_sequence_number: highest as u32,
-            jitter: (self.jitter / 16).min(u64::from(u32::MAX)) as u32,
+            jitter: self.jitter().min(u64::from(u32::MAX)) as u32,
             last_sender_report,
             // Units of 1/65536 s.
             delay: (delay.as_micros() * 65_536 / 1_000_000).min(u128::from(u32::MAX)) as u32,

@@ -45,6 +45,8 @@ pub(super) struct Sequence {
     /// The number that would confirm a jump.
     jumping_to: Option<u16>,
     lost: u64,
+    /// Numbers that did not come by themselves.
+    asked: u64,
     overflowed: bool,
 }
 
@@ -93,6 +95,7 @@ impl Sequence {
         for number in from..to {
             if self.missing.len() >= MAX_MISSING {
                 self.lost += self.missing.len() as u64 + (to - number);
+                self.asked += to - number;
                 self.missing.clear();
                 self.overflowed = true;
                 return;
@@ -109,7 +112,7 @@ impl Sequence {
     /// Puts the numbers to ask for now into `due`; whether something is lost for good since the last call.
     pub(super) fn request(&mut self, now: Instant, due: &mut Vec<u16>) -> bool {
         let mut given_up = std::mem::take(&mut self.overflowed);
-        let lost = &mut self.lost;
+        let (lost, asked) = (&mut self.lost, &mut self.asked);
         self.missing.retain(|&number, missing| {
             if missing.next_request > now {
                 return true;
@@ -119,6 +122,7 @@ impl Sequence {
                 given_up = true;
                 return false;
             }
+            *asked += u64::from(missing.requests == 0);
             missing.requests += 1;
             missing.next_request = now + missing.retry;
             missing.retry = (missing.retry * 3 / 2).min(LONGEST_RETRY);
@@ -146,6 +150,11 @@ impl Sequence {
     /// Holes now.
     pub(super) fn missing(&self) -> u64 {
         self.missing.len() as u64
+    }
+
+    /// Numbers lost on the way, whether or not they came again.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked
     }
 
     /// Numbers given up.
@@ -199,6 +208,7 @@ mod tests {
         let lost_at = (0..400).find(|step| sequence.request(begin + ms(step * 10), &mut due));
         assert!((100..250).contains(&lost_at.unwrap()), "{lost_at:?}");
         assert_eq!((due.len(), sequence.lost()), (usize::from(MAX_REQUESTS), 1));
+        assert_eq!(sequence.asked(), 1);
         assert_eq!((sequence.deadline(), sequence.expected()), (None, 3));
     }
 

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::media::MediaConfig;
-use crate::negotiation::Label;
+use crate::media::{EncodingHealth, MediaConfig};
 use crate::playback::PlaybackConfig;
 use crate::relay::{Generation, RoomName, ShardId};
 use crate::stats::{MediaStats, PlaybackStats};
@@ -113,21 +112,6 @@ pub enum Event {
         /// Each encoding, in the order of the m-sections.
         encodings: Vec<EncodingHealth>,
     },
-}
-
-/// One encoding as it arrives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EncodingHealth {
-    /// Its rid, when simulcast.
-    pub rid: Option<Label>,
-    /// The codec's name as in SDP, lower case; empty before the first packet.
-    pub codec: &'static str,
-    /// Bits per second.
-    pub bitrate: u64,
-    /// Coded pixels, where known.
-    pub size: Option<(u16, u16)>,
-    /// Whether packets come.
-    pub active: bool,
 }
 
 /// What a shard has and counted.

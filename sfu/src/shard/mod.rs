@@ -21,9 +21,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use slab::Slab;
 
-pub use config::{
-    ChannelMessage, EncodingHealth, Event, OpenError, PeerEnd, PeerId, ShardConfig, ShardStats,
-};
+pub use config::{ChannelMessage, Event, OpenError, PeerEnd, PeerId, ShardConfig, ShardStats};
 
 use crate::negotiation::IceCredentials;
 use crate::playback::LayerLimit;

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::config::{EncodingHealth, Event, PeerId};
+use super::config::{Event, PeerId};
 use super::deadlines::Armed;
 use crate::media::Publication;
-use crate::negotiation::Codec;
 use crate::relay::{Generation, RoomName, ShardId};
 
 /// Where a publication's packets come from.
@@ -108,31 +107,11 @@ impl Stage {
             return None;
         }
         self.next_health = now + interval;
-        let tracks = self.publication.tracks().iter();
-        let encodings = tracks
-            .flat_map(|track| &track.encodings)
-            .map(|encoding| EncodingHealth {
-                rid: encoding.rid,
-                codec: encoding.codec().map_or("", codec_name),
-                bitrate: encoding.bitrate(),
-                size: encoding.size(),
-                active: encoding.is_active(now),
-            })
-            .collect();
+        let encodings = self.publication.health(now);
         Some(Event::Health {
             peer,
             room: room.clone(),
             encodings,
         })
-    }
-}
-
-fn codec_name(codec: Codec) -> &'static str {
-    match codec {
-        Codec::Opus => "opus",
-        Codec::Vp8 => "vp8",
-        Codec::Vp9 { .. } => "vp9",
-        Codec::H264 { .. } => "h264",
-        Codec::Av1 { .. } => "av1",
     }
 }

@@ -22,6 +22,8 @@ pub struct H264Units {
     pub idr_start: bool,
     /// Coded width and height in pixels after cropping, from the parameter set.
     pub size: Option<(u16, u16)>,
+    /// `profile_idc` of the parameter set (ITU-T H.264 §7.4.2.1.1).
+    pub profile: Option<u8>,
     /// A B slice begins here: browsers will stutter.
     pub bidirectional: bool,
 }
@@ -62,6 +64,7 @@ impl H264Units {
         match kind {
             SPS => {
                 self.parameters = true;
+                self.profile = body.first().copied().or(self.profile);
                 self.size = picture_size(body).or(self.size);
             }
             IDR => self.idr_start = true,
@@ -214,7 +217,7 @@ mod tests {
     fn units_alone_aggregated_and_in_fragments() {
         let alone = H264Units::parse(&sps()).unwrap();
         assert!(alone.parameters && !alone.idr_start);
-        assert_eq!(alone.size, Some((1280, 720)));
+        assert_eq!((alone.size, alone.profile), (Some((1280, 720)), Some(66)));
 
         let mut stap = vec![0x78, 0, 9];
         stap.extend(sps());

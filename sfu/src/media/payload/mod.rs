@@ -27,6 +27,8 @@ pub struct PayloadFacts {
     pub info: PayloadInfo,
     /// A B slice (H.264).
     pub bidirectional: bool,
+    /// `profile_idc` where a parameter set tells it (H.264).
+    pub h264_profile: Option<u8>,
 }
 
 /// Whether a decoder can begin with a packet.
@@ -50,6 +52,7 @@ impl PayloadFacts {
         temporal_sync: false,
         info: PayloadInfo::Opaque,
         bidirectional: false,
+        h264_profile: None,
     };
 
     /// Reads a payload; `None` when it is malformed.
@@ -83,7 +86,7 @@ impl PayloadFacts {
                 tl0_pic_idx: read.tl0_pic_idx,
                 descriptor: read.len,
             },
-            bidirectional: false,
+            ..Self::EMPTY
         })
     }
 
@@ -102,7 +105,7 @@ impl PayloadFacts {
                 // Without a reference to an earlier picture, the lower layer of this one is enough.
                 switching_up: read.layer_start && !read.inter_picture,
             },
-            bidirectional: false,
+            ..Self::EMPTY
         })
     }
 
@@ -118,6 +121,7 @@ impl PayloadFacts {
             keyframe,
             size: read.size,
             bidirectional: read.bidirectional,
+            h264_profile: read.profile,
             ..Self::EMPTY
         })
     }

@@ -1,0 +1,70 @@
+//! How a publication arrives, told to its host.
+
+use std::time::{Duration, Instant};
+
+use super::checkup::Faults;
+use super::encoding::Encoding;
+use super::feedback::takes_requests;
+use super::publication::Publication;
+use crate::negotiation::{Codec, Label, ReceivedMedia};
+
+/// One encoding as it arrives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodingHealth {
+    /// Its rid, when simulcast.
+    pub rid: Option<Label>,
+    /// The codec's name as in SDP, lower case; empty before the first packet.
+    pub codec: &'static str,
+    /// Bits per second.
+    pub bitrate: u64,
+    /// Coded pixels, where known.
+    pub size: Option<(u16, u16)>,
+    /// Whether packets come.
+    pub active: bool,
+    /// Of a thousand packets since the last report, those lost on the way; most come again.
+    pub lost_permille: u16,
+    /// How unevenly packets come (RFC 3550 §6.4.1).
+    pub jitter: Duration,
+    /// What its encoder does wrong.
+    pub faults: Faults,
+}
+
+impl Publication {
+    /// Each encoding's health, in the order of the m-sections. Losses count from the last call.
+    pub fn health(&mut self, now: Instant) -> Vec<EncodingHealth> {
+        let media = self.media().clone();
+        self.tracks_mut()
+            .iter_mut()
+            .zip(media.iter())
+            .flat_map(|(track, media)| {
+                let encodings = track.encodings.iter_mut();
+                encodings.map(move |encoding| health(now, encoding, media))
+            })
+            .collect()
+    }
+}
+
+fn health(now: Instant, encoding: &mut Encoding, media: &ReceivedMedia) -> EncodingHealth {
+    let ticks = encoding.reception.jitter();
+    let rate = encoding.codec().map_or(1, Codec::clock_rate);
+    EncodingHealth {
+        rid: encoding.rid,
+        codec: encoding.codec().map_or("", codec_name),
+        bitrate: encoding.bitrate(),
+        size: encoding.size(),
+        active: encoding.is_arriving(now),
+        lost_permille: encoding.reception.look_at_losses(&encoding.sequence),
+        jitter: Duration::from_micros(ticks * 1_000_000 / u64::from(rate)),
+        faults: encoding.checkup.faults(now, takes_requests(media)),
+    }
+}
+
+fn codec_name(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Opus => "opus",
+        Codec::Vp8 => "vp8",
+        Codec::Vp9 { .. } => "vp9",
+        Codec::H264 { .. } => "h264",
+        Codec::Av1 { .. } => "av1",
+    }
+}
