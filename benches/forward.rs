@@ -45,11 +45,8 @@ fn forward(c: &mut Criterion) {
         let mut publication = Publication::new(media, MediaConfig::default(), 1, now);
         let config = PlaybackConfig {
             start_delay: Duration::ZERO,
-            burst_factor: 15,
-            burst_bitrate: 30_000_000,
             initial_bitrate: 30_000_000,
-            replay_interval: Duration::from_millis(400),
-            epoch: (now, 0),
+            ..PlaybackConfig::new((now, 0))
         };
         let mut viewers: Vec<(Playback, Sink)> = (1..=VIEWERS)
             .map(|number| {

@@ -230,12 +230,5 @@ fn core(shard: u16) -> Option<core_affinity::CoreId> {
 fn playback(now: Instant, wall: SystemTime) -> PlaybackConfig {
     let unix = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
     let ntp = unix + Duration::from_secs(NTP_UNIX_SECONDS);
-    PlaybackConfig {
-        start_delay: Duration::from_millis(50),
-        burst_factor: 15,
-        burst_bitrate: 30_000_000,
-        initial_bitrate: 3_000_000,
-        replay_interval: Duration::from_millis(400),
-        epoch: (now, ntp.as_nanos()),
-    }
+    PlaybackConfig::new((now, ntp.as_nanos()))
 }

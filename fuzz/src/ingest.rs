@@ -65,11 +65,7 @@ fn turn(now: Instant, publication: &mut Publication, playback: &mut Playback) {
 fn watching(now: Instant, publication: &Publication) -> Playback {
     let config = PlaybackConfig {
         start_delay: Duration::ZERO,
-        burst_factor: 15,
-        burst_bitrate: 30_000_000,
-        initial_bitrate: 3_000_000,
-        replay_interval: Duration::from_millis(400),
-        epoch: (now, 0),
+        ..PlaybackConfig::new((now, 0))
     };
     let mut playback = Playback::new(sent(), config, 7, now);
     playback.start(now);

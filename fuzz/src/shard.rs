@@ -56,11 +56,7 @@ fn shard(now: Instant) -> Shard {
         media: MediaConfig::default(),
         playback: PlaybackConfig {
             start_delay: Duration::ZERO,
-            burst_factor: 15,
-            burst_bitrate: 30_000_000,
-            initial_bitrate: 3_000_000,
-            replay_interval: Duration::from_millis(400),
-            epoch: (now, 0),
+            ..PlaybackConfig::new((now, 0))
         },
         health_interval: Duration::from_secs(1),
     };

@@ -34,6 +34,8 @@ pub struct PlaybackStats {
     pub keyframe_requests_received: u64,
     /// Changes of the video layer.
     pub layer_switches: u64,
+    /// Cached groups of pictures too long for the line: their keyframe was shown until the next.
+    pub stills: u64,
     /// Cumulative loss the viewer reported.
     pub lost: u64,
     /// Packets not sent because the line or a queue was full.
@@ -62,6 +64,7 @@ impl PlaybackStats {
         self.retransmitted += other.retransmitted;
         self.keyframe_requests_received += other.keyframe_requests_received;
         self.layer_switches += other.layer_switches;
+        self.stills += other.stills;
         self.lost += other.lost;
         self.dropped += other.dropped;
     }

@@ -8,160 +8,19 @@
 
 mod rtp;
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use rtc::shared::marshal::Unmarshal;
 use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
-use rtc_rtcp::sender_report::SenderReport;
+use rtc_rtcp::receiver_report::ReceiverReport;
+use rtc_rtcp::reception_report::ReceptionReport;
 use rtc_rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
-use rtp::{AUDIO_PT, MID_ID, Packet, RID_ID, VIDEO_PT, begin, publisher_media, viewer_media};
-use sfu::media::{MediaConfig, Publication, RtpPacket};
+use rtp::show::Show;
+use sfu::media::RtpPacket;
 use sfu::negotiation::MediaKind;
-use sfu::playback::{LayerLimit, Playback, PlaybackConfig, RtpSink};
-use sfu::relay::Generation;
+use sfu::playback::{LayerLimit, PlayoutDelay};
 use sfu::rtcp;
-use sfu::transport::RtpParts;
-
-const FRAME: Duration = Duration::from_millis(40);
-
-/// What left, as whole packets.
-#[derive(Default)]
-struct Sent(Vec<Vec<u8>>);
-
-impl RtpSink for Sent {
-    fn send(&mut self, packet: RtpParts<'_>) -> bool {
-        let mut bytes = [packet.header, packet.lead, packet.body].concat();
-        bytes.extend(std::iter::repeat_n(packet.padding, packet.padding.into()));
-        self.0.push(bytes);
-        true
-    }
-}
-
-/// One publisher with two layers and sound, and one viewer.
-struct Show {
-    begin: Instant,
-    now: Instant,
-    publication: Publication,
-    generation: u64,
-    frames: u32,
-    base: u16,
-    playback: Playback,
-    sent: Sent,
-    keyframes: usize,
-}
-
-impl Show {
-    fn new() -> Show {
-        let now = begin();
-        let config = PlaybackConfig {
-            start_delay: Duration::from_millis(50),
-            burst_factor: 15,
-            burst_bitrate: 30_000_000,
-            initial_bitrate: 3_000_000,
-            replay_interval: Duration::from_millis(400),
-            epoch: (now, 3_900_000_000_000_000_000),
-        };
-        Show {
-            begin: now,
-            now,
-            publication: Publication::new(Arc::new(publisher_media()), MediaConfig::default(), 1, now),
-            generation: 1,
-            frames: 0,
-            base: 65_000,
-            playback: Playback::new(viewer_media(), config, 5, now),
-            sent: Sent::default(),
-            keyframes: 0,
-        }
-    }
-
-    /// Another publisher with numbers of its own takes over.
-    fn replace_publisher(&mut self) {
-        self.publication = Publication::new(Arc::new(publisher_media()), MediaConfig::default(), 2, self.now);
-        self.generation += 1;
-        self.base = 1234;
-        self.attach();
-    }
-
-    fn attach(&mut self) {
-        let source = Some((Generation(self.generation), &self.publication));
-        self.playback.attach(self.now, source);
-    }
-
-    fn join(&mut self) {
-        self.attach();
-        self.playback.start(self.now);
-    }
-
-    /// One frame of both layers (the low one smaller), two packets of sound, 40 ms.
-    fn frame(&mut self, keyframe: bool) {
-        let number = self.base.wrapping_add(self.frames as u16);
-        for (rid, ssrc, packets) in [(b"h", 0xaa, 4u16), (b"l", 0xbb, 1)] {
-            for part in 0..packets {
-                let sequence = number.wrapping_mul(packets).wrapping_add(part);
-                let mut packet = Packet::new(VIDEO_PT, sequence, self.frames * 3600 + ssrc, ssrc)
-                    .extension(MID_ID, b"1")
-                    .extension(RID_ID, rid)
-                    .vp8_part(keyframe, number & 0x7fff, part);
-                if part + 1 == packets {
-                    packet = packet.marker();
-                }
-                self.publication.handle_rtp(self.now, &packet.bytes());
-            }
-        }
-        for half in 0..2u32 {
-            let sequence = number.wrapping_mul(2).wrapping_add(half as u16);
-            let packet =
-                Packet::new(AUDIO_PT, sequence, self.frames * 1920 + half * 960, 0xcc).payload(&[1; 80]);
-            self.publication.handle_rtp(self.now, &packet.bytes());
-        }
-        self.frames += 1;
-        self.publication.handle_timeout(self.now);
-        let until = self.now + FRAME;
-        while self.now < until {
-            self.forward();
-            self.now += Duration::from_millis(5);
-        }
-    }
-
-    fn forward(&mut self) {
-        let mut keyframes = Vec::new();
-        self.playback
-            .forward(self.now, &self.publication, &mut self.sent, &mut keyframes);
-        self.keyframes += keyframes.len();
-    }
-
-    fn frames(&mut self, count: u32, group: u32) {
-        for _ in 0..count {
-            self.frame(self.frames.is_multiple_of(group));
-        }
-    }
-
-    fn packets(&self, ssrc: u32) -> Vec<RtpPacket<'_>> {
-        let all = self.sent.0.iter().map(|bytes| RtpPacket::parse(bytes).unwrap());
-        all.filter(|packet| packet.ssrc() == ssrc).collect()
-    }
-
-    /// Everything a player relies on.
-    fn check_video(&self) {
-        let packets = self.packets(0x2000);
-        for pair in packets.windows(2) {
-            assert_eq!(pair[1].sequence(), pair[0].sequence().wrapping_add(1), "no hole");
-            let step = pair[1].timestamp().wrapping_sub(pair[0].timestamp());
-            assert!(step < 90_000 * 5, "time goes on: {step}");
-            let pictures = [picture(&pair[0]), picture(&pair[1])];
-            let same = pictures[0] == pictures[1];
-            assert!(same || pictures[1] == (pictures[0] + 1) & 0x7fff, "{pictures:?}");
-            assert_eq!(same, step == 0, "one picture, one time");
-        }
-    }
-}
-
-fn picture(packet: &RtpPacket<'_>) -> u16 {
-    let payload = packet.payload();
-    u16::from_be_bytes([payload[2] & 0x7f, payload[3]])
-}
 
 #[test]
 fn a_joiner_begins_with_the_cached_keyframe_and_ends_at_the_live_edge() {
@@ -291,40 +150,78 @@ fn a_viewers_wish_for_a_keyframe_is_served_from_the_cache() {
 }
 
 #[test]
+fn a_group_too_long_for_the_line_is_a_still_with_sound_until_the_next_keyframe() {
+    // A hundred frames are 210 kB: three megabits carry 187 kB in half a second.
+    let mut show = Show::with(|config| config.burst_bitrate = 3_000_000);
+    show.frames(95, 120);
+    show.join();
+    show.frames(20, 120);
+    let video = show.packets(0x2000);
+    assert_eq!(video.len(), 4, "its keyframe alone");
+    assert_eq!(video[0].payload()[6] & 1, 0);
+    assert!(show.packets(0x1000).len() > 35, "sound goes on");
+    assert!(show.keyframes > 0, "a new one is asked for");
+    assert_eq!(show.playback.stats().stills, 1);
+    show.frames(20, 120);
+    show.check_video();
+    let video = show.packets(0x2000);
+    assert_eq!(video.len(), 4 + 15 * 4, "live from the next keyframe on");
+    let pause = video[4].timestamp().wrapping_sub(video[0].timestamp());
+    let passed = 25 * 3600 - 4500;
+    assert!(
+        pause.abs_diff(passed) < 3600,
+        "the still's time counts: {pause} of {passed}"
+    );
+}
+
+#[test]
+fn players_are_told_how_long_to_hold_a_picture() {
+    let delay = PlayoutDelay::new(Duration::ZERO, Duration::from_millis(200));
+    let mut show = Show::with(|config| config.playout_delay = Some(delay));
+    show.join();
+    show.frames(30, 20);
+    for packet in show.packets(0x2000) {
+        assert_eq!(
+            packet.extension(6),
+            Some(&[0, 0, 20][..]),
+            "the viewer has confirmed nothing"
+        );
+    }
+    let mut compound = Vec::new();
+    let reports = vec![ReceptionReport {
+        ssrc: 0x2000,
+        ..ReceptionReport::default()
+    }];
+    let report = ReceiverReport {
+        reports,
+        ..ReceiverReport::default()
+    };
+    assert!(rtcp::append(&mut compound, &[Box::new(report)]));
+    show.playback.handle_rtcp(show.now, &compound);
+    let before = show.packets(0x2000).len();
+    show.frames(30, 20);
+    for packet in show.packets(0x2000).iter().skip(before) {
+        let starts = packet.payload()[0] == 0x90 && packet.payload()[6] & 1 == 0;
+        assert_eq!(packet.extension(6).is_some(), starts, "again with each keyframe");
+    }
+    assert!(
+        show.packets(0x1000)
+            .iter()
+            .all(|packet| packet.extension(6).is_none())
+    );
+}
+
+#[test]
 fn reports_put_sound_and_picture_on_one_line() {
     let mut show = Show::new();
     show.frames(5, 100);
     // The publisher says what both clocks read at one instant: its sound comes 120 ms later than its picture.
-    for (ssrc, rtp_time) in [(0xaa, 4 * 3600 + 0xaa), (0xcc, 4 * 1920 + 5_760)] {
-        let mut compound = Vec::new();
-        let report = SenderReport {
-            ssrc,
-            ntp_time: 77 << 32,
-            rtp_time,
-            ..SenderReport::default()
-        };
-        assert!(rtcp::append(&mut compound, &[Box::new(report)]));
-        show.publication.handle_rtcp(show.now, &compound);
-    }
+    show.report(0xaa, 77 << 32, 4 * 3600 + 0xaa);
+    show.report(0xcc, 77 << 32, 4 * 1920 + 5_760);
     show.join();
     show.frames(30, 100);
-    let mut out = Vec::new();
-    assert!(
-        show.playback
-            .poll_rtcp(show.now, Some(&show.publication), &mut out)
-    );
-    let reports: Vec<SenderReport> = rtcp::parse(&out)
-        .iter()
-        .filter_map(|packet| rtcp::as_type::<SenderReport>(&**packet).cloned())
-        .collect();
-    let report = |ssrc| reports.iter().find(|report| report.ssrc == ssrc).unwrap();
-    assert_eq!(report(0x1000).ntp_time, report(0x2000).ntp_time);
     // The last packets of both left together; by the reports sound must read 120 ms later.
-    let behind = |ssrc: u32, rate: i64| {
-        let last = show.packets(ssrc).last().unwrap().timestamp();
-        i64::from(report(ssrc).rtp_time.wrapping_sub(last) as i32) * 1000 / rate
-    };
-    let late = behind(0x1000, 48_000) - behind(0x2000, 90_000);
+    let late = show.sound_behind();
     assert!((late - 120).abs() <= 25, "{late} ms");
 }
 

@@ -102,6 +102,8 @@ pub struct History {
     max_time: Duration,
     /// Position and sequence of the newest keyframe's first packet, kept or not.
     keyframe: Option<(u64, u64)>,
+    /// Bytes on the wire of everything since that keyframe.
+    group_bytes: u64,
     /// Positions by sequence number modulo the length, a power of two. A slot may be stale: the packet tells.
     index: Vec<u64>,
 }
@@ -117,6 +119,7 @@ impl History {
             max_bytes,
             max_time,
             keyframe: None,
+            group_bytes: 0,
             index: Vec::new(),
         }
     }
@@ -127,7 +130,9 @@ impl History {
         // A first packet that was retransmitted may come after the next keyframe began: the newer one stays.
         if packet.keyframe_start && self.keyframe.is_none_or(|(_, newest)| packet.sequence > newest) {
             self.keyframe = Some((position, packet.sequence));
+            self.group_bytes = 0;
         }
+        self.group_bytes += packet.bytes.len() as u64;
         let now = packet.arrival;
         self.bytes += cost(&packet);
         let sequence = packet.sequence;
@@ -164,6 +169,11 @@ impl History {
         self.keyframe
             .map(|(position, _)| position)
             .filter(|&position| position >= self.start)
+    }
+
+    /// Bytes of the packets since the newest keyframe, its own included.
+    pub fn group_bytes(&self) -> u64 {
+        self.group_bytes
     }
 
     /// Bytes held, bookkeeping included.
@@ -292,7 +302,7 @@ mod tests {
         for (sequence, key) in [(10, true), (21, false), (30, true), (20, true)] {
             history.push(packet(now, sequence, key));
         }
-        assert_eq!(history.keyframe(), Some(2));
+        assert_eq!((history.keyframe(), history.group_bytes()), (Some(2), 2000));
     }
 
     #[test]

@@ -1,31 +1,111 @@
-//! The pace at which a viewer gets what it missed of the current group of pictures.
+//! How a viewer that is behind comes to the live edge: how much of the cached group of pictures it gets, and how fast.
 
 use std::time::{Duration, Instant};
 
 /// Bytes that may leave at once: about a keyframe of a phone's picture, far below a browser's socket buffer.
 const ALLOWANCE: u64 = 48 << 10;
+/// A group of pictures that a line carries in this time is sent whole. With a longer one sound and picture would be
+/// apart for too long, and sound would wait in the line behind the picture: its keyframe alone is shown until the next.
+const PATIENCE_MS: u64 = 500;
+
+/// How much of a cached group of pictures a viewer may get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Appetite {
+    /// All of it, however long that takes: a picture was there before, and it must go on moving.
+    Whole,
+    /// What the line carries soon; else its keyframe alone.
+    Soon,
+}
+
+/// Rates of a catching up, bits per second.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// What is sent while nothing is known of the line.
+    pub(super) fast: u64,
+    /// What the line carries, where it has shown its limit.
+    pub(super) limit: Option<u64>,
+}
+
+impl Pace {
+    fn rate(self) -> u64 {
+        self.limit.map_or(self.fast, |limit| limit.min(self.fast)).max(1)
+    }
+
+    fn is_soon(self, bytes: u64) -> bool {
+        bytes * 8 * 1000 <= self.rate() * PATIENCE_MS
+    }
+}
+
+/// How far a viewer is sent at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// To the live edge.
+    Edge,
+    /// To the end of the picture with this timestamp. Then the next keyframe is awaited.
+    Still(u32),
+    /// Nothing more until the next keyframe.
+    NextKeyframe,
+}
 
 /// A viewer that is behind the live edge.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Burst {
-    bytes_per_second: u64,
+    pace: Pace,
+    appetite: Appetite,
+    reach: Reach,
     credit: u64,
     at: Instant,
+    /// Bytes sent of this group.
+    sent: u64,
 }
 
 impl Burst {
-    pub(super) fn new(now: Instant, bitrate: u64) -> Burst {
-        Burst {
-            bytes_per_second: (bitrate / 8).max(1),
+    /// At a keyframe whose group of pictures has so many bytes by now.
+    pub(super) fn new(now: Instant, pace: Pace, appetite: Appetite, keyframe: u32, group: u64) -> Burst {
+        let mut burst = Burst {
+            pace,
+            appetite,
+            reach: Reach::Edge,
             credit: ALLOWANCE,
             at: now,
-        }
+            sent: 0,
+        };
+        burst.begin(keyframe, group);
+        burst
     }
 
-    /// Whether a packet may leave now.
-    pub(super) fn take(&mut self, now: Instant, bytes: usize) -> bool {
+    /// Goes on at a newer keyframe.
+    pub(super) fn begin(&mut self, keyframe: u32, group: u64) {
+        let fits = self.appetite == Appetite::Whole || self.pace.is_soon(group);
+        self.reach = if fits { Reach::Edge } else { Reach::Still(keyframe) };
+        self.sent = 0;
+    }
+
+    /// The line has shown its limit, or that it has none. True when this ends the catching up in the midst of the
+    /// group: the rest would come too late.
+    pub(super) fn limit(&mut self, limit: Option<u64>, group: u64) -> bool {
+        self.pace.limit = limit;
+        let gives_up = self.appetite == Appetite::Soon
+            && self.reach == Reach::Edge
+            && !self.pace.is_soon(group.saturating_sub(self.sent));
+        if gives_up {
+            self.reach = Reach::NextKeyframe;
+        }
+        gives_up
+    }
+
+    /// Whether a packet of the picture with this timestamp may leave now.
+    pub(super) fn take(&mut self, now: Instant, timestamp: u32, bytes: usize) -> bool {
+        match self.reach {
+            Reach::Edge => {}
+            Reach::Still(picture) if picture == timestamp => {}
+            Reach::Still(_) | Reach::NextKeyframe => {
+                self.reach = Reach::NextKeyframe;
+                return false;
+            }
+        }
         let passed = now.saturating_duration_since(self.at).as_micros() as u64;
-        let earned = passed * self.bytes_per_second / 1_000_000;
+        let earned = passed * (self.pace.rate() / 8) / 1_000_000;
         if earned > 0 {
             self.credit = (self.credit + earned).min(ALLOWANCE);
             self.at = now;
@@ -33,14 +113,67 @@ impl Burst {
         match self.credit.checked_sub(bytes as u64) {
             Some(left) => {
                 self.credit = left;
+                self.sent += bytes as u64;
                 true
             }
             None => false,
         }
     }
 
-    /// When the next packets may leave: a few at a time, so that they make a run.
-    pub(super) fn next(&self) -> Instant {
-        self.at + Duration::from_millis(2)
+    /// Whether it ends before the live edge.
+    pub(super) fn awaits_keyframe(&self) -> bool {
+        self.reach != Reach::Edge
+    }
+
+    /// When the next packets may leave: a few at a time, so that they make a run. Never while only a keyframe helps.
+    pub(super) fn next(&self) -> Option<Instant> {
+        (self.reach != Reach::NextKeyframe).then(|| self.at + Duration::from_millis(2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::begin;
+
+    const FAST: Pace = Pace {
+        fast: 8_000_000,
+        limit: None,
+    };
+
+    #[test]
+    fn a_group_leaves_at_its_pace() {
+        let now = begin();
+        let mut burst = Burst::new(now, FAST, Appetite::Soon, 7, 400_000);
+        let sent = |burst: &mut Burst, at| (0..1000).take_while(|_| burst.take(at, 8, 1000)).count() as u64;
+        assert_eq!(sent(&mut burst, now), ALLOWANCE / 1000, "a keyframe at once");
+        let next = burst.next().unwrap();
+        assert_eq!(sent(&mut burst, next), 2, "then a megabyte a second");
+    }
+
+    #[test]
+    fn what_the_line_does_not_carry_soon_is_a_still() {
+        let now = begin();
+        let mut burst = Burst::new(now, FAST, Appetite::Soon, 7, 500_001);
+        assert!(burst.take(now, 7, 1000) && burst.take(now, 7, 1000));
+        assert!(!burst.take(now, 8, 1000) && !burst.take(now, 8, 1000));
+        assert_eq!(burst.next(), None, "until the next keyframe");
+        burst.begin(9, 1000);
+        assert!(burst.take(now, 9, 1000) && burst.take(now, 10, 1000));
+        assert!(Burst::new(now, FAST, Appetite::Whole, 7, 1 << 30).take(now, 8, 1000));
+    }
+
+    #[test]
+    fn a_line_that_shows_its_limit_ends_what_would_come_late() {
+        let now = begin();
+        let mut burst = Burst::new(now, FAST, Appetite::Soon, 7, 400_000);
+        assert!(burst.take(now, 8, 30_000));
+        assert!(!burst.limit(Some(7_000_000), 400_000), "it still comes soon");
+        assert!(burst.limit(Some(1_000_000), 400_000));
+        assert!(!burst.limit(Some(1_000_000), 400_000), "told once");
+        assert!(!burst.take(now + Duration::from_secs(1), 9, 1000));
+        let mut patient = Burst::new(now, FAST, Appetite::Whole, 7, 400_000);
+        assert!(!patient.limit(Some(1_000_000), 400_000));
+        assert!(patient.take(now, 9, 1000));
     }
 }

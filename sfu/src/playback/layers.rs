@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::Playback;
+use super::burst::Appetite;
 use super::select::{self, Beside};
-use super::sender::find;
+use super::sender::{Sender, find};
 use crate::media::{Encoding, Publication};
 use crate::negotiation::MediaKind;
 use crate::relay::EncodingId;
@@ -23,7 +24,6 @@ const FRESH: Duration = Duration::from_millis(300);
 impl Playback {
     /// Sound begins at the live edge.
     pub(super) fn enter_audio(&mut self, now: Instant, publication: &Publication) {
-        let pace = self.config.burst_bitrate;
         for sender in self
             .senders
             .iter_mut()
@@ -36,7 +36,7 @@ impl Playback {
             if let Some(encoding) = track.and_then(|track| track.encodings.first())
                 && encoding.codec().is_some()
             {
-                sender.enter(now, encoding, encoding.history.end(), pace);
+                sender.enter_live(encoding);
                 self.reports.restart(now);
             }
         }
@@ -124,10 +124,8 @@ impl Playback {
             .and_then(|position| target.history.get(position))
             .map(|packet| now.saturating_duration_since(packet.arrival));
         let is_fresh = age.is_some_and(|age| age <= FRESH);
-        if let Some(position) = keyframe
-            && (!is_up || is_fresh)
-        {
-            return self.enter_video(now, target, position);
+        if keyframe.is_some() && (!is_up || is_fresh) {
+            return self.enter_video(now, target, Appetite::Whole);
         }
         self.awaited = Some(target.id);
         // One that came lately says that others asked; the next request waits for its turn.
@@ -148,29 +146,25 @@ impl Playback {
             return;
         };
         let arrival = encoding.history.get(position).map(|packet| packet.arrival);
-        if arrival.is_some_and(|at| now.saturating_duration_since(at) > LONG_GROUP) {
+        self.enter_video(now, encoding, Appetite::Soon);
+        let is_old = arrival.is_some_and(|at| now.saturating_duration_since(at) > LONG_GROUP);
+        let video = self.video().and_then(|place| self.senders.get(place));
+        let is_still = video.is_some_and(Sender::awaits_keyframe);
+        self.stats.stills += u64::from(is_still);
+        if is_old || is_still {
             keyframes.push(encoding.id);
         }
-        self.enter_video(now, encoding, position);
     }
 
-    fn enter_video(&mut self, now: Instant, encoding: &Encoding, position: u64) {
+    fn enter_video(&mut self, now: Instant, encoding: &Encoding, appetite: Appetite) {
+        let pace = self.pace(now, encoding);
         let Some(place) = self.video() else { return };
         let Some(sender) = self.senders.get_mut(place) else {
             return;
         };
-        let fast = (encoding.bitrate() * u64::from(self.config.burst_factor)).max(self.config.burst_bitrate);
-        // A line that is known to be thin is not flooded.
-        let pace = if self.bandwidth.can_probe() {
-            fast.min((self.bandwidth.estimate() * 5 / 2).max(encoding.bitrate() * 2))
-        } else {
-            fast
-        };
         let before = sender.encoding();
-        sender.enter(now, encoding, position, pace);
-        if let Some(before) = before
-            && before != encoding.id
-        {
+        sender.enter_cached(now, encoding, pace, appetite);
+        if before.is_some_and(|before| before != encoding.id) {
             self.stats.layer_switches += 1;
             self.probe.reset(now);
         }

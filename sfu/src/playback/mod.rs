@@ -7,6 +7,7 @@ mod clock;
 mod descriptor;
 mod header;
 mod layers;
+mod playout;
 mod probe;
 mod repair;
 mod reports;
@@ -20,15 +21,20 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use crate::bandwidth::Bandwidth;
-use crate::media::Publication;
+use crate::media::{Encoding, Publication};
 use crate::negotiation::{Label, MediaKind, SentMedia};
 use crate::relay::{EncodingId, Generation};
 use crate::stats::PlaybackStats;
 use crate::transport::RtpParts;
+use burst::Pace;
 use climb::Climb;
+pub use playout::PlayoutDelay;
 use probe::Probe;
 use reports::Reports;
-use sender::{Line, Sender};
+use sender::{Line, Progress, Sender};
+
+/// Bits per second of a thumbnail: what a burst's pace is reckoned from at least.
+const LEAST_BITRATE: u64 = 100_000;
 
 /// What a probe sends, in percent of what the next layer needs: what it brings is to be enough, even rounded down.
 const PROBE_MARGIN: u64 = 115;
@@ -38,16 +44,33 @@ const PROBE_MARGIN: u64 = 115;
 pub struct PlaybackConfig {
     /// From keys to the first packet: a browser loses what comes right behind the handshake.
     pub start_delay: Duration,
-    /// The pace of a burst from the cache, as a multiple of the encoding's rate, never below `burst_bitrate`.
+    /// The pace of a burst from the cache, as a multiple of the encoding's rate, never above `burst_bitrate`.
     pub burst_factor: u32,
-    /// Bits per second a burst gets at least.
+    /// Bits per second a burst gets at most: a browser's socket loses what comes much faster.
     pub burst_bitrate: u64,
     /// Bits per second assumed before any feedback.
     pub initial_bitrate: u64,
     /// A viewer's keyframe request is served from the cache at most this often.
     pub replay_interval: Duration,
+    /// What players are told of how long to hold a picture; `None` leaves it to them, or to the publisher's own wish.
+    pub playout_delay: Option<PlayoutDelay>,
     /// Wall clock of `Instant` zero for NTP: nanoseconds since 1900 at the instant `epoch`.
     pub epoch: (Instant, u128),
+}
+
+impl PlaybackConfig {
+    /// What browsers were found to like, with the nanoseconds since 1900 at an instant.
+    pub fn new(epoch: (Instant, u128)) -> PlaybackConfig {
+        PlaybackConfig {
+            start_delay: Duration::from_millis(50),
+            burst_factor: 15,
+            burst_bitrate: 30_000_000,
+            initial_bitrate: 3_000_000,
+            replay_interval: Duration::from_millis(400),
+            playout_delay: None,
+            epoch,
+        }
+    }
 }
 
 /// Takes finished packets for one viewer.
@@ -161,17 +184,42 @@ impl Playback {
         let mut line = Line {
             now,
             sink,
+            limit: self.limit_of_line(now),
+            playout_delay: self.config.playout_delay,
             bandwidth: &mut self.bandwidth,
             stats: &mut self.stats,
         };
         // Sound first: it is small and it is what is missed first.
         for sender in &mut self.senders {
             sender.repair(publication, round_trip, &mut line);
-            if !sender.forward(publication, &mut line) {
-                sender.detach();
+            match sender.forward(publication, &mut line) {
+                Progress::Good => {}
+                Progress::NeedsKeyframe(encoding) => keyframes.push(encoding),
+                Progress::Lost => sender.detach(),
             }
         }
         self.probe(now, publication, sink);
+    }
+
+    /// What the line carries, where it has shown its limit: bits per second.
+    fn limit_of_line(&self, now: Instant) -> Option<u64> {
+        let has_limit = self.bandwidth.can_probe() && !self.bandwidth.is_calm(now);
+        has_limit.then(|| self.bandwidth.estimate())
+    }
+
+    /// How fast a cached group of pictures may leave.
+    fn pace(&self, now: Instant, encoding: &Encoding) -> Pace {
+        // A rate that is not known yet is a low one.
+        let usual = encoding.bitrate().max(LEAST_BITRATE) * u64::from(self.config.burst_factor);
+        let mut fast = usual.min(self.config.burst_bitrate);
+        if self.bandwidth.can_probe() {
+            // An estimate may be low for want of anything sent, but it is not without meaning.
+            fast = fast.min(2 * self.bandwidth.estimate().max(encoding.bitrate()));
+        }
+        Pace {
+            fast,
+            limit: self.limit_of_line(now),
+        }
     }
 
     /// Answers a viewer's keyframe request from the cache.
@@ -212,6 +260,8 @@ impl Playback {
         let mut line = Line {
             now,
             sink,
+            limit: None,
+            playout_delay: None,
             bandwidth: &mut self.bandwidth,
             stats: &mut self.stats,
         };

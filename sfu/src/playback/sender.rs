@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::RtpSink;
-use super::burst::Burst;
+use super::burst::{Appetite, Burst, Pace};
 use super::clock::{SourceClock, live_edge, ticks};
 use super::descriptor::{Lead, Pictures};
 use super::header::{self, Extensions, Fields, HeaderBytes};
 use super::repair::Repairs;
 use super::segments::{Segment, Segments};
+use super::{PlayoutDelay, RtpSink};
 use crate::bandwidth::Bandwidth;
 use crate::media::{Encoding, Publication, StoredPacket};
 use crate::negotiation::{Codec, Extension, ExtensionMap, Payload, SentMedia};
@@ -34,8 +34,21 @@ struct Cursor {
 pub(super) struct Line<'a, S: RtpSink> {
     pub(super) now: Instant,
     pub(super) sink: &'a mut S,
+    /// Bits per second, where the line has shown that it carries no more.
+    pub(super) limit: Option<u64>,
+    pub(super) playout_delay: Option<PlayoutDelay>,
     pub(super) bandwidth: &'a mut Bandwidth,
     pub(super) stats: &'a mut PlaybackStats,
+}
+
+/// How forwarding went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    Good,
+    /// The cached group of pictures was given up: only a new keyframe makes the picture move.
+    NeedsKeyframe(EncodingId),
+    /// The history has gone on without this viewer: it needs a place to enter anew.
+    Lost,
 }
 
 /// One stream toward a viewer.
@@ -93,24 +106,44 @@ impl Sender {
         self.segments.forget();
     }
 
-    /// Goes on with an encoding from a position: behind the live edge at a bounded pace, else at once.
-    pub(super) fn enter(&mut self, now: Instant, encoding: &Encoding, position: u64, pace: u64) {
+    /// Goes on at the live edge of an encoding.
+    pub(super) fn enter_live(&mut self, encoding: &Encoding) {
+        self.enter(encoding, encoding.history.end());
+        self.burst = None;
+    }
+
+    /// Goes on at the cached keyframe of an encoding, as far and as fast as it may. Nothing where there is none.
+    pub(super) fn enter_cached(&mut self, now: Instant, encoding: &Encoding, pace: Pace, appetite: Appetite) {
+        let history = &encoding.history;
+        if let Some(position) = history.keyframe()
+            && let Some(keyframe) = history.get(position)
+        {
+            self.enter(encoding, position);
+            let group = history.group_bytes();
+            self.burst = Some(Burst::new(now, pace, appetite, keyframe.timestamp, group));
+        }
+    }
+
+    fn enter(&mut self, encoding: &Encoding, position: u64) {
         self.cursor = Some(Cursor {
             encoding: encoding.id,
             position,
             is_fresh: true,
         });
-        let is_behind = position < encoding.history.end();
-        self.burst = is_behind.then(|| Burst::new(now, pace));
     }
 
     pub(super) fn is_behind(&self) -> bool {
         self.burst.is_some()
     }
 
+    /// It shows a still, or soon will.
+    pub(super) fn awaits_keyframe(&self) -> bool {
+        self.burst.as_ref().is_some_and(Burst::awaits_keyframe)
+    }
+
     /// When a viewer that is behind wants more.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.burst.as_ref().map(Burst::next)
+        self.burst.as_ref().and_then(Burst::next)
     }
 
     /// The viewer reports on this stream.
@@ -118,32 +151,49 @@ impl Sender {
         self.is_known = true;
     }
 
-    /// Sends what is there. False when the history has gone on without this viewer: it needs a place to enter anew.
-    pub(super) fn forward<S: RtpSink>(&mut self, publication: &Publication, line: &mut Line<'_, S>) -> bool {
+    /// Sends what is there.
+    pub(super) fn forward<S: RtpSink>(
+        &mut self,
+        publication: &Publication,
+        line: &mut Line<'_, S>,
+    ) -> Progress {
         let Some(mut cursor) = self.cursor else {
-            return true;
+            return Progress::Good;
         };
         let Some(encoding) = find(publication, cursor.encoding) else {
-            return false;
+            return Progress::Lost;
         };
         let history = &encoding.history;
-        if cursor.position < history.start() {
-            return false;
+        let mut progress = Progress::Good;
+        if let Some(burst) = &mut self.burst
+            && burst.limit(line.limit, history.group_bytes())
+        {
+            progress = Progress::NeedsKeyframe(cursor.encoding);
         }
         for _ in 0..MAX_AT_ONCE {
             // Whoever is behind skips to the newest picture a decoder can start with.
-            if self.burst.is_some()
-                && let Some(keyframe) = history.keyframe().filter(|&keyframe| keyframe > cursor.position)
+            if let Some(burst) = &mut self.burst
+                && let Some(position) = history.keyframe().filter(|&position| position > cursor.position)
+                && let Some(keyframe) = history.get(position)
             {
-                cursor.position = keyframe;
+                burst.begin(keyframe.timestamp, history.group_bytes());
+                cursor.position = position;
                 cursor.is_fresh = true;
             }
+            if cursor.position < history.start() {
+                if self.awaits_keyframe() {
+                    break;
+                }
+                return Progress::Lost;
+            }
             let Some(packet) = history.get(cursor.position) else {
-                self.burst = None;
+                if !self.awaits_keyframe() {
+                    self.burst = None;
+                }
                 break;
             };
             if let Some(burst) = &mut self.burst
-                && !burst.take(line.now, packet.bytes.len())
+                && !burst.take(line.now, packet.timestamp, packet.bytes.len())
             {
                 break;
             }
@@ -153,7 +203,7 @@ impl Sender {
             cursor.position += 1;
         }
         self.cursor = Some(cursor);
-        true
+        progress
     }
 
     fn send<S: RtpSink>(
@@ -278,9 +328,19 @@ impl Sender {
         mut lead: Lead,
         line: &mut Line<'_, S>,
     ) -> bool {
+        let delay = line.playout_delay;
         let mut extensions = Extensions::new();
         if let Some(publisher) = publisher {
             header::passed_through(packet, publisher, &self.media.extensions, &mut extensions);
+        }
+        if let Some(delay) = &delay
+            && let Some(id) = self.media.extensions.id(Extension::PlayoutDelay)
+        {
+            extensions.retain(|&mut (passed, _)| passed != id);
+            // It holds until another one comes.
+            if !self.is_known || packet.keyframe_start {
+                extensions.push((id, delay.bytes()));
+            }
         }
         let replaced = segment.pictures.rewrite(packet, &mut lead);
         let body = packet.payload().get(replaced..).unwrap_or_default();

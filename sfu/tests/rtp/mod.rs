@@ -6,9 +6,12 @@
     reason = "each test file uses a part"
 )]
 
+pub mod show;
+
 use sfu::negotiation::{
     Codec, Extension, ExtensionMap, Feedback, Label, MediaKind, Payload, ReceivedMedia, SentMedia,
 };
+use sfu::playback::LayerLimit;
 
 /// Where virtual time begins.
 #[expect(
@@ -29,6 +32,14 @@ pub const TWCC_ID: u8 = 4;
 
 pub fn label(text: &str) -> Label {
     Label::new(text.as_bytes()).unwrap()
+}
+
+/// A wish for one layer.
+pub fn pinned(rid: &str) -> LayerLimit {
+    LayerLimit {
+        rid: Some(label(rid)),
+        ..LayerLimit::default()
+    }
 }
 
 fn extensions() -> ExtensionMap {
@@ -86,13 +97,19 @@ pub fn viewer_media() -> Vec<SentMedia> {
     let mut map = ExtensionMap::default();
     map.insert(9, Extension::Mid);
     map.insert(5, Extension::TransportSequence);
-    let media = |kind, mid, payloads, ssrc, rtx_ssrc| SentMedia {
-        kind,
-        mid: label(mid),
-        payloads,
-        extensions: map.clone(),
-        ssrc,
-        rtx_ssrc,
+    let media = |kind, mid, payloads, ssrc, rtx_ssrc| {
+        let mut extensions = map.clone();
+        if kind == MediaKind::Video {
+            extensions.insert(6, Extension::PlayoutDelay);
+        }
+        SentMedia {
+            kind,
+            mid: label(mid),
+            payloads,
+            extensions,
+            ssrc,
+            rtx_ssrc,
+        }
     };
     vec![
         media(

@@ -1,5 +1,6 @@
 //! A publisher: layers of one picture and sound, each packet stamped so that a viewer's screen knows what it sees.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -62,6 +63,7 @@ struct Layer {
     picture_id: u16,
     keyframe_at: Instant,
     asked: bool,
+    off: bool,
 }
 
 pub(crate) struct Host {
@@ -105,6 +107,7 @@ impl Host {
                 picture_id: 0x7ff0 + index as u16,
                 keyframe_at: now,
                 asked: false,
+                off: false,
             })
             .collect();
         let encoding = |rid: &str, ssrc: u32, rtx, codec| RTCRtpEncodingParameters {
@@ -158,7 +161,10 @@ impl Host {
         while self.next_frame <= now {
             self.next_frame += FRAME;
             if self.client.is_connected() && !self.paused {
-                (0..self.layers.len()).for_each(|layer| self.send_frame(now, layer));
+                let on: Vec<usize> = (0..self.layers.len())
+                    .filter(|layer| !self.layers[*layer].off)
+                    .collect();
+                on.into_iter().for_each(|layer| self.send_frame(now, layer));
             }
         }
         while self.next_sound <= now {
@@ -166,6 +172,16 @@ impl Host {
             if self.client.is_connected() && !self.paused {
                 self.send_sound(now);
             }
+        }
+    }
+
+    /// Sends no more of these layers, as a browser does whose line is thin; all others it sends. One that returns
+    /// begins with a keyframe.
+    pub(crate) fn switch_off(&mut self, layers: Range<usize>) {
+        for (index, layer) in self.layers.iter_mut().enumerate() {
+            let off = layers.contains(&index);
+            layer.asked |= layer.off && !off;
+            layer.off = off;
         }
     }
 

@@ -18,6 +18,7 @@ mod world;
 
 mod channels;
 mod hosts;
+mod joining;
 mod lines;
 mod shards;
 mod watching;

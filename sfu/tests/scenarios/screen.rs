@@ -239,6 +239,8 @@ impl Screen {
 #[derive(Default)]
 pub(crate) struct Speaker {
     pub(crate) packets: usize,
+    /// When each came.
+    heard: Vec<Instant>,
     pub(crate) last_at: Option<Instant>,
     last: Option<(u16, u32)>,
     pub(crate) faults: Vec<String>,
@@ -260,7 +262,14 @@ impl Speaker {
             }
         }
         self.packets += 1;
+        self.heard.push(now);
         self.last_at = Some(now);
         self.last = Some((sequence, timestamp));
+    }
+
+    /// The longest time without a packet since the first.
+    pub(crate) fn longest_gap(&self) -> Duration {
+        let gaps = self.heard.windows(2).map(|pair| pair[1] - pair[0]);
+        gaps.max().unwrap()
     }
 }

@@ -60,14 +60,7 @@ impl World {
             max_peers: 100,
             transport: TransportConfig::default(),
             media: MediaConfig::default(),
-            playback: PlaybackConfig {
-                start_delay: ms(50),
-                burst_factor: 15,
-                burst_bitrate: 30_000_000,
-                initial_bitrate: 3_000_000,
-                replay_interval: ms(400),
-                epoch: (now, 3_900_000_000_000_000_000),
-            },
+            playback: PlaybackConfig::new((now, 3_900_000_000_000_000_000)),
             health_interval: Duration::from_secs(1),
         };
         World {

@@ -1,0 +1,96 @@
+//! Joins over lines that cannot carry the cached group of pictures at once, and hosts that switch layers off.
+
+use std::time::Duration;
+
+use super::host::Camera;
+use super::network::Line;
+use super::world::{World, ms};
+
+/// What an encoder that answers no requests sends: one layer of 6 Mbit/s, a keyframe every four seconds.
+fn stubborn() -> Camera {
+    Camera {
+        layers: vec![(1920, 1080, 6_000_000)],
+        gop: Duration::from_secs(4),
+        obeys: false,
+        ..Camera::simple()
+    }
+}
+
+#[test]
+fn a_long_group_is_a_still_with_live_sound_until_the_next_keyframe() {
+    let mut world = World::new(200, 1);
+    let host = world.go_live(0, stubborn());
+    world.run(ms(3200));
+    let viewer = world.watch(0);
+    world.viewers[viewer].client.down = Line::with_rate(20_000_000);
+    world.run(ms(600));
+    assert!(world.first_picture_after(viewer, host) < ms(250));
+    let shown = &world.viewers[viewer].screen.shown;
+    assert!(
+        shown.len() == 1 && shown[0].stamp.keyframe,
+        "a still: {}",
+        shown.len()
+    );
+    world.run(Duration::from_secs(4));
+    let viewer = &world.viewers[viewer];
+    viewer.assert_seamless();
+    assert_eq!(viewer.screen.holes, 0);
+    let second = viewer.screen.shown[1];
+    assert!(second.stamp.keyframe, "then the next keyframe");
+    let captured = world.begin + ms(second.stamp.captured_ms.into());
+    assert!(second.at - captured < ms(250), "{:?} late", second.at - captured);
+    assert!(viewer.longest_freeze(second.at, world.now) < ms(250));
+    let gap = viewer.speaker.longest_gap();
+    assert!(gap < ms(100), "sound waited {gap:?}");
+}
+
+#[test]
+fn sound_does_not_wait_behind_a_burst_that_the_line_does_not_carry() {
+    let mut world = World::new(210, 1);
+    let host = world.go_live(0, stubborn());
+    // A second into its group of pictures: it would be worth it, on a better line than this.
+    world.run(ms(5500));
+    let viewer = world.watch(0);
+    world.viewers[viewer].client.down = Line::with_rate(8_000_000);
+    world.run(Duration::from_secs(6));
+    assert!(world.first_picture_after(viewer, host) < ms(400));
+    let viewer = &world.viewers[viewer];
+    viewer.assert_seamless();
+    let gap = viewer.speaker.longest_gap();
+    assert!(gap < ms(300), "sound waited {gap:?}");
+    let last = viewer.screen.shown.last().unwrap();
+    let captured = world.begin + ms(last.stamp.captured_ms.into());
+    assert!(last.at - captured < ms(400), "{:?} late", last.at - captured);
+}
+
+#[test]
+fn a_layer_that_its_host_switches_off_is_left_without_a_freeze_and_taken_again() {
+    let mut world = World::new(220, 1);
+    let host = world.go_live(0, Camera::simulcast());
+    let viewer = world.watch(0);
+    let largest = |world: &World| {
+        world.viewers[viewer]
+            .screen
+            .shown
+            .last()
+            .map(|shown| shown.stamp.layer)
+    };
+    world.run_until(Duration::from_secs(15), "the large layer", |world| {
+        largest(world) == Some(2)
+    });
+    for off in [1, 2] {
+        world.hosts[host].switch_off(3 - off..3);
+        let from = world.run(Duration::from_secs(5));
+        assert_eq!(largest(&world), Some(2 - off as u8));
+        let freeze = world.viewers[viewer].longest_freeze(from, world.now);
+        assert!(freeze < ms(500), "{freeze:?}");
+        world.hosts[host].switch_off(3..3);
+        let from = world.now;
+        world.run_until(Duration::from_secs(12), "the large layer again", |world| {
+            largest(world) == Some(2)
+        });
+        let freeze = world.viewers[viewer].longest_freeze(from, world.now);
+        assert!(freeze < ms(250), "{freeze:?}");
+    }
+    world.viewers[viewer].assert_seamless();
+}
