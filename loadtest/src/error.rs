@@ -14,6 +14,9 @@ pub enum Error {
     /// The server could not be reached or broke off.
     #[error("HTTP: {0}")]
     Http(#[from] reqwest::Error),
+    /// No connection, or none that lasted; the text says why.
+    #[error("the server cannot be reached: {0}")]
+    Unreachable(String),
     /// The server answered with another status than 201; the body is cut after 500 bytes.
     #[error("the server refused with {status}: {body}")]
     Refused {
@@ -44,7 +47,7 @@ impl Error {
         match self {
             // 404, too, is final: a server that restarts refuses the connection instead.
             Self::Refused { status, .. } => matches!(status, 408 | 409 | 425 | 429 | 500..=599),
-            Self::Http(_) | Self::WebRtc(_) | Self::Timeout(..) | Self::Ended => true,
+            Self::Http(_) | Self::Unreachable(_) | Self::WebRtc(_) | Self::Timeout(..) | Self::Ended => true,
             Self::Clip(_) | Self::Options(_) | Self::Protocol(_) => false,
         }
     }

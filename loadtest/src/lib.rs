@@ -17,6 +17,7 @@ pub mod clip;
 pub mod cpu;
 pub mod crowd;
 pub mod demo;
+pub mod engine;
 mod error;
 pub mod measure;
 mod peer;

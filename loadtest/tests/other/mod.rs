@@ -3,6 +3,8 @@
 //! It answers with ICE-lite, counts every packet of every RID, and hands the best layer it has on to its viewers.
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing)]
 
+pub(crate) mod whep;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -1,0 +1,267 @@
+//! What a viewer does with media that arrives.
+
+use std::time::{Duration, Instant};
+
+use rtc::shared::marshal::Unmarshal;
+
+use super::{FEEDBACK, MAX_STREAMS, Moment, SETTLED, SPOT_CHECK, Tools, Viewer, count_freeze};
+use crate::clip::keyframe;
+use crate::engine::answer::Format;
+use crate::engine::arrivals::Arrival;
+use crate::engine::rtcp::{self, Heard};
+use crate::engine::rtp::{self, Head};
+use crate::engine::size;
+use crate::engine::stream::Stream;
+use crate::measure::{Counter, Timing};
+use crate::publish::stamp::Stamp;
+
+impl Viewer {
+    pub(super) fn rtcp(&mut self, now: Instant, datagram: &[u8], tools: &mut Tools<'_>) {
+        let Some(keys) = &mut self.keys else {
+            return;
+        };
+        let Ok(compound) = keys.incoming.decrypt_rtcp(datagram) else {
+            return tools.tally.add(Counter::NotAuthentic, 1);
+        };
+        let streams = &mut self.streams;
+        rtcp::read(&compound, |heard| {
+            if let Heard::Report { ssrc, time, packets } = heard
+                && let Some(stream) = streams.iter_mut().find(|stream| stream.ssrc == ssrc)
+            {
+                stream.on_report(time, packets, now);
+            }
+        });
+    }
+
+    /// Whether the viewer's next time may be another.
+    pub(super) fn rtp(&mut self, moment: Moment, datagram: &[u8], tools: &mut Tools<'_>) -> bool {
+        let Some(agreed) = &self.agreed else {
+            return false;
+        };
+        let Some(head) = Head::parse(datagram, agreed.transport_id) else {
+            return false;
+        };
+        let Some(place) = self.stream(&head) else {
+            return false;
+        };
+        let Some(payload) = self.open(place, &head, datagram, tools) else {
+            tools.tally.add(Counter::NotAuthentic, 1);
+            return false;
+        };
+        tools.tally.add(Counter::Packets, 1);
+        tools.tally.add(Counter::Bytes, datagram.len() as u64);
+        self.story.packets += 1;
+        self.story.bytes += datagram.len() as u64;
+        let planned = self.feedback;
+        if let Some(sequence) = head.transport_sequence {
+            let is_full = self.arrivals.note(sequence, moment.at);
+            let when = if is_full { moment.at } else { moment.at + FEEDBACK };
+            self.feedback = Some(self.feedback.map_or(when, |planned| planned.min(when)));
+        }
+        if self.story.first_packet_ms.is_none() {
+            self.story.first_packet_ms = self.milestone(Timing::FirstPacket, moment.at, tools);
+        }
+        let payload = payload.as_deref();
+        let Some(stream) = self.streams.get_mut(place) else {
+            return false;
+        };
+        let since_posted = moment.at.saturating_duration_since(self.posted);
+        let arrival = stream.receive(&head, since_posted);
+        match (stream.format, arrival) {
+            (_, Arrival::Duplicate | Arrival::Stray) => {}
+            (Format::Sound(_), _) => self.stamp(payload, moment, tools),
+            (Format::Picture(_), _) => {
+                self.stamp(payload, moment, tools);
+                self.picture(place, &head, arrival, payload, moment.at, tools);
+            }
+            (Format::Repair, _) => self.repair(&head, payload, moment, tools),
+        }
+        let holes = self
+            .streams
+            .iter()
+            .filter_map(|stream| stream.watched.as_deref()?.holes.first());
+        self.feedback != planned || holes.count() > 0
+    }
+
+    /// The time on the way, where the payload says when it left. What a server keeps for those who join is old by
+    /// design: it does not count.
+    fn stamp(&mut self, payload: Option<&[u8]>, moment: Moment, tools: &mut Tools<'_>) {
+        let is_settled = self.watching.is_some_and(|since| moment.at > since + SETTLED);
+        if let Some(stamp) = payload.filter(|_| is_settled).and_then(Stamp::read) {
+            let took = Duration::from_micros(moment.unix_us.saturating_sub(stamp.sent_us));
+            let at = tools.since_begin(moment.at);
+            tools.tally.time(at, Timing::OneWay, took);
+        }
+    }
+
+    /// The place of a packet's stream, which is new when the server began another.
+    fn stream(&mut self, head: &Head) -> Option<usize> {
+        let known = self.streams.iter().position(|stream| stream.ssrc == head.ssrc);
+        if let Some(place) = known
+            && self.streams.get(place)?.payload_type == head.payload_type
+        {
+            return Some(place);
+        }
+        let format = *self.agreed.as_ref()?.formats.get(&head.payload_type)?;
+        if let Some(place) = known {
+            // Another codec on the same stream: the numbers go on.
+            let stream = self.streams.get_mut(place)?;
+            (stream.payload_type, stream.format) = (head.payload_type, format);
+            return Some(place);
+        }
+        if self.streams.len() >= MAX_STREAMS {
+            return None;
+        }
+        self.streams.push(Stream::new(head, format));
+        Some(self.streams.len() - 1)
+    }
+
+    /// Authenticates and decrypts, where this packet is looked into: the outer `None` when it is not authentic,
+    /// the inner one when it was not looked into or holds nothing.
+    fn open(
+        &mut self,
+        place: usize,
+        head: &Head,
+        datagram: &[u8],
+        tools: &mut Tools<'_>,
+    ) -> Option<Option<Vec<u8>>> {
+        let (Some(keys), Some(stream)) = (&mut self.keys, self.streams.get(place)) else {
+            return Some(None);
+        };
+        let waits = stream
+            .watched
+            .as_deref()
+            .is_some_and(|watched| watched.pictures.needs_keyframe());
+        let is_spot = stream.arrivals.counts.unique % SPOT_CHECK == 0;
+        if !(self.role.inspects || waits || is_spot || stream.format == Format::Repair) {
+            return Some(None);
+        }
+        let header = rtc::rtp::Header::unmarshal(&mut &*datagram).ok()?;
+        let opened = keys.incoming.decrypt_rtp_with_header(datagram, &header).ok()?;
+        tools.tally.add(Counter::Inspected, 1);
+        let payload = rtp::without_padding(opened.get(head.len..)?, head.has_padding);
+        Some(payload.filter(|payload| !payload.is_empty()).map(<[u8]>::to_vec))
+    }
+
+    /// A retransmission (RFC 4588 §4): the number it repeats, then the payload. Probes repeat what nobody misses.
+    fn repair(&mut self, head: &Head, payload: Option<&[u8]>, moment: Moment, tools: &mut Tools<'_>) {
+        let Some([s0, s1, payload @ ..]) = payload else {
+            return;
+        };
+        // The newest picture stream: one is played at a time.
+        let Some(place) = self.streams.iter().rposition(|stream| stream.watched.is_some()) else {
+            return;
+        };
+        let Some(stream) = self.streams.get_mut(place) else {
+            return;
+        };
+        let Some(number) = stream.arrivals.repair(u16::from_be_bytes([*s0, *s1])) else {
+            return;
+        };
+        if let Some(watched) = &mut stream.watched {
+            watched.holes.close(number);
+        }
+        tools.tally.add(Counter::Repaired, 1);
+        self.story.repaired += 1;
+        self.stamp(Some(payload), moment, tools);
+        self.show(place, number, head.marker, Some(payload), moment.at, tools);
+    }
+
+    fn picture(
+        &mut self,
+        place: usize,
+        head: &Head,
+        arrival: Arrival,
+        payload: Option<&[u8]>,
+        now: Instant,
+        tools: &mut Tools<'_>,
+    ) {
+        let Some(stream) = self.streams.get_mut(place) else {
+            return;
+        };
+        let Some(watched) = stream.watched.as_deref_mut() else {
+            return;
+        };
+        let number = match arrival {
+            Arrival::Begin(number) => {
+                watched.pictures.restart();
+                watched.holes.clear();
+                number
+            }
+            Arrival::Ahead { number, expected } => {
+                if number > expected && !watched.holes.open(expected..number, now) {
+                    tracing::debug!(gap = number - expected, "too much is missing to ask for it");
+                }
+                number
+            }
+            Arrival::Behind(number) => {
+                watched.holes.close(number);
+                number
+            }
+            Arrival::Duplicate | Arrival::Stray => return,
+        };
+        self.show(place, number, head.marker, payload, now, tools);
+    }
+
+    /// A packet of the picture is there, one way or the other.
+    fn show(
+        &mut self,
+        place: usize,
+        number: u64,
+        marker: bool,
+        payload: Option<&[u8]>,
+        now: Instant,
+        tools: &mut Tools<'_>,
+    ) {
+        let Some(stream) = self.streams.get_mut(place) else {
+            return;
+        };
+        let (Format::Picture(codec), Some(watched)) = (stream.format, stream.watched.as_deref_mut()) else {
+            return;
+        };
+        watched.pictures.mark(number, marker);
+        let begins = payload.filter(|payload| keyframe::in_payload(codec, payload));
+        if let Some(payload) = begins {
+            watched.pictures.keyframe(number);
+            if let Some((_, height)) = size::of_keyframe(codec, payload) {
+                if watched.height != 0 && watched.height != height {
+                    tools.tally.add(Counter::LayerSwitches, 1);
+                    self.story.layer_switches += 1;
+                }
+                watched.height = height;
+            }
+        }
+        let progress = watched
+            .pictures
+            .advance(&stream.arrivals, watched.holes.first(), now);
+        if begins.is_some() {
+            tools.tally.add(Counter::Keyframes, 1);
+            if self.story.first_keyframe_ms.is_none() {
+                self.story.first_keyframe_ms = self.milestone(Timing::FirstKeyframe, now, tools);
+            }
+        }
+        self.progressed(progress.frames, progress.froze, now, tools);
+    }
+
+    pub(super) fn progressed(
+        &mut self,
+        frames: u64,
+        froze: Option<Duration>,
+        now: Instant,
+        tools: &mut Tools<'_>,
+    ) {
+        if frames == 0 {
+            return;
+        }
+        tools.tally.add(Counter::Frames, frames);
+        self.story.frames += frames;
+        if let Some(still) = froze {
+            count_freeze(&mut self.story, still, tools.begin, now, tools.tally);
+        }
+        if self.watching.is_none() {
+            self.watching = Some(now);
+            tools.tally.add(Counter::Watching, 1);
+            self.story.first_picture_ms = self.milestone(Timing::FirstPicture, now, tools);
+        }
+    }
+}

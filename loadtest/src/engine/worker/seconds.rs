@@ -1,0 +1,71 @@
+//! What a thread tells once a second, and at its end.
+
+use std::time::{Duration, Instant};
+
+use super::Worker;
+use crate::engine::limits;
+use crate::measure::{Counter, Level, Recorder};
+
+/// CPU of a second above which this thread is what limits.
+const BUSY: Duration = Duration::from_millis(900);
+
+impl Worker {
+    /// Tells what was measured since the last time.
+    pub(super) fn every_second(&mut self, now: Instant) {
+        let at = now.saturating_duration_since(self.common.begin);
+        let ids: Vec<u32> = self.slots.iter().map(|(id, _)| id as u32).collect();
+        for id in ids {
+            self.with(id, |viewer, tools| viewer.every_second(now, tools));
+        }
+        self.limits();
+        let mut delta = Recorder::new();
+        for tally in &mut self.tallies {
+            let group = tally.group();
+            let (mut watching, mut joining, mut channels) = (0, 0, 0);
+            for (_, slot) in self.slots.iter().filter(|(_, slot)| slot.group == group) {
+                channels += u64::from(slot.viewer.has_channels());
+                if slot.viewer.is_watching() {
+                    watching += 1;
+                    tally.recorder().layer(group, at, slot.viewer.height(), 1);
+                } else {
+                    joining += 1;
+                }
+            }
+            let levels = [
+                (Level::Viewers, watching),
+                (Level::Joining, joining),
+                (Level::Channels, channels),
+            ];
+            for (level, count) in levels {
+                tally.recorder().level(group, at, level, count);
+            }
+            delta.merge(tally.take(at));
+        }
+        // Nobody listens any more when the fleet is being dropped.
+        let _ = self.deltas.send(delta);
+    }
+
+    /// What the thread cost in the last second, and whether it was too much.
+    fn limits(&mut self) {
+        let cpu = limits::thread_cpu().unwrap_or_default();
+        let used = cpu.saturating_sub(self.cpu);
+        let dropped = limits::dropped(&self.wire.ports());
+        let new = dropped.saturating_sub(self.dropped);
+        (self.cpu, self.dropped) = (cpu, dropped);
+        self.count(Counter::ClientCpuUs, used.as_micros() as u64);
+        self.count(Counter::SocketDrops, new);
+        self.count(Counter::ClientLimitedS, u64::from(used >= BUSY || new > 0));
+    }
+
+    /// Everybody leaves.
+    pub(super) fn stop(mut self) {
+        let now = Instant::now();
+        let ids: Vec<u32> = self.slots.iter().map(|(id, _)| id as u32).collect();
+        for id in ids {
+            self.with(id, |viewer, tools| viewer.leave(true, now, tools));
+            self.tidy(id);
+        }
+        self.flush();
+        self.every_second(now);
+    }
+}

@@ -1,0 +1,257 @@
+//! Cheap viewers against another implementation: what they count is what it sent, packet for packet.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod other;
+
+use std::time::{Duration, Instant};
+
+use loadtest::crowd::{Command, Crowd, Group, Network};
+use loadtest::engine::Fleet;
+use loadtest::measure::{Counter, GroupId, Measures, Recorder, Timing};
+use other::until;
+use other::whep::{FRAMES, Faults, HEIGHT, PACKETS, Stage};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const ALL: GroupId = GroupId(0);
+
+fn group(stage: &Stage, network: Network) -> Group {
+    Group {
+        name: "all".into(),
+        whep: stage.whep.clone(),
+        token: Some("secret".into()),
+        inspect: 1.0,
+        network,
+        shop: None,
+    }
+}
+
+/// A fleet and everything it has measured so far.
+struct Watching {
+    fleet: Option<Box<Fleet>>,
+    seen: Recorder,
+}
+
+impl Watching {
+    fn start(group: Group, viewers: u32) -> Watching {
+        let mut fleet = Box::new(Fleet::start(vec![group], 2, Instant::now()).unwrap());
+        fleet.command(Command::Join {
+            group: ALL,
+            count: viewers,
+        });
+        Watching {
+            fleet: Some(fleet),
+            seen: Recorder::new(),
+        }
+    }
+
+    fn counter(&mut self, what: Counter) -> u64 {
+        let taken = self.fleet.as_mut().unwrap().take();
+        self.seen.merge(taken);
+        self.seen
+            .groups()
+            .first()
+            .map_or(0, |measures| measures.counter(what))
+    }
+
+    async fn until(&mut self, what: &str, counter: Counter, least: u64) {
+        let mut last = 0;
+        until(what, PATIENCE, || {
+            last = self.counter(counter);
+            last >= least
+        })
+        .await;
+    }
+
+    async fn stop(mut self) -> Measures {
+        let rest = self.fleet.take().unwrap().stop().await;
+        self.seen.merge(rest);
+        self.seen.into_groups().remove(0)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_packet_that_was_sent_is_counted_and_nothing_else() {
+    const VIEWERS: u32 = 6;
+    let stage = Stage::start(Faults::default()).await;
+    let mut watching = Watching::start(group(&stage, Network::default()), VIEWERS);
+    watching
+        .until("pictures", Counter::Frames, u64::from(VIEWERS * FRAMES) * 4)
+        .await;
+    stage.fall_silent();
+    let sent = || stage.sent.get(|sent| &sent.packets);
+    watching.until("the last packet", Counter::Packets, sent()).await;
+    let seen = watching.stop().await;
+
+    assert_eq!(seen.failures().len(), 0, "{:?}", seen.failures());
+    let count = |what| seen.counter(what);
+    assert_eq!(count(Counter::Watching), u64::from(VIEWERS));
+    assert_eq!(count(Counter::Packets), sent());
+    assert_eq!(count(Counter::Inspected), sent(), "all of them were opened");
+    for none in [
+        Counter::Lost,
+        Counter::Reordered,
+        Counter::Duplicates,
+        Counter::NotAuthentic,
+        Counter::Repaired,
+        Counter::InjectedLost,
+        Counter::Nacks,
+        Counter::Ended,
+        Counter::JoinsFailed,
+    ] {
+        assert_eq!(count(none), 0, "{none:?}");
+    }
+    assert_eq!(count(Counter::Frames), stage.sent.get(|sent| &sent.frames));
+    assert_eq!(stage.sent.get(|sent| &sent.deleted), u64::from(VIEWERS));
+    assert!(stage.sent.get(|sent| &sent.reports) >= u64::from(VIEWERS) * 3);
+    for outcome in seen.outcomes() {
+        assert_eq!((outcome.height, &outcome.failure), (HEIGHT, &None));
+        let steps = [
+            outcome.answer_ms,
+            outcome.ice_ms,
+            outcome.dtls_ms,
+            outcome.first_packet_ms,
+            outcome.first_keyframe_ms,
+            outcome.first_picture_ms,
+        ];
+        let steps: Vec<u32> = steps.into_iter().flatten().collect();
+        assert!(steps.len() == 6 && steps.is_sorted(), "{steps:?}");
+    }
+    let stamped = seen.timing(Timing::OneWay).unwrap().count();
+    assert!(stamped > 0 && stamped <= count(Counter::Inspected));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_server_loses_and_doubles_is_the_servers() {
+    const VIEWERS: u32 = 3;
+    let faults = Faults {
+        drop_every: Some(20),
+        double_every: Some(33),
+    };
+    let stage = Stage::start(faults).await;
+    let mut watching = Watching::start(group(&stage, Network::default()), VIEWERS);
+    watching.until("repairs", Counter::Repaired, 40).await;
+    stage.fall_silent();
+    let frames = || stage.sent.get(|sent| &sent.frames);
+    watching.until("the last picture", Counter::Packets, 1).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let seen = watching.stop().await;
+    let count = |what| seen.counter(what);
+    let sent = |what: fn(&other::whep::Sent) -> &std::sync::atomic::AtomicU64| stage.sent.get(what);
+    assert_eq!(count(Counter::Packets), sent(|sent| &sent.packets));
+    assert_eq!(count(Counter::Duplicates), sent(|sent| &sent.doubled));
+    // The very last packet of a stream may be one that was dropped: nothing tells that it is missing.
+    let mended = count(Counter::Repaired) + count(Counter::Lost);
+    let dropped = sent(|sent| &sent.dropped);
+    assert!(
+        mended <= dropped && mended + u64::from(VIEWERS) >= dropped,
+        "{mended} of {dropped}"
+    );
+    assert_eq!(
+        count(Counter::InjectedLost) + count(Counter::InjectedDuplicates),
+        0
+    );
+    assert!(count(Counter::Nacks) >= count(Counter::Repaired));
+    assert_eq!(count(Counter::Nacks), sent(|sent| &sent.nacked));
+    assert!(
+        count(Counter::Frames) + u64::from(VIEWERS) * 2 >= frames(),
+        "repairs made pictures whole"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_model_loses_and_doubles_is_told_apart() {
+    const VIEWERS: u32 = 4;
+    let network = Network {
+        delay_ms: 30,
+        loss: 0.04,
+        duplicates: 0.03,
+        seed: 11,
+        ..Network::default()
+    };
+    let stage = Stage::start(Faults::default()).await;
+    let mut watching = Watching::start(group(&stage, network), VIEWERS);
+    watching.until("losses", Counter::InjectedLost, 80).await;
+    stage.fall_silent();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let seen = watching.stop().await;
+    let count = |what| seen.counter(what);
+    let sent = stage.sent.get(|sent| &sent.packets);
+    assert_eq!(count(Counter::Packets) + count(Counter::InjectedLost), sent);
+    for none in [Counter::Lost, Counter::Duplicates, Counter::NotAuthentic] {
+        assert_eq!(
+            count(none),
+            0,
+            "{none:?}: the server and the network lost and doubled nothing"
+        );
+    }
+    let share = |what| count(what) as f64 / sent as f64;
+    assert!(
+        (share(Counter::InjectedLost) - 0.04).abs() < 0.02,
+        "{}",
+        share(Counter::InjectedLost)
+    );
+    assert!((share(Counter::InjectedDuplicates) - 0.03).abs() < 0.015);
+    // The stamp tells the delay there; the repairs take the way three times.
+    let one_way = seen.timing(Timing::OneWay).unwrap();
+    assert!(
+        one_way.quantile(0.05) >= Some(Duration::from_millis(30)),
+        "{:?}",
+        one_way.quantile(0.05)
+    );
+    let per_picture = PACKETS as u64;
+    assert!(
+        count(Counter::Repaired) * 10 > count(Counter::InjectedLost) * (per_picture + 2),
+        "most came again"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_a_viewer_is_said() {
+    let stage = Stage::start(Faults::default()).await;
+    let refused = Group {
+        token: Some("wrong".into()),
+        ..group(&stage, Network::default())
+    };
+    let nobody = Group {
+        whep: "http://127.0.0.1:9/whep".parse().unwrap(),
+        ..group(&stage, Network::default())
+    };
+    let groups = vec![group(&stage, Network::default()), refused, nobody];
+    let mut fleet = Box::new(Fleet::start(groups, 1, Instant::now()).unwrap());
+    for group in 0..3 {
+        fleet.command(Command::Join {
+            group: GroupId(group),
+            count: 2,
+        });
+    }
+    let mut seen = Recorder::new();
+    let count = |seen: &Recorder, group: usize, what| {
+        seen.groups()
+            .get(group)
+            .map_or(0, |measures| measures.counter(what))
+    };
+    until("pictures and refusals", PATIENCE, || {
+        seen.merge(fleet.take());
+        count(&seen, 0, Counter::Watching) == 2 && (1..3).all(|n| count(&seen, n, Counter::JoinsFailed) == 2)
+    })
+    .await;
+    stage.hang_up().await;
+    until("the end", PATIENCE, || {
+        seen.merge(fleet.take());
+        count(&seen, 0, Counter::Ended) == 2
+    })
+    .await;
+    seen.merge(fleet.stop().await);
+    let why: Vec<String> = seen
+        .groups()
+        .iter()
+        .flat_map(|group| group.failures().keys().cloned())
+        .collect();
+    let [ended, refused, nobody] = &why[..] else {
+        panic!("{why:?}")
+    };
+    assert!(ended.contains("the server ended"), "{ended}");
+    assert!(refused.contains("401"), "{refused}");
+    assert!(nobody.contains("cannot be reached"), "{nobody}");
+}
