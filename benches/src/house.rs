@@ -52,12 +52,8 @@ impl House {
                 transport: TransportConfig::default(),
                 media: MediaConfig::default(),
                 playback: PlaybackConfig {
-                    start_delay: Duration::from_millis(50),
-                    burst_factor: 15,
-                    burst_bitrate: 30_000_000,
                     initial_bitrate: 1_500_000,
-                    replay_interval: Duration::from_millis(400),
-                    epoch: (now, 3_900_000_000_000_000_000),
+                    ..PlaybackConfig::new((now, 3_900_000_000_000_000_000))
                 },
                 health_interval: Duration::from_secs(1),
             };
