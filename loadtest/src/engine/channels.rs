@@ -23,6 +23,8 @@ const RECEIVE_BUFFER: u32 = 256 << 10;
 /// Streams in each direction; ours are the first ones.
 const MAX_STREAMS: u16 = 64;
 
+/// The chunk that begins an association (RFC 9260 §3.2), first in its packet.
+const INIT: u8 = 1;
 const DCEP_ACK: u8 = 0x02;
 const DCEP_OPEN: u8 = 0x03;
 /// Channel types (RFC 8832 §8.2.2).
@@ -108,6 +110,10 @@ impl Channels {
 
     /// Takes a packet out of a DTLS record.
     pub(super) fn receive(&mut self, now: Instant, packet: &[u8], brought: &mut Vec<Brought>) {
+        // A server may begin, too. Ours goes on: a collision ends with one association either way (RFC 9260 §5.2.1).
+        if packet.get(12) == Some(&INIT) {
+            return;
+        }
         let packet = Bytes::copy_from_slice(packet);
         if let Some((_, DatagramEvent::AssociationEvent(event))) =
             self.endpoint.handle(now, peer(), None, None, packet)

@@ -194,7 +194,7 @@ impl Conversation<'_> {
             }
             Wish::Buy { buy, hangs_up } => {
                 customer.buy(&buy, Instant::now());
-                if let Some(buy) = customer.due(Instant::now()).filter(|_| hangs_up) {
+                if let Some(buy) = customer.due(Instant::now()) {
                     self.say(buy).await;
                 }
                 hangs_up
