@@ -9,6 +9,7 @@
 
 mod buying;
 mod ending;
+mod fleet;
 mod folder;
 mod hostile;
 mod server;
