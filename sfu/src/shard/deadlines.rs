@@ -1,10 +1,15 @@
 //! The shard's one timer: who wants to be called when.
 
-use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use super::wheel::{Key, Wheel};
+
+/// How finely time is told: deadlines of one tick fall together at its end. As much as a paced burst may be late
+/// without a player noticing, and a fifth of the 5 ms in which browsers pace.
+const TICK: Duration = Duration::from_micros(250);
 
 /// Whose deadline it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     Peer(usize),
     Room(usize),
@@ -12,45 +17,56 @@ pub(super) enum Owner {
 
 /// One owner's place in [`Deadlines`], kept by the owner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Armed(Option<Instant>);
+pub(super) struct Armed(Option<Key>);
 
-/// Deadlines in order. An owner has at most one; arming it later than it stands does nothing, because being called
-/// early costs little and happens once, while moving a deadline on every packet would cost on every packet.
-#[derive(Debug, Default)]
+/// Deadlines of peers and rooms, up to a tick late and never early. An owner has at most one; arming it later than it
+/// stands does nothing, because being called early costs little and happens once, while moving a deadline on every
+/// packet would cost on every packet.
+#[derive(Debug)]
 pub(super) struct Deadlines {
-    order: BTreeSet<(Instant, Owner)>,
+    begin: Instant,
+    wheel: Wheel<Owner>,
 }
 
 impl Deadlines {
+    pub(super) fn new(now: Instant) -> Deadlines {
+        Deadlines {
+            begin: now,
+            wheel: Wheel::new(),
+        }
+    }
+
     /// Makes sure `owner` is called at `at` or earlier.
     pub(super) fn arm(&mut self, owner: Owner, armed: &mut Armed, at: Option<Instant>) {
         let Some(at) = at else { return };
-        if armed.0.is_some_and(|known| known <= at) {
+        let passed = at.saturating_duration_since(self.begin).as_nanos();
+        let tick = u64::try_from(passed.div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX);
+        let known = armed.0.and_then(|key| self.wheel.at(key));
+        if known.is_some_and(|known| known <= tick) {
             return;
         }
-        self.disarm(owner, armed);
-        self.order.insert((at, owner));
-        armed.0 = Some(at);
+        self.disarm(armed);
+        armed.0 = Some(self.wheel.insert(tick, owner));
     }
 
     /// Forgets an owner's deadline.
-    pub(super) fn disarm(&mut self, owner: Owner, armed: &mut Armed) {
-        if let Some(at) = armed.0.take() {
-            self.order.remove(&(at, owner));
+    pub(super) fn disarm(&mut self, armed: &mut Armed) {
+        if let Some(key) = armed.0.take() {
+            self.wheel.remove(key);
         }
     }
 
-    /// The earliest deadline.
+    /// When [`Deadlines::pop_due`] is wanted: at the earliest deadline, or before it, where the wheel turns.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.order.first().map(|&(at, _)| at)
+        let nanos = u128::from(self.wheel.next()?) * TICK.as_nanos();
+        self.begin
+            .checked_add(Duration::from_nanos(u64::try_from(nanos).ok()?))
     }
 
     /// Takes the next owner that is due. The caller clears its [`Armed`] by [`Armed::fired`].
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Owner> {
-        if self.next()? > now {
-            return None;
-        }
-        self.order.pop_first().map(|(_, owner)| owner)
+        let passed = now.saturating_duration_since(self.begin).as_nanos() / TICK.as_nanos();
+        self.wheel.pop(u64::try_from(passed).unwrap_or(u64::MAX))
     }
 }
 
@@ -63,23 +79,34 @@ impl Armed {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
     fn an_earlier_deadline_replaces_and_a_later_one_waits_its_turn() {
         let (start, ms) = (crate::media::begin(), Duration::from_millis);
-        let mut deadlines = Deadlines::default();
+        let mut deadlines = Deadlines::new(start);
         let mut armed = Armed::default();
         let owner = Owner::Peer(7);
         deadlines.arm(owner, &mut armed, Some(start + ms(20)));
         deadlines.arm(owner, &mut armed, Some(start + ms(30)));
-        assert_eq!(deadlines.next(), Some(start + ms(20)));
+        assert_eq!(deadlines.next(), Some(start + ms(16)), "where the wheel turns");
         deadlines.arm(owner, &mut armed, Some(start + ms(10)));
+        assert_eq!(deadlines.next(), Some(start + ms(10)));
         assert_eq!(deadlines.pop_due(start + ms(9)), None);
         assert_eq!(deadlines.pop_due(start + ms(10)), Some(owner));
         armed.fired();
         assert_eq!(deadlines.next(), None, "one owner has one deadline");
+    }
+
+    #[test]
+    fn a_deadline_between_two_ticks_is_met_at_the_second() {
+        let start = crate::media::begin();
+        let mut deadlines = Deadlines::new(start);
+        let mut armed = Armed::default();
+        let at = start + TICK * 3 + Duration::from_nanos(1);
+        deadlines.arm(Owner::Room(1), &mut armed, Some(at));
+        assert_eq!(deadlines.next(), Some(start + TICK * 4));
+        assert_eq!(deadlines.pop_due(at), None);
+        assert_eq!(deadlines.pop_due(start + TICK * 4), Some(Owner::Room(1)));
     }
 }

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::Shard;
 use super::config::{Event, OpenError, PeerEnd, PeerId};
-use super::deadlines::{Armed, Owner};
+use super::deadlines::Armed;
 use super::peer::{Peer, Role};
 use super::room::{Room, Source};
 use super::routes::Addresses;
@@ -142,7 +142,7 @@ impl Shard {
         peer.association.close(now, &mut self.outbox);
         self.by_id.remove(&peer.id);
         self.routes.remove(key, &peer.addresses);
-        self.deadlines.disarm(Owner::Peer(key), &mut peer.armed);
+        self.deadlines.disarm(&mut peer.armed);
         self.gone.add_peer(&peer);
         if let Some(reason) = end {
             let peer = peer.id;
@@ -173,7 +173,7 @@ impl Shard {
         if let Some(room) = self.rooms.get_mut(key)
             && room.is_empty()
         {
-            self.deadlines.disarm(Owner::Room(key), &mut room.armed);
+            self.deadlines.disarm(&mut room.armed);
             self.by_name.remove(&room.name);
             self.rooms.remove(key);
         }

@@ -11,6 +11,7 @@ mod peer;
 mod room;
 mod routes;
 mod stage;
+mod wheel;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -63,7 +64,6 @@ pub struct Shard {
 impl Shard {
     /// An empty shard. `seed` decides its random choices, never keys.
     pub fn new(config: ShardConfig, seed: u64, now: Instant) -> Shard {
-        let _ = now;
         let channels = config.transport.negotiated_channels.iter();
         Shard {
             labels: channels.map(|(_, label)| Arc::from(label.as_str())).collect(),
@@ -73,7 +73,7 @@ impl Shard {
             rooms: Slab::new(),
             by_name: HashMap::new(),
             routes: Routes::default(),
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::new(now),
             dirty_peers: Vec::new(),
             dirty_rooms: Vec::new(),
             outbox: Outbox::new(),
