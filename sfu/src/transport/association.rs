@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::dtls::{Dtls, DtlsFailed, DtlsOutput, is_client_hello};
 use super::ice::{Check, IceAgent};
 use super::identity::{Identity, fingerprint_of};
@@ -347,11 +349,11 @@ impl Association {
             .is_some_and(|srtp| srtp.sender.seal_rtcp(compound, out))
     }
 
-    /// Queues a text message. Sent by the next [`Association::flush`].
+    /// Queues a text message, which is not copied. Sent by the next [`Association::flush`].
     ///
     /// # Errors
     /// [`SendError`]; nothing is queued then.
-    pub fn send(&mut self, channel: ChannelId, message: &[u8]) -> Result<(), SendError> {
+    pub fn send(&mut self, channel: ChannelId, message: &Bytes) -> Result<(), SendError> {
         match &mut self.sctp {
             Some(sctp) => sctp.send(channel, message),
             None => Err(SendError::NotOpen),
@@ -427,7 +429,9 @@ impl Association {
         if now >= self.ice.last_valid() + deadlines.consent {
             return self.end(CloseReason::ConsentLost);
         }
-        if let Some(dtls) = &mut self.dtls {
+        if let Some(dtls) = &mut self.dtls
+            && self.dtls_timeout.is_some_and(|at| at <= now)
+        {
             if let Err(failed) = dtls.handle_timeout(now) {
                 return self.dtls_failed(failed);
             }

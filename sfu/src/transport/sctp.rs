@@ -76,6 +76,9 @@ pub(super) struct Sctp {
     /// Streams with messages not yet read.
     readable: SmallVec<[u16; 4]>,
     last_tsn: Option<u32>,
+    /// Whether anything happened since there was nothing to send: asking the crate costs as much as sending a
+    /// packet of media, and it is asked with every one.
+    stirred: bool,
     dropped: u64,
 }
 
@@ -119,6 +122,7 @@ impl Sctp {
             channels: Vec::new(),
             readable: SmallVec::new(),
             last_tsn: None,
+            stirred: true,
             dropped: 0,
         }
     }
@@ -130,6 +134,7 @@ impl Sctp {
             // RFC 9260 §5.2.2 would have an answer that changes nothing.
             return;
         }
+        self.stirred = true;
         let packet = Bytes::copy_from_slice(packet);
         let Some((handle, event)) = self.endpoint.handle(now, peer(), None, None, packet) else {
             self.dropped += 1;
@@ -158,11 +163,12 @@ impl Sctp {
         self.pump(events);
     }
 
-    /// The association in use or in the making.
+    /// The association in use, to be read from or written to.
     fn association(&mut self) -> Option<&mut sctp_proto::Association> {
         if !self.established {
             return None;
         }
+        self.stirred = true;
         let half = self.initiated.as_mut().or(self.accepted.as_mut());
         half.map(|(_, association)| association)
     }
@@ -297,7 +303,7 @@ impl Sctp {
                     return self.reset(channel);
                 }
                 self.open(channel, label.to_owned(), events);
-                let _ = self.write(channel, &DCEP_ACK, Ppid::Dcep);
+                let _ = self.write(channel, &Bytes::from_static(&DCEP_ACK), Ppid::Dcep);
                 let (kind, value) = match reliability {
                     Reliability::Reliable => (ReliabilityType::Reliable, 0),
                     Reliability::Retransmits(times) => (ReliabilityType::Rexmit, times),
@@ -340,7 +346,7 @@ impl Sctp {
     }
 
     /// Queues one text message.
-    pub(super) fn send(&mut self, channel: ChannelId, message: &[u8]) -> Result<(), SendError> {
+    pub(super) fn send(&mut self, channel: ChannelId, message: &Bytes) -> Result<(), SendError> {
         if !self.channels.iter().any(|open| open.id == channel) {
             return Err(SendError::NotOpen);
         }
@@ -352,17 +358,21 @@ impl Sctp {
             return Err(SendError::Full);
         }
         if message.is_empty() {
-            self.write(channel, &[0], Ppid::StringEmpty)
+            self.write(channel, &Bytes::from_static(&[0]), Ppid::StringEmpty)
         } else {
             self.write(channel, message, Ppid::String)
         }
     }
 
-    fn write(&mut self, channel: ChannelId, message: &[u8], ppid: Ppid) -> Result<(), SendError> {
+    fn write(&mut self, channel: ChannelId, message: &Bytes, ppid: Ppid) -> Result<(), SendError> {
         let written = self
             .association()
             .and_then(|association| association.stream(channel.0).ok())
-            .and_then(|mut stream| stream.write_with_ppi(message, ppid).ok());
+            .and_then(|mut stream| {
+                stream.set_default_payload_type(ppid).ok()?;
+                // The one way in that does not copy.
+                stream.write_chunks(&mut [message.clone()]).ok()
+            });
         let Some(written) = written else {
             return Err(SendError::NotOpen);
         };
@@ -390,11 +400,16 @@ impl Sctp {
 
     /// The next packets for DTLS.
     pub(super) fn poll_transmit(&mut self, now: Instant) -> Option<Vec<Bytes>> {
+        if !self.stirred {
+            return None;
+        }
         let own = [self.initiated.as_mut(), self.accepted.as_mut()]
             .into_iter()
             .flatten()
             .find_map(|(_, association)| association.poll_transmit(now));
-        let transmit = own.or_else(|| self.endpoint.poll_transmit())?;
+        let transmit = own.or_else(|| self.endpoint.poll_transmit());
+        self.stirred = transmit.is_some();
+        let transmit = transmit?;
         let Payload::RawEncode(packets) = transmit.payload else {
             return Some(Vec::new());
         };
@@ -419,6 +434,7 @@ impl Sctp {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, events: &mut VecDeque<TransportEvent>) {
+        self.stirred = true;
         for (_, association) in self.initiated.iter_mut().chain(&mut self.accepted) {
             association.handle_timeout(now);
         }
