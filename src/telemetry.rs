@@ -18,7 +18,7 @@ use crate::media::command::ShardReport;
 type Reading = (&'static str, &'static str, fn(&ShardReport) -> u64);
 
 /// Counters per shard; they only grow.
-const COUNTERS: [Reading; 39] = [
+const COUNTERS: [Reading; 41] = [
     ("vitrine_datagrams_received_total", "Datagrams taken in.", |r| {
         r.shard.datagrams_in
     }),
@@ -41,6 +41,16 @@ const COUNTERS: [Reading; 39] = [
         "vitrine_datagrams_rejected_total",
         "Datagrams of no known peer, malformed or not authentic.",
         |r| r.shard.datagrams_rejected,
+    ),
+    (
+        "vitrine_datagrams_refused_total",
+        "Datagrams not looked at because their peer sends too many.",
+        |r| r.shard.datagrams_refused,
+    ),
+    (
+        "vitrine_handshakes_refused_total",
+        "DTLS handshakes put off because many began at once.",
+        |r| r.shard.handshakes_refused,
     ),
     (
         "vitrine_srtp_replayed_total",

@@ -39,6 +39,10 @@ const LEAST_BITRATE: u64 = 100_000;
 /// What a probe sends, in percent of what the next layer needs: what it brings is to be enough, even rounded down.
 const PROBE_MARGIN: u64 = 115;
 
+/// A replay is many times the stream: whoever wants one right after the other gets them ever more seldom, at last
+/// every eight intervals.
+const MOST_DOUBLINGS: u32 = 3;
+
 /// Bounds and timings of playback.
 #[derive(Clone, Debug)]
 pub struct PlaybackConfig {
@@ -50,7 +54,7 @@ pub struct PlaybackConfig {
     pub burst_bitrate: u64,
     /// Bits per second assumed before any feedback.
     pub initial_bitrate: u64,
-    /// A viewer's keyframe request is served from the cache at most this often.
+    /// A viewer's keyframe request is served from the cache at most this often, and less often when it keeps asking.
     pub replay_interval: Duration,
     /// What players are told of how long to hold a picture; `None` leaves it to them, or to the publisher's own wish.
     pub playout_delay: Option<PlayoutDelay>,
@@ -116,6 +120,8 @@ pub struct Playback {
     /// When the picture was last entered at a keyframe.
     entered_at: Option<Instant>,
     wants_keyframe: bool,
+    /// How often the time between two replays has doubled.
+    replays: u32,
     stats: PlaybackStats,
 }
 
@@ -140,6 +146,7 @@ impl Playback {
             climb: Climb::new(),
             entered_at: None,
             wants_keyframe: false,
+            replays: 0,
             stats: PlaybackStats::default(),
             config,
         }
@@ -224,12 +231,17 @@ impl Playback {
 
     /// Answers a viewer's keyframe request from the cache.
     fn refresh(&mut self, now: Instant, publication: &Publication, keyframes: &mut Vec<EncodingId>) {
-        let served = self
-            .entered_at
-            .is_some_and(|at| now.saturating_duration_since(at) < self.config.replay_interval);
-        if served {
+        let since = self.entered_at.map(|at| now.saturating_duration_since(at));
+        let interval = self.config.replay_interval * (1 << self.replays);
+        if since.is_some_and(|since| since < interval) {
             return;
         }
+        let again = since.is_some_and(|since| since < 2 * interval);
+        self.replays = if again {
+            (self.replays + 1).min(MOST_DOUBLINGS)
+        } else {
+            0
+        };
         let sender = self.video().and_then(|place| self.senders.get(place));
         let encoding = sender.and_then(Sender::encoding);
         if let Some(encoding) = encoding.and_then(|id| sender::find(publication, id)) {

@@ -131,6 +131,10 @@ pub struct ShardStats {
     pub bytes_out: u64,
     /// Datagrams of no known peer, malformed, or failing authentication.
     pub datagrams_rejected: u64,
+    /// Datagrams not looked at because their peer sends too many.
+    pub datagrams_refused: u64,
+    /// Handshakes put off because many began at once; the peer repeats its hello.
+    pub handshakes_refused: u64,
     /// SRTP or SRTCP seen before.
     pub replayed: u64,
     /// Datagrams dropped for a full outbox.

@@ -5,17 +5,29 @@ use std::time::Instant;
 
 use super::Shard;
 use super::config::{ChannelMessage, Event, PeerEnd};
+use super::pace::Rate;
 use super::peer::{Peer, Role};
 use crate::transport::{ChannelId, Received, Remote, TransportEvent, stun_local_ufrag};
+
+/// Datagrams of one viewer. Feedback, acknowledgements and checks of a browser on a bad line come to less than a
+/// hundred a second; what comes from a publisher is media and has no bound here.
+const VIEWER: Rate = Rate::new(1000, 500);
+/// Checks in one peer's name from addresses that it has not proved: before anything is proved each costs an HMAC. A
+/// browser sends one every 50 ms for each pair of addresses.
+const UNPROVED: Rate = Rate::new(100, 100);
+/// Handshakes begun by one shard. Each takes a third of a millisecond in all, so that a crowd at the door leaves two
+/// thirds of a core to those inside, and what begins at once holds their packets up for less than a frame.
+const HANDSHAKES: Rate = Rate::new(1000, 50);
 
 impl Shard {
     pub(super) fn take_datagram(&mut self, now: Instant, from: Remote, datagram: &mut [u8]) {
         self.counts.datagrams_in += 1;
         self.counts.bytes_in += datagram.len() as u64;
         // A check names its session, which may be a new one on a port that another had before.
+        let owner = self.routes.by_remote(from);
         let key = stun_local_ufrag(datagram)
             .and_then(|ufrag| self.routes.by_ufrag(ufrag))
-            .or_else(|| self.routes.by_remote(from));
+            .or(owner);
         let Some(key) = key else {
             self.counts.datagrams_rejected += 1;
             return;
@@ -23,6 +35,19 @@ impl Shard {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
+        let is_taken = match peer.role {
+            _ if owner != Some(key) => peer.unknown.take(now, UNPROVED),
+            Role::Viewer(_) => peer.known.take(now, VIEWER),
+            Role::Publisher { .. } => true,
+        };
+        if !is_taken {
+            self.counts.datagrams_refused += 1;
+            return;
+        }
+        if peer.association.would_begin(from, datagram) && !self.handshakes.take(now, HANDSHAKES) {
+            self.counts.handshakes_refused += 1;
+            return;
+        }
         let room_key = peer.room;
         match peer.association.receive(now, from, datagram, &mut self.outbox) {
             Received::Rtp(packet) => {

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::Shard;
 use super::config::{Event, OpenError, PeerEnd, PeerId};
 use super::deadlines::Armed;
+use super::pace::Pace;
 use super::peer::{Peer, Role};
 use super::room::{Room, Source};
 use super::routes::Addresses;
@@ -114,6 +115,8 @@ impl Shard {
             addresses: Addresses::default(),
             opened_at: now,
             armed: Armed::default(),
+            known: Pace::new(now),
+            unknown: Pace::new(now),
             dirty: false,
         });
         if let Some(peer) = self.peers.get_mut(key) {

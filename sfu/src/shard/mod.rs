@@ -7,6 +7,7 @@ mod flush;
 mod ingest;
 mod membership;
 mod messages;
+mod pace;
 mod peer;
 mod room;
 mod routes;
@@ -30,6 +31,7 @@ use crate::relay::{EncodingId, Generation, Relay, RoomName, ShardId};
 use crate::sdp::Offer;
 use crate::transport::{Outbox, Remote};
 use deadlines::Deadlines;
+use pace::Pace;
 use peer::{Peer, Role};
 use room::Room;
 use routes::Routes;
@@ -47,6 +49,7 @@ pub struct Shard {
     by_name: HashMap<RoomName, usize>,
     routes: Routes,
     deadlines: Deadlines,
+    handshakes: Pace,
     dirty_peers: Vec<usize>,
     dirty_rooms: Vec<usize>,
     outbox: Outbox,
@@ -74,6 +77,7 @@ impl Shard {
             by_name: HashMap::new(),
             routes: Routes::default(),
             deadlines: Deadlines::new(now),
+            handshakes: Pace::new(now),
             dirty_peers: Vec::new(),
             dirty_rooms: Vec::new(),
             outbox: Outbox::new(),

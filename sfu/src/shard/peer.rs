@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::config::PeerId;
 use super::deadlines::Armed;
+use super::pace::Pace;
 use super::routes::Addresses;
 use crate::media::Publication;
 use crate::negotiation::ReceivedMedia;
@@ -36,6 +37,9 @@ pub(super) struct Peer {
     pub addresses: Addresses,
     pub opened_at: Instant,
     pub armed: Armed,
+    /// Of datagrams from addresses it proved, and of checks from others in its name.
+    pub known: Pace,
+    pub unknown: Pace,
     /// In the list of peers that the next flush serves.
     pub dirty: bool,
 }

@@ -166,12 +166,12 @@ impl Association {
 
     /// Before there are keys, one fatal alert ends a handshake: only verified addresses reach it.
     fn receive_dtls(&mut self, now: Instant, from: Remote, datagram: &[u8], outbox: &mut Outbox) {
-        let expected = self.dtls.is_some() || (self.role == DtlsRole::Server && is_client_hello(datagram));
-        if !expected || !self.ice.is_verified(from) {
+        let begins = self.would_begin(from, datagram);
+        if !begins && (self.dtls.is_none() || !self.ice.is_verified(from)) {
             self.stats.dropped += 1;
             return;
         }
-        if self.dtls.is_none() {
+        if begins {
             self.dtls = Some(self.identity.dtls(self.role, now));
         }
         if let Some(dtls) = &mut self.dtls
@@ -183,6 +183,15 @@ impl Association {
         }
         self.poll_dtls(now, outbox);
         self.flush(now, outbox);
+    }
+
+    /// Whether a datagram would begin the handshake, the most expensive thing a peer can ask for.
+    pub fn would_begin(&self, from: Remote, datagram: &[u8]) -> bool {
+        self.dtls.is_none()
+            && self.alive.is_some()
+            && self.role == DtlsRole::Server
+            && is_client_hello(datagram)
+            && self.ice.is_verified(from)
     }
 
     fn start_dtls(&mut self, now: Instant, outbox: &mut Outbox) {

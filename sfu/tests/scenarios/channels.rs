@@ -10,7 +10,7 @@ use super::host::Camera;
 use super::network::Line;
 use super::world::{World, ms};
 
-fn three_channels(client: &mut Client) {
+pub(crate) fn three_channels(client: &mut Client) {
     client.open_channel("shop", None);
     client.open_channel(
         "live",

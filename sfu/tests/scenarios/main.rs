@@ -17,6 +17,7 @@ mod viewer;
 mod world;
 
 mod channels;
+mod hostile;
 mod hosts;
 mod joining;
 mod lines;

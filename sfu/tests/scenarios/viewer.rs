@@ -81,6 +81,10 @@ impl Viewer {
         }
     }
 
+    pub(crate) fn picture_ssrc(&self) -> Option<u32> {
+        self.picture_ssrc
+    }
+
     /// Frames shown since.
     pub(crate) fn shown_since(&self, since: Instant) -> impl Iterator<Item = &Shown> {
         self.screen.shown.iter().filter(move |shown| shown.at >= since)

@@ -1,0 +1,60 @@
+//! How often something may happen.
+
+use std::time::{Duration, Instant};
+
+/// A steady rate and what may come at once (the generic cell rate algorithm of ITU-T I.371).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rate {
+    per_second: u32,
+    burst: u32,
+}
+
+impl Rate {
+    pub(super) const fn new(per_second: u32, burst: u32) -> Rate {
+        Rate { per_second, burst }
+    }
+}
+
+/// How far ahead of its rate something is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// When all that happened would have happened at the steady rate.
+    paid_until: Instant,
+}
+
+impl Pace {
+    pub(super) fn new(now: Instant) -> Pace {
+        Pace { paid_until: now }
+    }
+
+    /// Counts one more, unless it is one too many.
+    pub(super) fn take(&mut self, now: Instant, rate: Rate) -> bool {
+        let interval = Duration::from_secs(1) / rate.per_second;
+        let ahead = self.paid_until.saturating_duration_since(now);
+        if ahead + interval > interval * rate.burst {
+            return false;
+        }
+        self.paid_until = self.paid_until.max(now) + interval;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_and_then_the_steady_rate() {
+        const RATE: Rate = Rate::new(10, 3);
+        let mut now = crate::media::begin();
+        let mut pace = Pace::new(now);
+        let mut taken = |now| (0..100).filter(|_| pace.take(now, RATE)).count();
+        assert_eq!(taken(now), 3);
+        now += Duration::from_millis(99);
+        assert_eq!(taken(now), 0);
+        now += Duration::from_millis(1);
+        assert_eq!(taken(now), 1);
+        now += Duration::from_secs(60);
+        assert_eq!(taken(now), 3, "rest is not saved up");
+    }
+}
