@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Shard;
 use super::deadlines::Owner;
+use super::peer::Channels;
 use super::room::Source;
 use crate::relay::Relay;
 
@@ -82,21 +83,29 @@ impl Shard {
         }
     }
 
-    /// New packets to every viewer of a room.
+    /// New packets and messages to every viewer of a room.
     fn serve_viewers(&mut self, now: Instant, key: usize) {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
-        if !std::mem::take(&mut room.has_media) {
+        let are_due = room.messages_are_due(now);
+        if !std::mem::take(&mut room.has_media) && !are_due {
             return;
         }
+        let channels = if room.riders_since.is_some() {
+            Channels::BehindPicture
+        } else {
+            Channels::Now
+        };
         let publication = room.stage.as_ref().map(|stage| &stage.publication);
         for &viewer in &room.viewers {
             let Some(peer) = self.peers.get_mut(viewer) else {
                 continue;
             };
+            // What is its alone, an acknowledgement or a receipt, waits for nothing.
+            let channels = if peer.dirty { Channels::Now } else { channels };
             let (compound, keyframes) = (&mut self.compound, &mut self.keyframes);
-            peer.serve(now, publication, &mut self.outbox, compound, keyframes);
+            peer.serve(now, publication, channels, &mut self.outbox, compound, keyframes);
             let deadline = peer.deadline().map(|at| at.max(now + EARLIEST_RETURN));
             self.deadlines.arm(Owner::Peer(viewer), &mut peer.armed, deadline);
         }
@@ -114,6 +123,7 @@ impl Shard {
         peer.serve(
             now,
             stage.map(|stage| &stage.publication),
+            Channels::Now,
             &mut self.outbox,
             &mut self.compound,
             &mut self.keyframes,

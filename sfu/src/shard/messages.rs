@@ -1,10 +1,13 @@
 //! Data-channel messages out.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::Shard;
+use super::config::ShardStats;
 use super::peer::Peer;
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Queued {
     Yes,
     /// The one before it is still unsent.
@@ -17,34 +20,47 @@ impl Shard {
         let Some(peer) = self.peers.get_mut(key) else {
             return false;
         };
-        match queue(peer, channel, data, lossy) {
-            Queued::Yes => {
-                self.counts.messages_out += 1;
-                self.touch_peer(key);
-                true
-            }
-            Queued::Skipped => false,
-            Queued::Refused => {
-                self.counts.messages_refused += 1;
-                false
-            }
+        let queued = queue(peer, channel, data, lossy);
+        self.counts.count(queued);
+        if queued == Queued::Yes {
+            self.touch_peer(key);
         }
+        queued == Queued::Yes
     }
 
     pub(super) fn queue_broadcast(&mut self, room: &str, channel: &str, data: &Bytes, lossy: bool) {
-        let Some(room) = self.by_name.get(room).and_then(|&key| self.rooms.get(key)) else {
+        let Some(&key) = self.by_name.get(room) else {
             return;
         };
-        // Both lists stay as they are while messages are queued.
-        let everybody: Vec<usize> = room.viewers.iter().chain(&room.publishers).copied().collect();
-        for key in everybody {
-            let has_channel = self
-                .peers
-                .get(key)
-                .is_some_and(|peer| peer.channel(channel).is_some());
-            if has_channel {
-                self.queue_message(key, channel, data, lossy);
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        for &viewer in &room.viewers {
+            if let Some(peer) = self.peers.get_mut(viewer)
+                && peer.channel(channel).is_some()
+            {
+                self.counts.count(queue(peer, channel, data, lossy));
             }
+        }
+        room.has_messages = true;
+        // Hosts are few, and no picture goes to them that a message could ride behind.
+        let hosts: SmallVec<[usize; 2]> = room.publishers.iter().copied().collect();
+        for host in hosts {
+            let peer = self.peers.get(host);
+            if peer.is_some_and(|peer| peer.channel(channel).is_some()) {
+                self.queue_message(host, channel, data, lossy);
+            }
+        }
+        self.touch_room(key);
+    }
+}
+
+impl ShardStats {
+    fn count(&mut self, queued: Queued) {
+        match queued {
+            Queued::Yes => self.messages_out += 1,
+            Queued::Skipped => {}
+            Queued::Refused => self.messages_refused += 1,
         }
     }
 }

@@ -26,6 +26,17 @@ pub(super) enum Role {
     Viewer(Box<Playback>),
 }
 
+/// When what waits in the data channels leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Channels {
+    Now,
+    /// As the tail of the run that a part of a picture makes, or another time.
+    BehindPicture,
+}
+
+/// Bytes that are more than sound: a run that a message can end, being shorter than its packets.
+const PICTURE: u64 = 600;
+
 pub(super) struct Peer {
     pub id: PeerId,
     /// Its room's place in the slab.
@@ -68,11 +79,13 @@ impl Peer {
         &mut self,
         now: Instant,
         publication: Option<&Publication>,
+        channels: Channels,
         outbox: &mut Outbox,
         compound: &mut Vec<u8>,
         keyframes: &mut Vec<EncodingId>,
     ) {
         self.dirty = false;
+        let (_, before) = outbox.queued();
         if let (Role::Viewer(playback), Some(path)) = (&mut self.role, self.association.path())
             && self.association.is_connected()
         {
@@ -90,7 +103,10 @@ impl Peer {
                 compound.clear();
             }
         }
-        self.association.flush(now, outbox);
+        let (_, after) = outbox.queued();
+        if channels == Channels::Now || after - before >= PICTURE {
+            self.association.flush(now, outbox);
+        }
     }
 
     /// Writes the publisher's reports and requests.

@@ -57,6 +57,41 @@ fn messages_pass_in_both_directions_beside_the_picture() {
 }
 
 #[test]
+fn messages_to_everybody_ride_behind_the_picture_and_never_wait_long() {
+    let mut world = World::new(330, 1);
+    let host = world.go_live(0, Camera::simple());
+    let viewers = [
+        world.watch_with(0, three_channels),
+        world.watch_with(0, three_channels),
+    ];
+    world.run_until(Duration::from_secs(3), "six channels", |world| opened(world) == 6);
+    world.run(Duration::from_secs(2));
+    let tell = |world: &mut World, count: usize| {
+        for number in 0..count {
+            world.broadcast("live", &format!("{number}"));
+            // At all moments between two pictures.
+            world.run(ms(57));
+        }
+        viewers.map(|viewer| std::mem::take(&mut world.viewers[viewer].client.messages).len())
+    };
+    assert_eq!(tell(&mut world, 40), [40, 40]);
+    // The others came with a picture whose last packet is short: that one ends its run.
+    assert!(world.riders > 60, "{} of 80 ride", world.riders);
+
+    // With nothing to ride behind they leave at once: 20 ms is the line.
+    let peer = world.hosts[host].client.peer;
+    world.close(0, peer);
+    world.run(Duration::from_secs(3));
+    world.broadcast("chat", "is it over?");
+    world.run(ms(21));
+    assert!(
+        viewers
+            .iter()
+            .all(|&viewer| world.viewers[viewer].client.messages.len() == 1)
+    );
+}
+
+#[test]
 fn a_lossy_line_delays_messages_and_loses_none() {
     let mut world = World::new(310, 1);
     let viewer = world.watch_with(0, three_channels);

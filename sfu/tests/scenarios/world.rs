@@ -33,6 +33,8 @@ pub(crate) struct World {
     pub(crate) hosts: Vec<Host>,
     pub(crate) viewers: Vec<Viewer>,
     pub(crate) events: Vec<(Instant, Event)>,
+    /// Datagrams of data channels that were the tail of a run.
+    pub(crate) riders: usize,
     peers: u64,
     generations: u64,
 }
@@ -74,6 +76,7 @@ impl World {
             hosts: Vec::new(),
             viewers: Vec::new(),
             events: Vec::new(),
+            riders: 0,
             peers: 0,
             generations: 0,
         }
@@ -171,6 +174,14 @@ impl World {
         let client = &self.viewers[viewer].client;
         let data = Bytes::copy_from_slice(text.as_bytes());
         self.shards[client.shard].send_message(client.peer, channel, &data)
+    }
+
+    /// To everybody in the room, wherever they are.
+    pub(crate) fn broadcast(&mut self, channel: &str, text: &str) {
+        let data = Bytes::copy_from_slice(text.as_bytes());
+        for shard in &mut self.shards {
+            shard.broadcast(ROOM, channel, &data, false);
+        }
     }
 
     /// The operator or the door closes a session.
@@ -302,6 +313,9 @@ impl World {
                 let Some(client) = clients.find(|client| client.address == peer) else {
                     continue;
                 };
+                const DTLS_DATA: u8 = 23;
+                let tail = run.bytes.chunks(run.segment).skip(1).last();
+                self.riders += usize::from(tail.is_some_and(|tail| tail[0] == DTLS_DATA));
                 for datagram in run.bytes.chunks(run.segment) {
                     self.network
                         .send(now, &mut client.down, address(number), peer, datagram);
