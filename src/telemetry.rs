@@ -18,7 +18,7 @@ use crate::media::command::ShardReport;
 type Reading = (&'static str, &'static str, fn(&ShardReport) -> u64);
 
 /// Counters per shard; they only grow.
-const COUNTERS: [Reading; 41] = [
+const COUNTERS: [Reading; 42] = [
     ("vitrine_datagrams_received_total", "Datagrams taken in.", |r| {
         r.shard.datagrams_in
     }),
@@ -184,6 +184,11 @@ const COUNTERS: [Reading; 41] = [
         "vitrine_tcp_send_dropped_total",
         "Packets dropped for a full or closed ICE-TCP connection.",
         |r| r.tcp.send_dropped,
+    ),
+    (
+        "vitrine_tcp_send_late_total",
+        "Media packets dropped because an ICE-TCP line was too slow for them.",
+        |r| r.tcp.send_late,
     ),
     (
         "vitrine_relay_media_dropped_total",

@@ -153,7 +153,7 @@ impl ShardThread {
                 self.shard.close_all(now);
             }
             self.shard.flush(now);
-            self.send();
+            self.send(now);
             self.deliver_relays();
             self.deliver_events();
             self.turns += 1;
@@ -209,12 +209,12 @@ impl ShardThread {
         })
     }
 
-    fn send(&mut self) {
+    fn send(&mut self, now: Instant) {
         let outbox = self.shard.outbox();
         if !outbox.is_empty() {
             self.seat.udp.send(outbox);
             if let Some(tcp) = &mut self.seat.tcp {
-                tcp.send(outbox);
+                tcp.send(now, outbox);
             }
             outbox.clear();
         }

@@ -2,5 +2,6 @@
 
 pub mod framing;
 pub mod interfaces;
+mod outgoing;
 pub mod tcp;
 pub mod udp;

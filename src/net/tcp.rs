@@ -8,16 +8,18 @@ use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
-use sfu::transport::{Outbox, Remote};
-use socket2::{Domain, Protocol, Socket, Type};
+use sfu::transport::{Outbox, Remote, Run};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::framing::{Frames, NotFramed};
+use super::framing::{Frames, NotFramed, PREFIX};
+use super::outgoing::{Dropped, Outgoing};
 
-/// Connections of one port; each holds up to [`MAX_QUEUED`] bytes. More are closed as they come.
+/// Connections of one port; each holds up to a few hundred kilobytes while its line is slow. More are closed as they
+/// come.
 const MAX_CONNECTIONS: usize = 1024;
-/// Bytes waiting for one connection, 0.8 s at 2.5 Mbit/s. Packets beyond are dropped whole: late media is worthless,
-/// and the sender is to notice the loss.
-const MAX_QUEUED: usize = 256 << 10;
+/// Bytes the kernel keeps beyond what is on the way, so that what is late waits where it can still be dropped: a
+/// few frames, for the line must not run dry between two turns of the thread.
+const MAX_UNSENT: u32 = 16 << 10;
 /// Without a packet for this long the other side is gone: ICE consent checks come every few seconds (RFC 7675).
 const IDLE: Duration = Duration::from_secs(30);
 /// A new connection is to begin with its STUN check within this time.
@@ -38,6 +40,8 @@ pub struct TcpCounts {
     pub violated: u64,
     /// Packets dropped because a connection's queue was full or the connection gone.
     pub send_dropped: u64,
+    /// Media dropped because its line was too slow for it.
+    pub send_late: u64,
     /// Connections open now.
     pub open: u64,
 }
@@ -55,9 +59,7 @@ pub struct TcpPort {
 struct Connection {
     stream: TcpStream,
     frames: Frames,
-    /// Framed packets not written yet, from `written` on.
-    queue: Vec<u8>,
-    written: usize,
+    outgoing: Outgoing,
     /// When the last whole packet came.
     last_heard: Instant,
     /// Whether the connection broke rather than ended.
@@ -140,6 +142,8 @@ impl TcpPort {
             }
             // Packets are not to wait for one another; without it they would be late, not lost.
             let _ = stream.set_nodelay(true);
+            // Best effort: without it the kernel's buffer adds its own delay.
+            let _ = SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT);
             let number = self.next;
             let both = Interest::READABLE | Interest::WRITABLE;
             let token = usize::try_from(number)
@@ -157,8 +161,7 @@ impl TcpPort {
                 Connection {
                     stream,
                     frames: Frames::default(),
-                    queue: Vec::new(),
-                    written: 0,
+                    outgoing: Outgoing::default(),
                     last_heard: now,
                     broken: false,
                 },
@@ -175,7 +178,9 @@ impl TcpPort {
         };
         let read = connection.read(now, &mut self.scratch, |packet| take(Remote::Tcp(number), packet));
         let violated = read.is_err() && !connection.broken && !connection.frames.is_whole();
-        if read.is_err() || connection.write().is_err() {
+        let wrote = connection.write(now);
+        self.counts.add(connection.dropped());
+        if read.is_err() || wrote.is_err() {
             self.counts.violated += u64::from(violated);
             self.connections.remove(&number);
             return false;
@@ -183,18 +188,17 @@ impl TcpPort {
         read.unwrap_or_default()
     }
 
-    /// Sends every run that goes by TCP. What does not fit is dropped and counted.
-    pub fn send(&mut self, outbox: &Outbox) {
+    /// Sends every run that goes by TCP. What does not fit, or comes too late for its line, is dropped and counted.
+    pub fn send(&mut self, now: Instant, outbox: &Outbox) {
         for run in outbox.runs() {
             let Remote::Tcp(number) = run.to else { continue };
             let Some(connection) = self.connections.get_mut(&number) else {
-                self.counts.send_dropped += run.bytes.len().div_ceil(run.segment.max(1)) as u64;
+                self.counts.send_dropped += packets(run).len() as u64;
                 continue;
             };
-            for packet in run.bytes.chunks(run.segment.max(1)) {
-                self.counts.send_dropped += u64::from(!connection.queue(packet));
-            }
-            if connection.write().is_err() {
+            let sent = connection.send(now, run, &mut self.scratch);
+            self.counts.add(connection.dropped());
+            if sent.is_err() {
                 self.connections.remove(&number);
             }
         }
@@ -250,39 +254,85 @@ impl Connection {
         Ok(true)
     }
 
-    /// Puts a packet behind what waits; false when there is no room.
-    fn queue(&mut self, packet: &[u8]) -> bool {
-        let Ok(len) = u16::try_from(packet.len()) else {
-            return false;
+    /// Writes a run's packets, or puts them behind what waits.
+    fn send(&mut self, now: Instant, run: Run<'_>, scratch: &mut [u8]) -> Result<(), Over> {
+        let mut written = if self.outgoing.is_empty() {
+            self.write_at_once(run, scratch)?
+        } else {
+            0
         };
-        if self.queue.len() - self.written + packet.len() > MAX_QUEUED {
-            return false;
+        for packet in packets(run) {
+            let size = PREFIX + packet.len();
+            if written < size {
+                self.outgoing.push(now, packet, written);
+            }
+            written = written.saturating_sub(size);
         }
-        self.queue.extend_from_slice(&len.to_be_bytes());
-        self.queue.extend_from_slice(packet);
-        true
+        self.write(now)
     }
 
-    fn write(&mut self) -> Result<(), Over> {
-        while let Some(rest) = self.queue.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match self.stream.write(rest) {
-                Ok(0) => return Err(Over),
-                Ok(count) => self.written += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // The connection is still being made.
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Err(Over),
+    /// Most lines take all of a run, in one call and without a copy being kept. Returns how many bytes they took.
+    fn write_at_once(&mut self, run: Run<'_>, scratch: &mut [u8]) -> Result<usize, Over> {
+        let mut end = 0;
+        for packet in packets(run) {
+            let Some(frame) = scratch.get_mut(end..end + PREFIX + packet.len()) else {
+                break;
+            };
+            let (prefix, body) = frame.split_at_mut(PREFIX);
+            prefix.copy_from_slice(&(packet.len() as u16).to_be_bytes());
+            body.copy_from_slice(packet);
+            end += PREFIX + packet.len();
+        }
+        let frames = scratch.get(..end).unwrap_or_default();
+        let mut written = 0;
+        while let Some(rest) = frames.get(written..).filter(|rest| !rest.is_empty()) {
+            match taken(self.stream.write(rest))? {
+                Some(count) => written += count,
+                None => break,
             }
         }
-        if self.written == self.queue.len() {
-            self.queue.clear();
-            self.written = 0;
-        } else if self.written > MAX_QUEUED {
-            self.queue.drain(..self.written);
-            self.written = 0;
+        Ok(written)
+    }
+
+    /// Writes what waits.
+    fn write(&mut self, now: Instant) -> Result<(), Over> {
+        let stream = &mut self.stream;
+        self.outgoing
+            .write_to(now, |slices| taken(stream.write_vectored(slices)))
+    }
+
+    fn dropped(&mut self) -> Dropped {
+        std::mem::take(&mut self.outgoing.dropped)
+    }
+}
+
+/// How many bytes a write took; none when the connection takes no more for now.
+fn taken(written: io::Result<usize>) -> Result<Option<usize>, Over> {
+    match written {
+        Ok(0) => Err(Over),
+        Ok(count) => Ok(Some(count)),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Some(0)),
+        // Not connected: the connection is still being made.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected
+            ) =>
+        {
+            Ok(None)
         }
-        Ok(())
+        Err(_) => Err(Over),
+    }
+}
+
+fn packets(run: Run<'_>) -> std::slice::Chunks<'_, u8> {
+    run.bytes.chunks(run.segment.max(1))
+}
+
+impl TcpCounts {
+    fn add(&mut self, dropped: Dropped) {
+        self.send_dropped += dropped.full;
+        self.send_late += dropped.late;
     }
 }
 
@@ -292,7 +342,7 @@ mod tests {
 
     use mio::{Events, Poll};
 
-    use super::super::framing::{MAX_FRAME, PREFIX};
+    use super::super::outgoing::MAX_BYTES;
     use super::*;
 
     const LISTENER: Token = Token(0);
@@ -369,7 +419,7 @@ mod tests {
                 true
             });
         }
-        server.port.send(&outbox);
+        server.port.send(Instant::now(), &outbox);
         let mut answer = vec![0; 3 * PREFIX + 1020];
         client.read_exact(&mut answer).unwrap();
         assert_eq!(
@@ -419,9 +469,9 @@ mod tests {
                     true
                 });
             }
-            server.port.send(&outbox);
+            server.port.send(Instant::now(), &outbox);
         }
         assert!(server.port.counts().send_dropped > 0);
-        assert!(server.port.connections[&0].queue.len() <= 2 * MAX_QUEUED + 2 * MAX_FRAME);
+        assert!(server.port.connections[&0].outgoing.len() <= MAX_BYTES);
     }
 }
