@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use sfu::negotiation::IceCredentials;
@@ -11,8 +11,10 @@ use sfu::relay::{Generation, RoomName, ShardId};
 use sfu::sdp::Tag;
 use sfu::shard::PeerId;
 
-/// The load of a shard that takes nobody: above any number of sessions.
-const RETIRED: usize = usize::MAX / 2;
+/// Packets a second that a new session is expected to bring, until it is measured: a viewer of 2.5 Mbit/s.
+const EXPECTED: u64 = 260;
+/// What a session costs even when nothing flows, in packets a second: checks, reports, and its place in memory.
+const PRESENCE: u64 = 10;
 
 /// What a session does in its room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +63,33 @@ impl Presence {
 pub struct Directory {
     sessions: DashMap<PeerId, Session>,
     rooms: DashMap<RoomName, Presence>,
-    loads: Vec<AtomicUsize>,
+    loads: Vec<Load>,
     next_peer: AtomicU64,
     next_generation: AtomicU64,
+}
+
+/// How busy a shard is.
+#[derive(Default)]
+struct Load {
+    sessions: AtomicU64,
+    /// Packets a second when it was last measured.
+    packets: AtomicU64,
+    /// Sessions that came since.
+    unmeasured: AtomicU64,
+    /// Its thread has ended; it takes nobody.
+    is_retired: AtomicBool,
+}
+
+impl Load {
+    /// Packets a second now and soon; none when it takes nobody.
+    fn weight(&self) -> Option<u64> {
+        let (sessions, unmeasured) = (
+            self.sessions.load(Ordering::Relaxed),
+            self.unmeasured.load(Ordering::Relaxed),
+        );
+        let weight = self.packets.load(Ordering::Relaxed) + PRESENCE * sessions + EXPECTED * unmeasured;
+        (!self.is_retired.load(Ordering::Relaxed)).then_some(weight)
+    }
 }
 
 impl Directory {
@@ -72,7 +98,7 @@ impl Directory {
         Directory {
             sessions: DashMap::new(),
             rooms: DashMap::new(),
-            loads: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
+            loads: (0..shards).map(|_| Load::default()).collect(),
             next_peer: AtomicU64::new(1),
             next_generation: AtomicU64::new(1),
         }
@@ -87,14 +113,17 @@ impl Directory {
         remote_ice: IceCredentials,
         tag: Tag,
     ) -> (PeerId, ShardId) {
-        let loads = self.loads.iter().map(|load| load.load(Ordering::Relaxed));
-        let (shard, _) = loads
-            .enumerate()
-            .min_by_key(|&(_, load)| load)
+        let weights = self.loads.iter().map(Load::weight).enumerate();
+        let (_, shard) = weights
+            .filter_map(|(shard, weight)| Some((weight?, shard)))
+            .min()
             .unwrap_or_default();
         let shard = ShardId(u16::try_from(shard).unwrap_or_default());
         let peer = PeerId(self.next_peer.fetch_add(1, Ordering::Relaxed));
-        self.change_load(shard, true);
+        if let Some(load) = self.load(shard) {
+            load.sessions.fetch_add(1, Ordering::Relaxed);
+            load.unmeasured.fetch_add(1, Ordering::Relaxed);
+        }
         self.change_room(&room, |room| match part {
             Part::Viewer => room.viewers += 1,
             Part::Publisher(_) => room.publishers += 1,
@@ -146,7 +175,9 @@ impl Directory {
     /// Takes a session out; `None` when it is not there (any more).
     pub fn remove(&self, peer: PeerId) -> Option<Session> {
         let (_, session) = self.sessions.remove(&peer)?;
-        self.change_load(session.shard, false);
+        if let Some(load) = self.load(session.shard) {
+            load.sessions.fetch_sub(1, Ordering::Relaxed);
+        }
         self.change_room(&session.room, |room| match session.part {
             Part::Viewer => room.viewers = room.viewers.saturating_sub(1),
             Part::Publisher(_) => room.publishers = room.publishers.saturating_sub(1),
@@ -191,21 +222,23 @@ impl Directory {
         self.sessions.len()
     }
 
-    fn change_load(&self, shard: ShardId, more: bool) {
-        if let Some(load) = self.loads.get(usize::from(shard.0)) {
-            if more {
-                load.fetch_add(1, Ordering::Relaxed);
-            } else {
-                load.fetch_sub(1, Ordering::Relaxed);
-            }
+    fn load(&self, shard: ShardId) -> Option<&Load> {
+        self.loads.get(usize::from(shard.0))
+    }
+
+    /// Notes how many packets a second pass a shard: all its sessions' so far.
+    pub fn measured(&self, shard: ShardId, packets_per_second: u64) {
+        if let Some(load) = self.load(shard) {
+            load.packets.store(packets_per_second, Ordering::Relaxed);
+            load.unmeasured.store(0, Ordering::Relaxed);
         }
     }
 
     /// Takes a shard whose thread ended out of service. Nobody is placed on it any more; the sessions it had end and
     /// are returned.
     pub fn retire(&self, shard: ShardId) -> Vec<(PeerId, Session)> {
-        if let Some(load) = self.loads.get(usize::from(shard.0)) {
-            load.fetch_add(RETIRED, Ordering::Relaxed);
+        if let Some(load) = self.load(shard) {
+            load.is_retired.store(true, Ordering::Relaxed);
         }
         let sessions = self.sessions.iter();
         let here: Vec<PeerId> = sessions
@@ -220,8 +253,7 @@ impl Directory {
 
     /// Shards in service.
     pub fn shard_count(&self) -> usize {
-        let loads = self.loads.iter().map(|load| load.load(Ordering::Relaxed));
-        loads.filter(|load| *load < RETIRED).count()
+        self.loads.iter().filter_map(Load::weight).count()
     }
 
     /// Changes a room's entry, which exists only while it says anything.
@@ -256,6 +288,22 @@ mod tests {
         let mut shards: Vec<u16> = (0..6).map(|_| admit(&directory, Part::Viewer).1.0).collect();
         shards.sort_unstable();
         assert_eq!(shards, [0, 0, 1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn a_shard_with_fewer_packets_is_chosen_though_it_has_more_sessions() {
+        let directory = Directory::new(2);
+        let shards: Vec<u16> = (0..10).map(|_| admit(&directory, Part::Viewer).1.0).collect();
+        assert_eq!(shards.iter().filter(|&&shard| shard == 1).count(), 5);
+        // On one a show is on the air, on the other everybody waits.
+        directory.measured(ShardId(0), 1300);
+        directory.measured(ShardId(1), 5);
+        let next: Vec<u16> = (0..9).map(|_| admit(&directory, Part::Viewer).1.0).collect();
+        assert_eq!(next[..4], [1; 4]);
+        assert!(
+            next[4..].contains(&0),
+            "a crowd between two measurements is not all sent to one"
+        );
     }
 
     #[test]

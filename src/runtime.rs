@@ -161,6 +161,7 @@ impl MediaRuntime {
             settings.transport.max_message,
             news_lane,
         );
+        tokio::spawn(service.clone().weigh());
         for (shard, thread) in alive {
             let service = service.clone();
             tokio::spawn(async move { service.outlive(shard, thread).await });

@@ -1,14 +1,16 @@
 //! The shards as the rest of the process reaches them: questions and their replies, messages, reports, the end.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sfu::negotiation::Fingerprint;
 use sfu::relay::{RoomName, ShardId};
 use sfu::shard::PeerId;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
 
 use super::command::{Command, ShardReport};
 use super::lanes::ShardLane;
@@ -18,6 +20,9 @@ use crate::net::interfaces::HostAddresses;
 
 /// The longest wait for a shard's reply; one that is alive replies in well under a millisecond.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Between two looks at how busy the shards are. A joiner's media flows within a second.
+const WEIGHING: Duration = Duration::from_secs(2);
 
 /// One shard as the service reaches it.
 #[derive(Clone)]
@@ -79,6 +84,25 @@ impl MediaService {
             }
         }
         reports
+    }
+
+    /// Tells the directory again and again how busy the shards are.
+    pub async fn weigh(self) {
+        let mut ticks = tokio::time::interval(WEIGHING);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut before: HashMap<ShardId, (Instant, u64)> = HashMap::new();
+        loop {
+            ticks.tick().await;
+            for (shard, report) in self.reports().await {
+                let now = Instant::now();
+                let packets = report.shard.datagrams_in + report.shard.datagrams_out;
+                if let Some((since, passed)) = before.insert(shard, (now, packets)) {
+                    let time_ms = now.saturating_duration_since(since).as_millis() as u64;
+                    let per_second = packets.saturating_sub(passed) * 1000 / time_ms.max(1);
+                    self.state.directory.measured(shard, per_second);
+                }
+            }
+        }
     }
 
     /// Whether new sessions are refused for good.
