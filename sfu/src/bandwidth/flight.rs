@@ -35,6 +35,7 @@ pub(super) struct Flight {
     next: u64,
     /// Every number below is answered or given up.
     settled: u64,
+    bytes: u64,
 }
 
 impl Flight {
@@ -43,6 +44,7 @@ impl Flight {
             ring: vec![Entry::default(); INITIAL_PACKETS],
             next: 0,
             settled: 0,
+            bytes: 0,
         }
     }
 
@@ -65,6 +67,7 @@ impl Flight {
                 taken: false,
             };
         }
+        self.bytes += u64::from(bytes);
         self.next += 1;
         number as u16
     }
@@ -100,7 +103,16 @@ impl Flight {
 
     /// Nothing up to this number is on its way any more.
     pub(super) fn settle(&mut self, number: u64) {
-        self.settled = self.settled.max(number + 1).min(self.next);
+        while self.settled <= number && self.settled < self.next {
+            let bytes = self.entry(self.settled).map_or(0, |entry| entry.bytes);
+            self.bytes -= u64::from(bytes);
+            self.settled += 1;
+        }
+    }
+
+    /// Bytes on their way.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether a number is not on its way any more.
@@ -171,7 +183,9 @@ mod tests {
         assert_eq!(flight.ring.len(), MAX_PACKETS);
         assert_eq!(flight.take(5000, 5000 - MAX_PACKETS as u64 - 1), None);
         assert!(flight.take(5000, 5000 - MAX_PACKETS as u64).is_some());
+        assert_eq!(flight.bytes(), MAX_PACKETS as u64 * 10);
         flight.settle(4999);
+        assert_eq!(flight.bytes(), 0);
         assert_eq!(flight.age(6000), 0);
     }
 }

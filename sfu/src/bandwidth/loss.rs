@@ -15,8 +15,9 @@ const OWN_BALANCE: f32 = 75_000.0;
 const MOST_OWN: f32 = 0.3;
 /// Weight of the newest window: single bursts of loss pass.
 const WEIGHT: f32 = 0.2;
-/// Windows above the limit before it is congestion.
-const WINDOWS: u8 = 3;
+/// Windows above the limit before it is congestion; one that loses this much counts twice.
+const WINDOWS: u8 = 4;
+const SEVERE: f32 = 0.25;
 /// A rate below this part of the one that was too much shows whether the loss was due to it.
 const LOWER: f32 = 0.7;
 /// Fraction of the loss that must stay then.
@@ -71,7 +72,10 @@ impl Loss {
         }
         self.own = self.own.min(self.fraction.max(lost));
         let limit = (OWN_LOSS + OWN_BALANCE / rate).max(self.own * 1.3).min(MOST_OWN);
-        self.above = if lost > limit { self.above + 1 } else { 0 };
+        self.above = match lost > limit {
+            true => self.above + 1 + u8::from(lost > SEVERE),
+            false => 0,
+        };
         if self.above < WINDOWS || self.fraction <= limit {
             return false;
         }
@@ -109,10 +113,10 @@ mod tests {
     #[test]
     fn much_loss_is_congestion_unless_it_stays_when_less_is_sent() {
         let (mut loss, mut at) = (Loss::default(), 0);
-        assert_eq!(windows(&mut loss, &mut at, 2_500_000, &[20; 4]), 1);
+        assert_eq!(windows(&mut loss, &mut at, 2_500_000, &[20; 5]), 1);
         // Less helps.
         assert_eq!(windows(&mut loss, &mut at, 1_000_000, &[0; 10]), 0);
-        assert_eq!(windows(&mut loss, &mut at, 2_500_000, &[20; 4]), 1);
+        assert_eq!(windows(&mut loss, &mut at, 2_500_000, &[20; 5]), 1);
         // Less does not help: it is the line's.
         assert_eq!(windows(&mut loss, &mut at, 1_000_000, &[20; 40]), 0);
     }

@@ -38,6 +38,10 @@ const STANDING_US: i64 = 15_000;
 const FULL_US: i64 = 80_000;
 /// Between two cuts: the line must have time to show what the first one did. A round trip is added.
 const CUT_INTERVAL_US: i64 = 200_000;
+/// A line that carries less than this of the estimate, in percent, is cut at once: the last cut saw only the beginning.
+const COLLAPSED: u64 = 70;
+/// What a line carries falls to this part of what it did within half a second at most, in one cut.
+const MOST_FALL: u64 = 5;
 /// A line is calm again this long after a cut.
 const REST_US: i64 = 1_500_000;
 /// Feedback comes every 50 to 250 ms (libwebrtc `TransportSequenceNumberFeedbackGenerator`); so much later than a
@@ -45,6 +49,8 @@ const REST_US: i64 = 1_500_000;
 const LATE_US: i64 = 400_000;
 /// What an unanswered line is still believed to carry each time it is looked at, in percent.
 const UNANSWERED: u64 = 70;
+/// However long the queue, half of the line is used while it drains. Microseconds of a second.
+const MOST_DRAIN_US: i64 = 500_000;
 /// The bytes of headers around a payload that are counted with it: RTP with the usual extensions.
 const HEADER_BYTES: usize = 28;
 
@@ -101,7 +107,24 @@ impl Bandwidth {
     pub fn is_calm(&self, now: Instant) -> bool {
         let now = self.micros(now);
         let rested = self.last_cut.is_none_or(|at| now - at > REST_US);
-        rested && self.queue.standing() < STANDING_US && self.loss.is_calm() && !self.is_unanswered(now)
+        rested && self.queue.unusual() < STANDING_US && self.loss.is_calm() && !self.is_unanswered(now)
+    }
+
+    /// What the line carries, where it has shown its limit lately, less what lets its queue drain within a second:
+    /// bits per second.
+    pub fn limit(&self, now: Instant) -> Option<u64> {
+        let has_limit = self.has_transport_feedback && !self.is_calm(now);
+        let drain = self.queue.standing().clamp(0, MOST_DRAIN_US).unsigned_abs();
+        has_limit.then(|| self.estimate() * (1_000_000 - drain) / 1_000_000)
+    }
+
+    /// How long what is on its way will wait at the narrowest place, by what the line carries now. Without feedback
+    /// nothing.
+    pub fn backlog(&self) -> Duration {
+        let carried = self.carried.latest().max(rate::LEAST);
+        let takes = self.flight.bytes() * 8 * 1_000_000 / carried;
+        let waits = takes.saturating_sub(self.round_trip.unwrap_or_default().unsigned_abs());
+        Duration::from_micros(if self.has_transport_feedback { waits } else { 0 })
     }
 
     /// How much later packets come than the earliest sent with them, on average.
@@ -122,6 +145,11 @@ impl Bandwidth {
     /// What leaves from now on is a probe: how fast it comes tells what the line carries.
     pub fn begin_probe(&mut self) {
         self.cluster.begin();
+    }
+
+    /// A keyframe and more leave at once: the queue that this makes is no sign of a full line if it is gone soon.
+    pub fn expect_burst(&mut self, now: Instant) {
+        self.probed = Some(self.micros(now));
     }
 
     /// The probe is over; its result shows in the estimate when it is answered.
@@ -195,7 +223,7 @@ impl Bandwidth {
         let standing = self.queue.standing();
         let is_full = match self.trend.usage() {
             // A probe makes a queue of its own.
-            Usage::Over => standing > STANDING_US && !self.cluster.is_pending(),
+            Usage::Over => self.queue.unusual() > STANDING_US && !self.cluster.is_pending(),
             Usage::Normal => standing > FULL_US,
             // It drains.
             Usage::Under => false,
@@ -205,8 +233,10 @@ impl Bandwidth {
             self.rate.probed(now, probed);
         } else if is_full && self.may_cut(now) {
             self.last_cut = Some(now);
-            self.rate.decrease(now, self.carried.latest(), standing);
-        } else if !is_full && standing < STANDING_US && self.loss.is_calm() {
+            // A moment without packets is not a line without room.
+            let carried = self.carried.latest().max(self.carried.rate() / MOST_FALL);
+            self.rate.decrease(now, carried, standing);
+        } else if !is_full && self.queue.unusual() < STANDING_US && self.loss.is_calm() {
             let round_trip = self.round_trip.unwrap_or_default();
             self.rate.increase(now, self.carried.rate(), round_trip);
         }
@@ -221,10 +251,10 @@ impl Bandwidth {
 
     fn may_cut(&self, now: i64) -> bool {
         let interval = CUT_INTERVAL_US + self.round_trip.unwrap_or_default();
-        // What a probe has piled up must have time to drain, too.
-        self.last_cut
-            .max(self.probed)
-            .is_none_or(|at| now - at >= interval)
+        let is_over = |at: Option<i64>| at.is_none_or(|at| now - at >= interval);
+        let has_collapsed = self.carried.latest() < self.estimate() * COLLAPSED / 100;
+        // What a probe or a burst has piled up must have time to drain, too.
+        is_over(self.probed) && (is_over(self.last_cut) || has_collapsed)
     }
 
     /// Takes the viewer's own estimate (REMB). Where there is transport-wide feedback that knows better.
@@ -253,7 +283,8 @@ impl Bandwidth {
     /// Lets time pass: a line that does not answer carries less and less.
     pub fn handle_time(&mut self, now: Instant) {
         let now = self.micros(now);
-        if self.is_unanswered(now) && self.may_cut(now) {
+        let rested = self.last_cut.is_none_or(|at| now - at >= CUT_INTERVAL_US);
+        if self.is_unanswered(now) && rested {
             self.last_cut = Some(now);
             self.rate.set(self.rate.estimate() * UNANSWERED / 100);
         }

@@ -4,6 +4,9 @@
 /// How long the shortest delay counts, in microseconds: longer than a queue of our own stands, shorter than it takes
 /// a viewer to notice that its route has changed.
 const BASE_WINDOW_US: i64 = 10_000_000;
+/// Feedbacks over which waiting becomes usual, a few seconds of them, and how much of it may, microseconds.
+const USUAL_FEEDBACKS: i64 = 64;
+const MOST_USUAL_US: i64 = 30_000;
 /// Weight of the newest feedback in the jitter, of 16.
 const JITTER_WEIGHT: i64 = 2;
 
@@ -13,6 +16,7 @@ pub(super) struct Queue {
     base: Option<(i64, i64)>,
     since: i64,
     standing: i64,
+    usual: i64,
     jitter: i64,
     /// Of the feedback being read: shortest, sum and count.
     reading: Option<(i64, i64, i64)>,
@@ -40,6 +44,7 @@ impl Queue {
         };
         self.base = Some((current, before));
         self.standing = least - current.min(before);
+        self.usual += (self.standing.min(MOST_USUAL_US) - self.usual) / USUAL_FEEDBACKS;
         let spread = sum / count.max(1) - least;
         self.jitter += (spread - self.jitter) * JITTER_WEIGHT / 16;
     }
@@ -47,6 +52,12 @@ impl Queue {
     /// Microseconds that every packet of the latest feedback waited: jitter delays some, a queue all.
     pub(super) fn standing(&self) -> i64 {
         self.standing
+    }
+
+    /// Microseconds more than usual that every packet of the latest feedback waited: where packets that are held up
+    /// hold up those behind them, even the earliest of a few comes late now and then.
+    pub(super) fn unusual(&self) -> i64 {
+        self.standing - self.usual * 2
     }
 
     /// Microseconds by which packets of one feedback come later than the earliest of them, averaged.

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 /// Bytes that may leave at once: about a keyframe of a phone's picture, far below a browser's socket buffer.
 const ALLOWANCE: u64 = 48 << 10;
+/// The same where the line has shown its limit: two packets.
+const LIMITED_ALLOWANCE: u64 = 3000;
 /// A group of pictures that a line carries in this time is sent whole. With a longer one sound and picture would be
 /// apart for too long, and sound would wait in the line behind the picture: its keyframe alone is shown until the next.
 const PATIENCE_MS: u64 = 500;
@@ -24,11 +26,20 @@ pub(super) struct Pace {
     pub(super) fast: u64,
     /// What the line carries, where it has shown its limit.
     pub(super) limit: Option<u64>,
+    /// Before the first packet: a full queue would drop it.
+    pub(super) hold: Duration,
 }
 
 impl Pace {
     fn rate(self) -> u64 {
         self.limit.map_or(self.fast, |limit| limit.min(self.fast)).max(1)
+    }
+
+    /// Bytes that may leave at once: into a full queue only as much as has drained meanwhile.
+    fn allowance(self) -> u64 {
+        let drained = self.rate() / 8 * self.hold.as_micros() as u64 / 1_000_000;
+        self.limit
+            .map_or(ALLOWANCE, |_| drained.clamp(LIMITED_ALLOWANCE, ALLOWANCE))
     }
 
     fn is_soon(self, bytes: u64) -> bool {
@@ -54,6 +65,7 @@ pub(super) struct Burst {
     appetite: Appetite,
     reach: Reach,
     credit: u64,
+    begins: Instant,
     at: Instant,
     /// Bytes sent of this group.
     sent: u64,
@@ -66,7 +78,8 @@ impl Burst {
             pace,
             appetite,
             reach: Reach::Edge,
-            credit: ALLOWANCE,
+            credit: pace.limit.map_or(ALLOWANCE, |_| LIMITED_ALLOWANCE),
+            begins: now + pace.hold,
             at: now,
             sent: 0,
         };
@@ -104,10 +117,13 @@ impl Burst {
                 return false;
             }
         }
+        if now < self.begins {
+            return false;
+        }
         let passed = now.saturating_duration_since(self.at).as_micros() as u64;
         let earned = passed * (self.pace.rate() / 8) / 1_000_000;
         if earned > 0 {
-            self.credit = (self.credit + earned).min(ALLOWANCE);
+            self.credit = (self.credit + earned).min(self.pace.allowance());
             self.at = now;
         }
         match self.credit.checked_sub(bytes as u64) {
@@ -127,7 +143,7 @@ impl Burst {
 
     /// When the next packets may leave: a few at a time, so that they make a run. Never while only a keyframe helps.
     pub(super) fn next(&self) -> Option<Instant> {
-        (self.reach != Reach::NextKeyframe).then(|| self.at + Duration::from_millis(2))
+        (self.reach != Reach::NextKeyframe).then(|| (self.at + Duration::from_millis(2)).max(self.begins))
     }
 }
 
@@ -139,6 +155,7 @@ mod tests {
     const FAST: Pace = Pace {
         fast: 8_000_000,
         limit: None,
+        hold: Duration::ZERO,
     };
 
     #[test]

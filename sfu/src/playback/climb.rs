@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 /// After any change the next one upward waits this long.
 const SETTLING: Duration = Duration::from_secs(1);
 /// A rise that was taken back within this time has failed.
-const FAILED_WITHIN: Duration = Duration::from_secs(10);
+const FAILED_WITHIN: Duration = Duration::from_secs(6);
 /// After one that failed the next waits so long, doubling up to the longest: a line on the edge is not tried for ever,
 /// and no viewer is stuck.
-const PAUSE: Duration = Duration::from_secs(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// Two rises are never closer to each other after the first has failed.
+const TWICE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Climb {
@@ -46,7 +49,7 @@ impl Climb {
                 self.pause = PAUSE;
             }
             if !is_up && lasted < FAILED_WITHIN {
-                self.not_before = Some(now + self.pause);
+                self.not_before = Some((now + self.pause).max(rose + TWICE));
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
             }
         }
@@ -69,11 +72,11 @@ mod tests {
         let mut now = begin();
         let mut climb = Climb::new();
         climb.entered(now, 300);
-        for pause in [10, 20, 40, 60, 60] {
+        for pause in [7, 10, 20, 20] {
             now += SETTLING;
             assert!(climb.may_rise(now));
             climb.entered(now, 900);
-            now += Duration::from_secs(5);
+            now += Duration::from_secs(3);
             climb.entered(now, 300);
             now += Duration::from_secs(pause);
             assert!(!climb.may_rise(now - Duration::from_millis(1)));

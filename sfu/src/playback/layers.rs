@@ -18,6 +18,8 @@ const MESSAGES_BITRATE: u64 = 10_000;
 const RECENT: Duration = Duration::from_secs(2);
 /// A group of pictures longer than this is better left behind: a keyframe is asked for, too.
 const LONG_GROUP: Duration = Duration::from_secs(3);
+/// No encoder with a keyframe interval of its own has a longer one.
+const LONGEST_GROUP: Duration = Duration::from_secs(10);
 /// A keyframe this fresh may be entered upward: what came since is little.
 const FRESH: Duration = Duration::from_millis(300);
 
@@ -62,13 +64,19 @@ impl Playback {
             return;
         }
         self.next_selection = now + SELECTION_INTERVAL;
+        if sender.awaits_keyframe()
+            && let Some(current) = current
+        {
+            // The publication merges and limits this; a request may have come just behind a keyframe.
+            keyframes.push(current.id);
+        }
         self.bandwidth.handle_time(now);
         let line = (self.bandwidth.estimate(), self.beside(publication));
         let Some(chosen) = select::choose(now, track, &sender.media, self.limit, current, line) else {
             return;
         };
         let Some(current) = current else {
-            return self.enter_first(now, chosen, track.ladder(now).as_slice(), keyframes);
+            return self.enter_first(now, publication, chosen, track.ladder(now).as_slice(), keyframes);
         };
         if chosen.id == current.id {
             self.awaited = None;
@@ -80,7 +88,7 @@ impl Playback {
             self.awaited = None;
             return;
         }
-        self.approach(now, chosen, is_up, keyframes);
+        self.approach(now, publication, chosen, is_up, keyframes);
     }
 
     /// What of the line is not the picture's.
@@ -97,13 +105,14 @@ impl Playback {
     fn enter_first(
         &mut self,
         now: Instant,
+        publication: &Publication,
         chosen: &Encoding,
         ladder: &[&Encoding],
         keyframes: &mut Vec<EncodingId>,
     ) {
         let can_start = |encoding: &&Encoding| encoding.history.keyframe().is_some();
         if let Some(encoding) = Some(chosen).filter(can_start) {
-            self.enter_cached(now, encoding, keyframes);
+            self.enter_cached(now, publication, encoding, Appetite::Soon, keyframes);
         } else {
             keyframes.push(chosen.id);
             let playable = ladder
@@ -112,20 +121,37 @@ impl Playback {
                 .copied()
                 .find(|encoding| can_start(encoding) && encoding.bitrate() <= chosen.bitrate());
             if let Some(encoding) = playable {
-                self.enter_cached(now, encoding, keyframes);
+                self.enter_cached(now, publication, encoding, Appetite::Soon, keyframes);
             }
         }
     }
 
     /// Goes to another layer at a keyframe: downward at the cached one, upward at a fresh one that is asked for.
-    fn approach(&mut self, now: Instant, target: &Encoding, is_up: bool, keyframes: &mut Vec<EncodingId>) {
+    fn approach(
+        &mut self,
+        now: Instant,
+        publication: &Publication,
+        target: &Encoding,
+        is_up: bool,
+        keyframes: &mut Vec<EncodingId>,
+    ) {
         let keyframe = target.history.keyframe();
         let age = keyframe
             .and_then(|position| target.history.get(position))
             .map(|packet| now.saturating_duration_since(packet.arrival));
         let is_fresh = age.is_some_and(|age| age <= FRESH);
-        if keyframe.is_some() && (!is_up || is_fresh) {
-            return self.enter_video(now, target, Appetite::Whole);
+        if keyframe.is_some() && !is_up {
+            // An encoder that makes keyframes when asked makes one now; another has one soon.
+            let on_demand = age.is_some_and(|age| age > LONGEST_GROUP);
+            let appetite = if on_demand {
+                Appetite::Soon
+            } else {
+                Appetite::Whole
+            };
+            return self.enter_cached(now, publication, target, appetite, keyframes);
+        }
+        if is_fresh {
+            return self.enter_video(now, publication, target, Appetite::Whole);
         }
         self.awaited = Some(target.id);
         // One that came lately says that others asked; the next request waits for its turn.
@@ -138,7 +164,9 @@ impl Playback {
     pub(super) fn enter_cached(
         &mut self,
         now: Instant,
+        publication: &Publication,
         encoding: &Encoding,
+        appetite: Appetite,
         keyframes: &mut Vec<EncodingId>,
     ) {
         let Some(position) = encoding.history.keyframe() else {
@@ -146,7 +174,7 @@ impl Playback {
             return;
         };
         let arrival = encoding.history.get(position).map(|packet| packet.arrival);
-        self.enter_video(now, encoding, Appetite::Soon);
+        self.enter_video(now, publication, encoding, appetite);
         let is_old = arrival.is_some_and(|at| now.saturating_duration_since(at) > LONG_GROUP);
         let video = self.video().and_then(|place| self.senders.get(place));
         let is_still = video.is_some_and(Sender::awaits_keyframe);
@@ -156,14 +184,23 @@ impl Playback {
         }
     }
 
-    fn enter_video(&mut self, now: Instant, encoding: &Encoding, appetite: Appetite) {
-        let pace = self.pace(now, encoding);
+    fn enter_video(
+        &mut self,
+        now: Instant,
+        publication: &Publication,
+        encoding: &Encoding,
+        appetite: Appetite,
+    ) {
+        let pace = self.pace(now, publication, encoding);
         let Some(place) = self.video() else { return };
         let Some(sender) = self.senders.get_mut(place) else {
             return;
         };
         let before = sender.encoding();
         sender.enter_cached(now, encoding, pace, appetite);
+        if pace.limit.is_none() {
+            self.bandwidth.expect_burst(now);
+        }
         if before.is_some_and(|before| before != encoding.id) {
             self.stats.layer_switches += 1;
             self.probe.reset(now);

@@ -26,7 +26,7 @@ use crate::negotiation::{Label, MediaKind, SentMedia};
 use crate::relay::{EncodingId, Generation};
 use crate::stats::PlaybackStats;
 use crate::transport::RtpParts;
-use burst::Pace;
+use burst::{Appetite, Pace};
 use climb::Climb;
 pub use playout::PlayoutDelay;
 use probe::Probe;
@@ -36,8 +36,14 @@ use sender::{Line, Progress, Sender};
 /// Bits per second of a thumbnail: what a burst's pace is reckoned from at least.
 const LEAST_BITRATE: u64 = 100_000;
 
+/// The part of a line's queue, in percent, that may drain before another layer's first packet is sent behind it, and
+/// how long that may take.
+const HOLD: u32 = 40;
+const LONGEST_HOLD: Duration = Duration::from_millis(500);
 /// What a probe sends, in percent of what the next layer needs: what it brings is to be enough, even rounded down.
 const PROBE_MARGIN: u64 = 115;
+/// And at most this of what the line is believed to carry: more would fill a queue only to fail.
+const PROBE_STEP: u64 = 180;
 
 /// A replay is many times the stream: whoever wants one right after the other gets them ever more seldom, at last
 /// every eight intervals.
@@ -187,11 +193,12 @@ impl Playback {
         if std::mem::take(&mut self.wants_keyframe) {
             self.refresh(now, publication, keyframes);
         }
-        let round_trip = self.reports.round_trip;
+        // What was sent again waits behind everything else.
+        let round_trip = self.reports.round_trip + self.bandwidth.backlog();
         let mut line = Line {
             now,
             sink,
-            limit: self.limit_of_line(now),
+            limit: self.limit_for_picture(now, publication),
             playout_delay: self.config.playout_delay,
             bandwidth: &mut self.bandwidth,
             stats: &mut self.stats,
@@ -208,14 +215,18 @@ impl Playback {
         self.probe(now, publication, sink);
     }
 
-    /// What the line carries, where it has shown its limit: bits per second.
-    fn limit_of_line(&self, now: Instant) -> Option<u64> {
-        let has_limit = self.bandwidth.can_probe() && !self.bandwidth.is_calm(now);
-        has_limit.then(|| self.bandwidth.estimate())
+    /// What a line that has shown its limit carries besides sound and messages, bits per second.
+    fn limit_for_picture(&self, now: Instant, publication: &Publication) -> Option<u64> {
+        let limit = self.bandwidth.limit(now)?;
+        let encoding = self.layer().and_then(|id| sender::find(publication, id));
+        // Nothing is below the lowest layer: it comes to the live edge whatever the line seems to carry.
+        let least = encoding.map_or(0, Encoding::bitrate) * 21 / 20;
+        let beside = self.beside(publication).bitrate;
+        Some(limit.saturating_sub(beside).max(least))
     }
 
     /// How fast a cached group of pictures may leave.
-    fn pace(&self, now: Instant, encoding: &Encoding) -> Pace {
+    fn pace(&self, now: Instant, publication: &Publication, encoding: &Encoding) -> Pace {
         // A rate that is not known yet is a low one.
         let usual = encoding.bitrate().max(LEAST_BITRATE) * u64::from(self.config.burst_factor);
         let mut fast = usual.min(self.config.burst_bitrate);
@@ -223,10 +234,11 @@ impl Playback {
             // An estimate may be low for want of anything sent, but it is not without meaning.
             fast = fast.min(2 * self.bandwidth.estimate().max(encoding.bitrate()));
         }
-        Pace {
-            fast,
-            limit: self.limit_of_line(now),
-        }
+        let limit = self.limit_for_picture(now, publication);
+        // What is sent behind a long queue is late and may be dropped. While it drains nothing is lost by waiting.
+        let backlog = self.bandwidth.backlog().min(LONGEST_HOLD);
+        let hold = limit.map_or(Duration::ZERO, |_| backlog * HOLD / 100);
+        Pace { fast, limit, hold }
     }
 
     /// Answers a viewer's keyframe request from the cache.
@@ -245,7 +257,7 @@ impl Playback {
         let sender = self.video().and_then(|place| self.senders.get(place));
         let encoding = sender.and_then(Sender::encoding);
         if let Some(encoding) = encoding.and_then(|id| sender::find(publication, id)) {
-            self.enter_cached(now, encoding, keyframes);
+            self.enter_cached(now, publication, encoding, Appetite::Soon, keyframes);
         }
     }
 
@@ -257,7 +269,7 @@ impl Playback {
             if !is_calm {
                 self.probe.stop();
             }
-        } else if is_calm && self.probe.may_start(now) {
+        } else if is_calm && self.probe.may_start(now, self.bandwidth.estimate()) {
             self.begin_probe(now, place, publication);
         } else {
             return;
@@ -300,7 +312,8 @@ impl Playback {
             && let Some(wanted) = select::wanted_above(now, track, &sender.media, self.limit, current, beside)
             && wanted > self.bandwidth.estimate()
         {
-            let bitrate = wanted * PROBE_MARGIN / 100;
+            let most = self.bandwidth.estimate() * PROBE_STEP / 100;
+            let bitrate = (wanted * PROBE_MARGIN / 100).min(most);
             let jitter = self.bandwidth.jitter();
             self.bandwidth.begin_probe();
             self.probe.start(now, bitrate, jitter, self.stats.bytes);

@@ -4,14 +4,18 @@ use std::time::{Duration, Instant};
 
 /// How long one try lasts on a line without jitter: a queue that it makes is short, and the rate of a few packets
 /// can be told (libwebrtc's probes last 15 ms and more, of larger packets).
-const LENGTH: Duration = Duration::from_millis(100);
+const LENGTH: Duration = Duration::from_millis(80);
 /// With jitter it must last longer than that blurs.
-const LONGEST: Duration = Duration::from_millis(300);
+const LONGEST: Duration = Duration::from_millis(250);
 /// From entering a layer to the first try.
 const FIRST_PAUSE: Duration = Duration::from_millis(1500);
 /// Between tries, growing while they fail. The longest decides how soon a line that has widened is noticed.
 const PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(6);
+/// What came of a try is known after this time, a round trip and feedback; and what part of the rate tried, in
+/// percent, the estimate must have reached.
+const ANSWER: Duration = Duration::from_millis(400);
+const SUCCESS: u64 = 80;
 /// Between packets of padding that go together.
 const STEP: Duration = Duration::from_millis(5);
 
@@ -31,6 +35,8 @@ pub(super) struct Probe {
     running: Option<Running>,
     next: Instant,
     pause: Duration,
+    /// The rate tried last and when that ended, until it is known what came of it.
+    tried: Option<(u64, Instant)>,
 }
 
 impl Probe {
@@ -39,6 +45,7 @@ impl Probe {
             running: None,
             next: now + FIRST_PAUSE,
             pause: PAUSE,
+            tried: None,
         }
     }
 
@@ -51,14 +58,24 @@ impl Probe {
         self.running.is_some()
     }
 
-    pub(super) fn may_start(&self, now: Instant) -> bool {
+    /// `estimate` is what the line is believed to carry: one that has grown as tried is tried further soon.
+    pub(super) fn may_start(&mut self, now: Instant, estimate: u64) -> bool {
+        if self.running.is_none()
+            && let Some((tried, ended)) = self.tried
+            && now >= ended + ANSWER
+        {
+            self.tried = None;
+            if estimate * 100 >= tried * SUCCESS {
+                (self.next, self.pause) = (now, PAUSE);
+            }
+        }
         self.running.is_none() && self.next <= now
     }
 
     /// From now on everything together is to be `bitrate` bits per second, for a while that grows with the line's
     /// jitter. `bytes` is what the viewer has been sent so far.
     pub(super) fn start(&mut self, now: Instant, bitrate: u64, jitter: Duration, bytes: u64) {
-        let length = (LENGTH + jitter * 4).min(LONGEST);
+        let length = (LENGTH + jitter * 2).min(LONGEST);
         self.running = Some(Running {
             bytes_per_second: bitrate / 8,
             began: now,
@@ -66,6 +83,7 @@ impl Probe {
             bytes,
             stepped: now,
         });
+        self.tried = Some((bitrate, now + length));
         self.next = now + length + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
@@ -105,12 +123,12 @@ mod tests {
     fn padding_fills_up_what_media_leaves_of_a_try() {
         let now = begin();
         let mut probe = Probe::new(now);
-        assert!(!probe.may_start(now));
+        assert!(!probe.may_start(now, 0));
         let now = now + FIRST_PAUSE;
-        assert!(probe.may_start(now));
+        assert!(probe.may_start(now, 0));
         probe.start(now, 800_000, Duration::ZERO, 1_000);
         let (mut bytes, mut padding) = (1_000, 0);
-        for step in 1..20 {
+        for step in 1..16 {
             let at = now + STEP * step;
             assert_eq!(probe.deadline(), Some(at));
             // A frame in the middle.
@@ -118,10 +136,14 @@ mod tests {
             let due = probe.due(at, bytes);
             (bytes, padding) = (bytes + due, padding + due);
         }
-        assert_eq!((bytes - 1_000, padding), (9_500, 5_500));
+        assert_eq!((bytes - 1_000, padding), (8_500, 4_500));
         assert_eq!(probe.due(now + LENGTH, bytes), 0);
         assert!(!probe.is_running() && probe.deadline().is_none());
-        assert!(!probe.may_start(now + LENGTH + PAUSE - STEP));
-        assert!(probe.may_start(now + LENGTH + PAUSE));
+        assert!(!probe.may_start(now + LENGTH + PAUSE - STEP, 0));
+        assert!(probe.may_start(now + LENGTH + PAUSE, 0));
+        probe.start(now, 800_000, Duration::ZERO, 0);
+        probe.stop();
+        assert!(!probe.may_start(now + LENGTH, 800_000), "not answered yet");
+        assert!(probe.may_start(now + LENGTH + ANSWER, 700_000), "it went well");
     }
 }

@@ -39,6 +39,11 @@ impl Repairs {
         }
     }
 
+    /// Nothing that waits is of use any more.
+    pub(super) fn forget(&mut self) {
+        self.waiting.clear();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -76,7 +76,12 @@ impl Playback {
         for one in rtcp::split(compound) {
             // It comes up to twenty times a second and is read where it lies.
             if is_transport_feedback(one) {
+                let before = self.bandwidth.estimate();
                 self.bandwidth.handle_transport_feedback(now, one);
+                if self.bandwidth.estimate() < before {
+                    // A layer too large is left at once.
+                    self.next_selection = now;
+                }
                 continue;
             }
             for packet in rtcp::read(one) {

@@ -10,7 +10,7 @@ use crate::negotiation::SentMedia;
 
 /// Of an estimate, what everything together may take when a layer is chosen anew, in percent: a picture's rate
 /// varies.
-const SHARE_TO_ENTER: u64 = 90;
+const SHARE_TO_ENTER: u64 = 95;
 /// What it may take when the viewer has the layer already, so that two layers do not take turns.
 const SHARE_TO_STAY: u64 = 100;
 
@@ -64,9 +64,15 @@ pub(super) fn choose<'p>(
     }
     let lowest = *ladder.first()?;
     let fits = |encoding: &&Encoding| {
+        let bitrate = encoding.bitrate();
+        // Losses of the moment do not count against a layer that is there.
         let is_current = current.is_some_and(|current| current.id == encoding.id);
-        let share = if is_current { SHARE_TO_STAY } else { SHARE_TO_ENTER };
-        is_within(limit, encoding) && beside.with(encoding.bitrate()) <= estimate * share / 100
+        let fits = if is_current {
+            beside.bitrate + bitrate <= estimate * SHARE_TO_STAY / 100
+        } else {
+            beside.with(bitrate) <= estimate * SHARE_TO_ENTER / 100
+        };
+        is_within(limit, encoding) && fits
     };
     Some(ladder.iter().rev().copied().find(fits).unwrap_or(lowest))
 }

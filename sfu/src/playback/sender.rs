@@ -118,6 +118,8 @@ impl Sender {
         if let Some(position) = history.keyframe()
             && let Some(keyframe) = history.get(position)
         {
+            // What is missing of the pictures before is not needed any more.
+            self.repairs.forget();
             self.enter(encoding, position);
             let group = history.group_bytes();
             self.burst = Some(Burst::new(now, pace, appetite, keyframe.timestamp, group));
@@ -266,6 +268,15 @@ impl Sender {
             let Some((&segment, sequence)) = self.segments.find(number) else {
                 continue;
             };
+            // A line that is full has nothing to spare for what is not needed any more.
+            let is_current = self.cursor.is_some_and(|cursor| !cursor.is_fresh)
+                && self
+                    .segments
+                    .current()
+                    .is_some_and(|now| now.out_first == segment.out_first);
+            if line.limit.is_some() && !is_current {
+                continue;
+            }
             let Some(encoding) = find(publication, segment.encoding) else {
                 continue;
             };
