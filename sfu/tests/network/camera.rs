@@ -1,0 +1,287 @@
+//! A publisher's packets as another shard would relay them: layers whose frames vary in size, each packet stamped.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use sfu::negotiation::{Codec, Extension, ExtensionMap, Feedback, Label, MediaKind, Payload, ReceivedMedia};
+use sfu::relay::{EncodingId, RelayedMedia};
+
+const AUDIO: u8 = 111;
+const VIDEO: u8 = 96;
+const FRAMES_PER_SECOND: u32 = 30;
+/// A keyframe is so many times as large as another frame.
+const KEYFRAME: f64 = 5.0;
+/// Payload bytes of a packet.
+const PART: usize = 1100;
+
+/// At the end of each packet's payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) layer: u8,
+    pub(crate) temporal: u8,
+    pub(crate) part: u8,
+    pub(crate) parts: u8,
+    pub(crate) frame: u32,
+    /// The frame it needs; itself for a keyframe.
+    pub(crate) needs: u32,
+}
+
+impl Stamp {
+    const LEN: usize = 12;
+
+    fn to_bytes(self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        bytes[..4].copy_from_slice(&[self.layer, self.temporal, self.part, self.parts]);
+        bytes[4..8].copy_from_slice(&self.frame.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.needs.to_be_bytes());
+        bytes
+    }
+
+    pub(crate) fn read(payload: &[u8]) -> Option<Stamp> {
+        let bytes: &[u8; Self::LEN] = payload.last_chunk()?;
+        let word = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+        Some(Stamp {
+            layer: bytes[0],
+            temporal: bytes[1],
+            part: bytes[2],
+            parts: bytes[3],
+            frame: word(4),
+            needs: word(8),
+        })
+    }
+
+    pub(crate) fn is_keyframe(&self) -> bool {
+        self.needs == self.frame
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Camera {
+    /// Width, height and kilobits per second of each layer.
+    pub(crate) layers: Vec<(u16, u16, u32)>,
+    /// Frames between keyframes nobody asked for.
+    pub(crate) group: u32,
+    /// Whether it makes a keyframe when asked.
+    pub(crate) obeys: bool,
+    /// Temporal layers, 1 to 3.
+    pub(crate) temporal: u8,
+}
+
+impl Camera {
+    /// A browser's three layers up to 2 Mbps, keyframes when asked.
+    pub(crate) fn simulcast() -> Camera {
+        Camera {
+            layers: vec![(320, 180, 150), (640, 360, 600), (1280, 720, 2000)],
+            group: 100_000,
+            obeys: true,
+            temporal: 1,
+        }
+    }
+
+    /// OBS: two layers and a keyframe every two seconds, whatever is asked.
+    pub(crate) fn encoder() -> Camera {
+        Camera {
+            layers: vec![(640, 360, 600), (1280, 720, 2000)],
+            group: 60,
+            obeys: false,
+            temporal: 1,
+        }
+    }
+
+    pub(crate) fn single(kbps: u32) -> Camera {
+        Camera {
+            layers: vec![(1280, 720, kbps)],
+            ..Camera::encoder()
+        }
+    }
+
+    pub(crate) fn media(&self) -> Arc<Vec<ReceivedMedia>> {
+        let mut extensions = ExtensionMap::default();
+        extensions.insert(1, Extension::Mid);
+        let media = |kind, mid: &str, payload_type, codec, rids: Vec<Label>| ReceivedMedia {
+            kind,
+            mid: Label::new(mid.as_bytes()).unwrap(),
+            payloads: vec![Payload {
+                payload_type,
+                codec,
+                rtx: None,
+                feedback: Feedback::default(),
+            }],
+            extensions: extensions.clone(),
+            ssrcs: Vec::new(),
+            rids,
+        };
+        let rids = (0..self.layers.len()).map(|layer| Label::new(format!("r{layer}").as_bytes()).unwrap());
+        Arc::new(vec![
+            media(MediaKind::Audio, "0", AUDIO, Codec::Opus, Vec::new()),
+            media(MediaKind::Video, "1", VIDEO, Codec::Vp8, rids.collect()),
+        ])
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Layer {
+    sequence: u16,
+    frame: u32,
+    since_keyframe: u32,
+    keyframe: u32,
+    /// The newest frame of each temporal layer.
+    newest: [u32; 3],
+    asked: bool,
+}
+
+/// A camera running.
+pub(crate) struct Shooting {
+    camera: Camera,
+    random: SmallRng,
+    layers: Vec<Layer>,
+    frames: u32,
+    sounds: u16,
+    pub(crate) next: Duration,
+    pub(crate) requests: usize,
+    /// Layers switched off by the publisher.
+    pub(crate) off: Vec<bool>,
+}
+
+impl Shooting {
+    pub(crate) fn new(camera: Camera, seed: u64) -> Shooting {
+        Shooting {
+            layers: vec![Layer::default(); camera.layers.len()],
+            off: vec![false; camera.layers.len()],
+            camera,
+            random: SmallRng::seed_from_u64(seed),
+            frames: 0,
+            sounds: 0,
+            next: Duration::ZERO,
+            requests: 0,
+        }
+    }
+
+    pub(crate) fn layers(&self) -> &[(u16, u16, u32)] {
+        &self.camera.layers
+    }
+
+    pub(crate) fn ask(&mut self, encoding: EncodingId) {
+        self.requests += 1;
+        self.layers[usize::from(encoding.layer)].asked = self.camera.obeys;
+    }
+
+    /// What comes at `next`.
+    pub(crate) fn shoot(&mut self, now: Instant) -> Vec<RelayedMedia> {
+        let mut items = Vec::new();
+        let mut item = |section, layer, packet: Vec<u8>| {
+            items.push(RelayedMedia::Packet {
+                encoding: EncodingId { section, layer },
+                at: now,
+                packet: Bytes::from(packet),
+            });
+        };
+        // Sound every 20 ms, pictures every 33.
+        for _ in 0..if self.frames % 3 == 2 { 1 } else { 2 } {
+            let mut packet = header(AUDIO, false, self.sounds, u32::from(self.sounds) * 960, 7);
+            packet.resize(92, 1);
+            item(0, 0, packet);
+            self.sounds = self.sounds.wrapping_add(1);
+        }
+        for layer in 0..self.layers.len() {
+            if !self.off[layer] {
+                for packet in self.frame(layer) {
+                    item(1, layer as u8, packet);
+                }
+            }
+        }
+        self.frames += 1;
+        self.next = Duration::from_secs(1) * self.frames / FRAMES_PER_SECOND;
+        items
+    }
+
+    fn frame(&mut self, index: usize) -> Vec<Vec<u8>> {
+        let (width, height, kbps) = self.camera.layers[index];
+        let layer = &mut self.layers[index];
+        let is_keyframe = layer.frame == 0 || layer.asked || layer.since_keyframe >= self.camera.group;
+        if is_keyframe {
+            (layer.asked, layer.since_keyframe, layer.keyframe) = (false, 0, layer.frame);
+            layer.newest = [layer.frame; 3];
+        }
+        let temporal = match (self.camera.temporal, layer.since_keyframe % 4) {
+            (2, 1 | 3) => 1,
+            (3, 2) => 1,
+            (3, 1 | 3) => 2,
+            _ => 0,
+        };
+        // The newest frame of this or a lower temporal layer.
+        let needs = (0..=temporal).map(|lower| layer.newest[lower]).max().unwrap();
+        layer.newest[temporal] = layer.frame;
+        let group = f64::from(self.camera.group);
+        let usual = f64::from(kbps * 125 / FRAMES_PER_SECOND) * group / (group + KEYFRAME - 1.0);
+        let varied = usual * self.random.random_range(0.7..1.3);
+        let size = if is_keyframe { usual * KEYFRAME } else { varied } as usize;
+        let parts = size.div_ceil(PART).max(1);
+        let picture = (layer.frame & 0x7fff) as u16;
+        let packets = (0..parts).map(|part| {
+            let stamp = Stamp {
+                layer: index as u8,
+                temporal: temporal as u8,
+                part: part as u8,
+                parts: parts as u8,
+                frame: layer.frame,
+                needs,
+            };
+            let ssrc = 100 + index as u32;
+            let sequence = layer.sequence.wrapping_add(part as u16);
+            let mut packet = header(VIDEO, part + 1 == parts, sequence, self.frames * 3000, ssrc);
+            vp8(
+                &mut packet,
+                is_keyframe,
+                part == 0,
+                picture,
+                temporal as u8,
+                (width, height),
+            );
+            packet.resize(
+                (12 + size / parts).saturating_sub(Stamp::LEN).max(packet.len()),
+                5,
+            );
+            packet.extend_from_slice(&stamp.to_bytes());
+            packet
+        });
+        let packets: Vec<_> = packets.collect();
+        layer.sequence = layer.sequence.wrapping_add(parts as u16);
+        layer.frame += 1;
+        layer.since_keyframe += 1;
+        packets
+    }
+}
+
+fn header(payload_type: u8, marker: bool, sequence: u16, timestamp: u32, ssrc: u32) -> Vec<u8> {
+    let mut packet = vec![0x80, u8::from(marker) << 7 | payload_type];
+    packet.extend_from_slice(&sequence.to_be_bytes());
+    packet.extend_from_slice(&timestamp.to_be_bytes());
+    packet.extend_from_slice(&ssrc.to_be_bytes());
+    packet
+}
+
+/// RFC 7741 §4.2 with a 15-bit picture id, TL0PICIDX left out, TID; and RFC 6386 §9.1 at a frame's start.
+fn vp8(
+    out: &mut Vec<u8>,
+    keyframe: bool,
+    start: bool,
+    picture: u16,
+    temporal: u8,
+    (width, height): (u16, u16),
+) {
+    let [high, low] = picture.to_be_bytes();
+    let first = if start { 0x90 } else { 0x80 };
+    out.extend_from_slice(&[first, 0xa0, 0x80 | high, low, temporal << 6]);
+    if start {
+        out.extend_from_slice(&[u8::from(!keyframe), 0, 0]);
+        if keyframe {
+            out.extend_from_slice(&[0x9d, 0x01, 0x2a]);
+            out.extend_from_slice(&width.to_le_bytes());
+            out.extend_from_slice(&height.to_le_bytes());
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Lines of all kinds in virtual time: a real shard, a publisher relayed to it, and light viewers that speak the real
+//! packets (DTLS, SRTP, transport-wide feedback, NACK) over a seeded model of a bottleneck. Each story prints what a
+//! viewer would have felt.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is not as it should be"
+)]
+
+mod bottleneck;
+mod camera;
+mod feedback;
+mod outcome;
+mod screen;
+mod viewer;
+mod world;
+
+mod stories;
