@@ -217,11 +217,15 @@ fn start_shop(
         guest_checkout: config.shop_guest_checkout,
         buys_per_ten_seconds: config.shop_buys_per_ten_seconds,
         chat_per_second: config.shop_chat_per_second,
+        questions_per_ten_seconds: config.shop_questions_per_ten_seconds,
+        reactions_per_ten_seconds: config.shop_reactions_per_ten_seconds,
+        messages_per_ten_seconds: config.shop_messages_per_ten_seconds,
+        address_messages_per_ten_seconds: config.shop_address_messages_per_ten_seconds,
         max_rooms: config.shop_max_rooms,
     };
     // The letter keeps it a text wherever digits alone would become a number.
     let epoch = format!("e{:016x}", rand::random::<u64>());
-    let shop = Shop::new(settings, epoch, shows);
+    let shop = Shop::new(unix_now(), settings, epoch, shows);
     let (lane, answers, ledger) = ledger_thread::start(Box::new(ledger), metrics.clone())?;
     let (requests, asked) = mpsc::channel(REQUESTS);
     let (stop, stopped) = oneshot::channel();

@@ -35,6 +35,30 @@ pub enum Channel {
     Chat,
 }
 
+/// What goes first where a client's line is too thin for all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Answers somebody waits for: receipts, orders, notices.
+    Receipt,
+    /// The show's state.
+    State,
+    /// What the next one replaces.
+    Live,
+    /// What people say.
+    Chat,
+}
+
+impl Priority {
+    /// That of what everybody is told on a channel.
+    pub fn of(channel: Channel) -> Priority {
+        match channel {
+            Channel::Shop => Priority::State,
+            Channel::Live => Priority::Live,
+            Channel::Chat => Priority::Chat,
+        }
+    }
+}
+
 /// What a person may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -79,10 +103,19 @@ pub enum Output {
         client: ClientId,
         /// On which channel.
         channel: Channel,
+        /// What it may overtake.
+        priority: Priority,
         /// The encoded message.
         message: Bytes,
     },
-    /// Send to everybody in the room.
+    /// Whether a client gets what is broadcast from now on. None does before.
+    Listen {
+        /// The client.
+        client: ClientId,
+        /// Whether it does.
+        listens: bool,
+    },
+    /// Send to everybody in the room who listens.
     Broadcast {
         /// The room.
         room: std::sync::Arc<str>,
@@ -111,11 +144,35 @@ pub enum Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub u64);
 
+/// How a requested change is to be understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// The asker's own name for it: repeated, it is done once and answered alike.
+    pub key: Option<String>,
+    /// Only when what it changes is at this version.
+    pub if_version: Option<i64>,
+}
+
+/// A list of a show that can be requested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    /// Orders, the newest first.
+    Orders,
+    /// Counts of every variant.
+    Stock,
+    /// Promo codes.
+    Promos,
+    /// Products, as viewers see them.
+    Products,
+}
+
 /// What a request came to. Bodies are JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// Done, with a body.
     Ok(Bytes),
+    /// Done, with a body and the version of what it is about.
+    Versioned(Bytes, i64),
     /// Done.
     Done,
     /// Not understood, or not possible as asked; in words.

@@ -14,9 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use overlay::ClientId;
-use overlay::message::{ClientMessage, EncodingStatus, parse_message};
+use overlay::ledger::{Answer, Decision, Ticket};
+use overlay::message::{ClientMessage, EncodingStatus, Money, OrderLine, OrderState, Sale, parse_message};
 use serde_json::{Value, json};
-use stage::{ROOM, Stage, buy, uuid};
+use stage::{ROOM, START, Stage, buy, host, uuid};
 
 fn golden(side: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -80,8 +81,21 @@ fn every_message_of_the_shop_is_as_its_file_shows() {
     let files: BTreeSet<String> = files("server").into_keys().collect();
     assert_eq!(kinds, files);
     // Their places are kept.
-    kinds.extend(["clock".to_owned(), "promo".to_owned()]);
+    kinds.extend(["promo".to_owned()]);
     assert_eq!(kinds, kinds_of_table("## Server to client"));
+}
+
+#[test]
+fn the_schemas_are_those_of_the_types() {
+    for (name, schema) in overlay::message::schemas() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.json"));
+        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let known = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(known == text, "{path:?} is old: UPDATE_GOLDEN=1 writes it anew");
+    }
 }
 
 /// A show in which everything happens; the first message of each kind.
@@ -90,11 +104,19 @@ fn everything() -> BTreeMap<String, Value> {
     stage.join(9, json!({"token": "host:hanna"}));
     let greeted = stage.join(1, json!({"token": "viewer:anna"})).remove(0);
     let version = greeted["snapshot"]["show"]["price_version"].clone();
-    let host = |command: Value| json!({"t": "host", "id": "c1", "do": command});
     stage.say(1, json!({"t": "ping", "n": 7}));
     stage.say(1, json!({"t": "chat", "id": "line-1", "text": "hello"}));
     stage.say(1, buy(1, "tote-ink", 3, &version));
     stage.wait(200);
+    stage.say(
+        1,
+        json!({"t": "question", "id": "line-3", "text": "Does it come in blue?"}),
+    );
+    stage.say(1, json!({"t": "react", "kind": "heart", "count": 3}));
+    stage.say(
+        1,
+        json!({"t": "cart", "lines": [{"variant": "candle", "quantity": 2}]}),
+    );
     let plate = json!({
         "id": "plate", "title": "Plate",
         "variants": [{"id": "plate-1", "title": "One", "price": {"minor": 1999, "currency": "EUR"}, "available": 3}],
@@ -107,12 +129,27 @@ fn everything() -> BTreeMap<String, Value> {
         json!({"op": "price.set", "variant": "candle", "minor": 2800, "was_minor": 3200}),
         json!({"op": "order.settle", "buy": uuid(1), "state": "paid"}),
         json!({"op": "chat.slow", "seconds": 10}),
+        json!({"op": "chat.pin", "message": "c1"}),
         json!({"op": "chat.delete", "message": "c1"}),
+        json!({"op": "chat.words", "words": ["darn"]}),
+        json!({"op": "question.answer", "question": "q2", "text": "In blue and in green."}),
+        json!({"op": "poll.open", "poll": "colour", "question": "Which one next?", "options": ["Blue", "Green"], "seconds": 60}),
+        json!({"op": "show.schedule", "starts_at": START.0 + 3_600_000}),
+        json!({"op": "countdown.show"}),
+        json!({"op": "product.recommend", "product": "notebook", "text": "Goes well with the pen."}),
         json!({"op": "announce", "text": "Last call"}),
     ] {
         stage.say(9, host(command));
     }
     stage.say(1, json!({"t": "chat", "id": "line-2", "text": "and again"}));
+    stage.say(1, json!({"t": "vote", "poll": "colour", "option": 1}));
+    stage.wait(200);
+    stage
+        .shop
+        .tell_clock(stage.now, ClientId(1), 3_000_000, 90_000, START.0);
+    wait_in_line(&mut stage);
+    stage.say(1, buy(2, "candle", 1, &json!(9)));
+    stage.wait(9 * 60_000);
     stage.shop.set_on_air(stage.now, &ROOM.into(), true);
     let encoding = EncodingStatus {
         rid: Some("h".to_owned()),
@@ -125,7 +162,9 @@ fn everything() -> BTreeMap<String, Value> {
     let warnings = vec!["no sound arrives".to_owned()];
     stage.shop.tell_health(stage.now, ROOM, &[encoding], warnings);
     stage.pump();
-    let mut told = BTreeMap::from([("welcome".to_owned(), greeted)]);
+    let mut batches = stage.broadcasts.iter().filter(|message| message["t"] == "batch");
+    let batch = batches.next().unwrap().clone();
+    let mut told = BTreeMap::from([("welcome".to_owned(), greeted), ("batch".to_owned(), batch)]);
     for client in [1, 9] {
         for (_, message) in &stage.inboxes[&ClientId(client)] {
             let kind = message["t"].as_str().unwrap().to_owned();
@@ -133,4 +172,50 @@ fn everything() -> BTreeMap<String, Value> {
         }
     }
     told
+}
+
+/// Anna is second on a list, then first.
+fn wait_in_line(stage: &mut Stage) {
+    let sale = |number: u64, user: &str, state| Sale {
+        buy: uuid(number),
+        user: user.to_owned(),
+        name: user.to_uppercase(),
+        lines: vec![OrderLine {
+            variant: "lamp".to_owned(),
+            quantity: 1,
+            price: Money {
+                minor: 14_900,
+                currency: "EUR".to_owned(),
+                exponent: 2,
+            },
+        }],
+        total: Money {
+            minor: 14_900,
+            currency: "EUR".to_owned(),
+            exponent: 2,
+        },
+        state,
+        expires_at: 0,
+        promo: None,
+        discount: None,
+        affiliate: None,
+        queue: Some(number as i64),
+    };
+    let answer = |orders: Vec<Sale>| Answer {
+        ticket: Ticket(u64::MAX),
+        show: ROOM.into(),
+        decision: Ok(Decision::Done),
+        stock: Vec::new(),
+        products: Vec::new(),
+        orders: orders.into_iter().map(|sale| (ROOM.into(), sale)).collect(),
+    };
+    let both = vec![
+        sale(11, "ben", OrderState::Waitlisted),
+        sale(12, "anna", OrderState::Waitlisted),
+    ];
+    stage.shop.handle_answer(stage.now, answer(both));
+    stage.wait(2000);
+    let gone = vec![sale(11, "ben", OrderState::Cancelled)];
+    stage.shop.handle_answer(stage.now, answer(gone));
+    stage.wait(2000);
 }

@@ -13,6 +13,7 @@
 //! - [`rtcp`]: RTCP compounds cut and joined.
 //! - [`shard`]: peers, rooms and timers of one thread.
 
+pub mod backlog;
 pub mod bandwidth;
 pub mod media;
 pub mod negotiation;

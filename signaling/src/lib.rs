@@ -31,4 +31,4 @@ pub use media::{Answer, Door, LayerWish, Media, MediaError, MediaSession, Patche
 pub use room::{RoomRule, is_room_name};
 pub use router::router;
 pub use settings::DoorSettings;
-pub use shop::{RoomSummary, Shop, ShopMessage, ShopReply, ShopStream};
+pub use shop::{HostRequest, RoomSummary, Shop, ShopList, ShopMessage, ShopReply, ShopStream};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -224,6 +224,10 @@ impl IntoResponse for ShopReply {
     fn into_response(self) -> Response {
         match self {
             ShopReply::Ok(json) => ([(CONTENT_TYPE, "application/json")], json).into_response(),
+            ShopReply::Versioned(json, version) => {
+                let tag = format!("\"{version}\"");
+                ([(CONTENT_TYPE, "application/json"), (ETAG, &*tag)], json).into_response()
+            }
             ShopReply::Done => StatusCode::NO_CONTENT.into_response(),
             ShopReply::Bad(detail) => Problem::malformed(detail).into_response(),
             ShopReply::NotFound(detail) => Problem::not_found(detail).into_response(),

@@ -26,6 +26,8 @@ pub type ShopMessage = Bytes;
 pub enum ShopReply {
     /// 200.
     Ok(Bytes),
+    /// 200, with the version of what it is about.
+    Versioned(Bytes, i64),
     /// 204.
     Done,
     /// 400.
@@ -43,6 +45,30 @@ pub enum ShopReply {
     },
     /// 503.
     Unavailable,
+}
+
+/// A host's change by HTTP; the caller's right was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostRequest {
+    /// The `do` object of a `host` message.
+    pub command: Bytes,
+    /// The asker's own name for it: repeated, it is done once and answered alike.
+    pub key: Option<String>,
+    /// Only when what it changes is at this version.
+    pub if_version: Option<i64>,
+}
+
+/// A list of a room's shop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShopList {
+    /// Orders, for its host.
+    Orders,
+    /// Counts of every variant, for its host.
+    Stock,
+    /// Promo codes, for its host.
+    Promos,
+    /// Products, as viewers see them.
+    Products,
 }
 
 /// A stream of a client without data channels.
@@ -78,8 +104,8 @@ pub trait Shop: Send + Sync + 'static {
         buy: Bytes,
         from: IpAddr,
     ) -> impl Future<Output = ShopReply> + Send;
-    /// A host command by HTTP (`do` object of a `host` message); the caller's right was checked.
-    fn command(&self, room: &str, command: Bytes) -> impl Future<Output = ShopReply> + Send;
-    /// The room's orders for its host.
-    fn orders(&self, room: &str) -> impl Future<Output = ShopReply> + Send;
+    /// A host's change.
+    fn command(&self, room: &str, request: HostRequest) -> impl Future<Output = ShopReply> + Send;
+    /// One of the room's lists; whoever asks may see it.
+    fn list(&self, room: &str, list: ShopList) -> impl Future<Output = ShopReply> + Send;
 }

@@ -53,6 +53,30 @@ impl Config {
             10_000,
         )?;
         within("shop_chat_per_second", self.shop_chat_per_second.into(), 1, 1000)?;
+        for (key, value, most) in [
+            (
+                "shop_questions_per_ten_seconds",
+                self.shop_questions_per_ten_seconds,
+                1000,
+            ),
+            (
+                "shop_reactions_per_ten_seconds",
+                self.shop_reactions_per_ten_seconds,
+                1000,
+            ),
+            (
+                "shop_messages_per_ten_seconds",
+                self.shop_messages_per_ten_seconds,
+                100_000,
+            ),
+            (
+                "shop_address_messages_per_ten_seconds",
+                self.shop_address_messages_per_ten_seconds,
+                1_000_000,
+            ),
+        ] {
+            within(key, value.into(), 1, most)?;
+        }
         within("shop_max_rooms", self.shop_max_rooms as u64, 1, 1_000_000)
     }
 

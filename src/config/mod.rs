@@ -71,6 +71,10 @@ pub struct Config {
     pub shop_guest_checkout: bool,
     pub shop_buys_per_ten_seconds: u32,
     pub shop_chat_per_second: u32,
+    pub shop_questions_per_ten_seconds: u32,
+    pub shop_reactions_per_ten_seconds: u32,
+    pub shop_messages_per_ten_seconds: u32,
+    pub shop_address_messages_per_ten_seconds: u32,
     pub shop_max_rooms: usize,
 }
 
@@ -122,6 +126,10 @@ impl Default for Config {
             shop_guest_checkout: true,
             shop_buys_per_ten_seconds: 5,
             shop_chat_per_second: 2,
+            shop_questions_per_ten_seconds: 1,
+            shop_reactions_per_ten_seconds: 20,
+            shop_messages_per_ten_seconds: 300,
+            shop_address_messages_per_ten_seconds: 10_000,
             shop_max_rooms: 10_000,
         }
     }

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use overlay::{Channel, ClientId};
+use overlay::{Channel, ClientId, Priority};
 use rand::Rng;
+use sfu::backlog::{Backlog, Urgency};
 use sfu::relay::RoomName;
 use sfu::shard::PeerId;
 use signaling::{ShopMessage, ShopStream};
@@ -13,10 +14,12 @@ use tokio::sync::mpsc;
 use crate::media::service::MediaService;
 use crate::telemetry::ShopMetrics;
 
-/// Messages waiting for one event stream: 20 s of a busy show. A client that falls behind further is let go, and
-/// resumes from where it was.
-const STREAM_QUEUE: usize = 256;
-/// Event streams of the process; each is a connection and up to [`STREAM_QUEUE`] shared messages.
+/// Messages handed to one event stream's connection and not yet written. Few, so that what is urgent can overtake.
+const STREAM_QUEUE: usize = 8;
+/// Bytes waiting for one event stream, most of them shared with others: the whole of a large show, or a minute of a
+/// busy one. A client that falls behind further loses what waits and is told everything anew.
+const STREAM_BACKLOG: usize = 256 << 10;
+/// Event streams of the process; each is a connection and up to [`STREAM_BACKLOG`] bytes.
 const MAX_STREAMS: usize = 20_000;
 /// Clients of event streams are numbered from here, peers below it.
 const FIRST_STREAM: u64 = 1 << 63;
@@ -44,6 +47,20 @@ struct Stream {
     room: RoomName,
     secret: u64,
     messages: mpsc::Sender<ShopMessage>,
+    backlog: Backlog<ShopMessage>,
+    /// Whether it gets what everybody is told.
+    listens: bool,
+    /// Whether it lost something and has not taken the rest yet.
+    is_behind: bool,
+}
+
+/// How far an event stream keeps up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// What waited did not fit any more and is lost.
+    Behind(ClientId),
+    /// It lost something, and has taken all that came since.
+    CaughtUp(ClientId),
 }
 
 /// The shop's number of a peer.
@@ -97,6 +114,9 @@ impl Clients {
             room,
             secret,
             messages,
+            backlog: Backlog::new(STREAM_BACKLOG),
+            listens: false,
+            is_behind: false,
         };
         self.streams.insert(client, stream);
         self.count_streams();
@@ -137,25 +157,62 @@ impl Clients {
         true
     }
 
-    /// Sends to one client. False when an event stream has fallen behind and must be let go.
-    pub fn send(&self, client: ClientId, channel: Channel, message: Bytes) -> bool {
+    /// Hands the connections of event streams what waits and fits; those that fell behind and those that caught up.
+    pub fn pump(&mut self) -> Vec<Pace> {
+        let paces = self.streams.iter_mut().filter_map(|(client, stream)| {
+            stream.pump();
+            let has_caught_up = stream.is_behind && stream.backlog.is_empty();
+            has_caught_up.then(|| {
+                stream.is_behind = false;
+                Pace::CaughtUp(*client)
+            })
+        });
+        paces.collect()
+    }
+
+    /// Whether a client gets what everybody is told.
+    pub fn listen(&mut self, client: ClientId, listens: bool) {
+        match carrier(client) {
+            // Everybody with a channel hears it.
+            Carrier::Peer(_) => {}
+            Carrier::Stream => {
+                if let Some(stream) = self.streams.get_mut(&client) {
+                    stream.listens = listens;
+                }
+            }
+        }
+    }
+
+    /// Sends to one client; what became of an event stream that cannot take it.
+    pub fn send(
+        &mut self,
+        client: ClientId,
+        channel: Channel,
+        priority: Priority,
+        message: Bytes,
+    ) -> Option<Pace> {
         match carrier(client) {
             Carrier::Peer(peer) => {
                 if !self.media.send(peer, label(channel), message) {
                     self.metrics.refused.with_label_values(&["channel"]).inc();
                 }
-                true
+                None
             }
-            Carrier::Stream => match self.streams.get(&client) {
-                Some(stream) => self.push(stream, channel, message),
-                None => true,
-            },
+            Carrier::Stream => {
+                let stream = self.streams.get_mut(&client)?;
+                if stream.push(priority, message) {
+                    return None;
+                }
+                self.metrics.refused.with_label_values(&["stream"]).inc();
+                Some(Pace::Behind(client))
+            }
         }
     }
 
-    /// Sends to everybody in a room: once per shard and to each event stream. Returns the event streams that have
-    /// fallen behind and must be let go.
-    pub fn broadcast(&self, room: &RoomName, channel: Channel, message: &Bytes) -> Vec<ClientId> {
+    /// Sends to everybody in a room who listens: once per shard and to each event stream. Returns the event streams
+    /// that fell behind.
+    pub fn broadcast(&mut self, room: &RoomName, channel: Channel, message: &Bytes) -> Vec<Pace> {
+        let priority = Priority::of(channel);
         let lossy = channel == Channel::Live;
         let refused = self.media.broadcast(room, label(channel), message, lossy);
         if refused > 0 {
@@ -164,30 +221,56 @@ impl Clients {
                 .with_label_values(&["channel"])
                 .inc_by(refused as u64);
         }
-        let listeners = self.by_room.get(room).into_iter().flatten();
-        listeners
-            .filter(|client| {
-                let stream = self.streams.get(client);
-                stream.is_some_and(|stream| !self.push(stream, channel, message.clone()))
-            })
-            .copied()
-            .collect()
-    }
-
-    /// Queues for an event stream. `live` messages may be skipped, the latest wins; others must not be.
-    fn push(&self, stream: &Stream, channel: Channel, message: ShopMessage) -> bool {
-        match stream.messages.try_send(message) {
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => true,
-            Err(mpsc::error::TrySendError::Full(_)) => {
+        let mut behind = Vec::new();
+        for client in self.by_room.get(room).into_iter().flatten() {
+            if let Some(stream) = self.streams.get_mut(client)
+                && stream.listens
+                && !stream.push(priority, message.clone())
+            {
                 self.metrics.refused.with_label_values(&["stream"]).inc();
-                channel == Channel::Live
+                behind.push(Pace::Behind(*client));
             }
         }
+        behind
     }
 
     fn count_streams(&self) {
         let streams = i64::try_from(self.streams.len()).unwrap_or(i64::MAX);
         self.metrics.clients.with_label_values(&["stream"]).set(streams);
+    }
+}
+
+impl Stream {
+    /// Hands over what waits and fits.
+    fn pump(&mut self) {
+        while !self.backlog.is_empty()
+            && let Ok(room) = self.messages.try_reserve()
+            && let Some(message) = self.backlog.pop()
+        {
+            room.send(message);
+        }
+    }
+
+    /// Takes a message; false when it fell behind by it, and what waited is lost but for answers.
+    fn push(&mut self, priority: Priority, message: ShopMessage) -> bool {
+        let bytes = message.len();
+        if self.backlog.push(urgency(priority), bytes, message) {
+            self.pump();
+            return true;
+        }
+        self.backlog.keep_answers();
+        self.is_behind = true;
+        false
+    }
+}
+
+/// What of the shop's overtakes what, as the media side calls it.
+fn urgency(priority: Priority) -> Urgency {
+    match priority {
+        Priority::Receipt => Urgency::Answer,
+        Priority::State => Urgency::State,
+        Priority::Live => Urgency::Passing,
+        Priority::Chat => Urgency::Talk,
     }
 }
 
@@ -216,28 +299,67 @@ mod tests {
     #[tokio::test]
     async fn a_rooms_streams_get_its_broadcasts_and_nobody_elses() {
         let mut clients = clients();
-        let (_, mut here) = clients.connect("demo".into()).unwrap();
-        let (_, mut elsewhere) = clients.connect("other".into()).unwrap();
+        let (client, mut here) = clients.connect("demo".into()).unwrap();
+        let (other, mut elsewhere) = clients.connect("other".into()).unwrap();
+        let (_, mut deaf) = clients.connect("demo".into()).unwrap();
+        clients.listen(client, true);
+        clients.listen(other, true);
         assert!(
             clients
                 .broadcast(&"demo".into(), Channel::Shop, &Bytes::from_static(b"{}"))
                 .is_empty()
         );
         assert_eq!(here.messages.recv().await.unwrap(), "{}");
-        assert!(elsewhere.messages.try_recv().is_err());
+        assert!(elsewhere.messages.try_recv().is_err() && deaf.messages.try_recv().is_err());
     }
 
     #[tokio::test]
-    async fn a_stream_that_falls_behind_misses_live_messages_and_then_is_let_go() {
+    async fn a_stream_that_falls_behind_loses_what_waits_but_for_answers_and_catches_up() {
         let mut clients = clients();
         let room: RoomName = "demo".into();
-        let (client, _slow) = clients.connect(room.clone()).unwrap();
-        let message = Bytes::from_static(b"{}");
-        for _ in 0..STREAM_QUEUE + 10 {
-            assert!(clients.broadcast(&room, Channel::Live, &message).is_empty());
+        let (client, mut slow) = clients.connect(room.clone()).unwrap();
+        clients.listen(client, true);
+        let long = Bytes::from(vec![b' '; 10 << 10]);
+        let until_behind = (0..).find(|_| !clients.broadcast(&room, Channel::Chat, &long).is_empty());
+        assert_eq!(
+            until_behind,
+            Some(STREAM_QUEUE + (STREAM_BACKLOG - (32 << 10)) / long.len())
+        );
+        let answer = Bytes::from_static(b"receipt");
+        assert_eq!(
+            clients.send(client, Channel::Shop, Priority::Receipt, answer.clone()),
+            None
+        );
+        assert!(clients.pump().is_empty(), "it has taken nothing yet");
+        for _ in 0..STREAM_QUEUE {
+            assert_eq!(slow.messages.recv().await.unwrap(), long);
         }
-        assert_eq!(clients.broadcast(&room, Channel::Shop, &message), [client]);
-        assert!(!clients.send(client, Channel::Chat, message));
+        assert_eq!(clients.pump(), [Pace::CaughtUp(client)]);
+        assert_eq!(slow.messages.recv().await.unwrap(), answer);
+        assert!(slow.messages.try_recv().is_err() && clients.pump().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_receipt_overtakes_the_chat_that_waits() {
+        let mut clients = clients();
+        let room: RoomName = "demo".into();
+        let (client, mut stream) = clients.connect(room.clone()).unwrap();
+        clients.listen(client, true);
+        let line = Bytes::from_static(b"chat");
+        for _ in 0..100 {
+            clients.broadcast(&room, Channel::Chat, &line);
+        }
+        clients.send(
+            client,
+            Channel::Shop,
+            Priority::Receipt,
+            Bytes::from_static(b"receipt"),
+        );
+        for _ in 0..STREAM_QUEUE {
+            assert_eq!(stream.messages.recv().await.unwrap(), line);
+        }
+        clients.pump();
+        assert_eq!(stream.messages.recv().await.unwrap(), "receipt");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dashmap::DashSet;
-use signaling::{RoomSummary, Shop, ShopReply, ShopStream};
+use signaling::{HostRequest, RoomSummary, Shop, ShopList, ShopReply, ShopStream};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::telemetry::ShopMetrics;
@@ -65,15 +65,17 @@ pub enum Request {
     Command {
         /// The room.
         room: String,
-        /// A `do` object.
-        command: Bytes,
+        /// What.
+        request: HostRequest,
         /// Where the reply goes.
         reply: oneshot::Sender<ShopReply>,
     },
-    /// A room's orders for its host.
-    Orders {
+    /// One of a room's lists.
+    List {
         /// The room.
         room: String,
+        /// Which.
+        list: ShopList,
         /// Where the reply goes.
         reply: oneshot::Sender<ShopReply>,
     },
@@ -167,15 +169,15 @@ impl Shop for ShopService {
         bought.await.unwrap_or(ShopReply::Unavailable)
     }
 
-    async fn command(&self, room: &str, command: Bytes) -> ShopReply {
+    async fn command(&self, room: &str, request: HostRequest) -> ShopReply {
         let room = room.to_owned();
-        let obeyed = self.ask(|reply| Request::Command { room, command, reply });
+        let obeyed = self.ask(|reply| Request::Command { room, request, reply });
         obeyed.await.unwrap_or(ShopReply::Unavailable)
     }
 
-    async fn orders(&self, room: &str) -> ShopReply {
+    async fn list(&self, room: &str, list: ShopList) -> ShopReply {
         let room = room.to_owned();
-        let listed = self.ask(|reply| Request::Orders { room, reply });
+        let listed = self.ask(|reply| Request::List { room, list, reply });
         listed.await.unwrap_or(ShopReply::Unavailable)
     }
 }

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use overlay::ledger::{Answer, Decision, Refusal};
 use overlay::message::EncodingStatus;
-use overlay::{ClientId, Identities, Output, Reply, RequestId, Shop};
+use overlay::{ClientId, Condition, Identities, List, Output, Reply, RequestId, Shop};
 use sfu::media::EncodingHealth;
 use sfu::relay::RoomName;
 use sfu::shard::PeerId;
-use signaling::{RoomSummary, ShopReply};
+use signaling::{HostRequest, RoomSummary, ShopList, ShopReply};
 use tokio::sync::{mpsc, oneshot};
 
-use super::clients::{Carrier, Clients, carrier, of_peer};
+use super::clients::{Carrier, Clients, Pace, carrier, of_peer};
 use super::ledger_thread::{LedgerLane, unix_now};
 use super::service::Request;
 use crate::directory::Directory;
@@ -114,6 +114,9 @@ impl ShopTask {
             self.clients.remove(gone);
             self.shop.disconnect(gone);
         }
+        for pace in self.clients.pump() {
+            self.take_pace(pace);
+        }
         self.shop.handle_time(unix_now());
     }
 
@@ -204,14 +207,21 @@ impl ShopTask {
                         .request_buy(now, request, origin, token.as_deref(), &buy, &*self.identities);
                 }
             }
-            Request::Command { room, command, reply } => {
-                if let Some(request) = self.expect(reply) {
-                    self.shop.request_command(now, request, &room.into(), &command);
+            Request::Command { room, request, reply } => {
+                if let Some(number) = self.expect(reply) {
+                    let HostRequest {
+                        command,
+                        key,
+                        if_version,
+                    } = request;
+                    let condition = Condition { key, if_version };
+                    self.shop
+                        .request_command(now, number, &room.into(), condition, &command);
                 }
             }
-            Request::Orders { room, reply } => {
+            Request::List { room, list, reply } => {
                 if let Some(request) = self.expect(reply) {
-                    self.shop.request_orders(request, &room.into());
+                    self.shop.request_list(request, &room.into(), list_of(list));
                 }
             }
         }
@@ -236,19 +246,21 @@ impl ShopTask {
                 Output::Send {
                     client,
                     channel,
+                    priority,
                     message,
                 } => {
-                    if !self.clients.send(client, channel, message) {
-                        self.let_go(client);
+                    if let Some(pace) = self.clients.send(client, channel, priority, message) {
+                        self.take_pace(pace);
                     }
                 }
+                Output::Listen { client, listens } => self.clients.listen(client, listens),
                 Output::Broadcast {
                     room,
                     channel,
                     message,
                 } => {
-                    for client in self.clients.broadcast(&room, channel, &message) {
-                        self.let_go(client);
+                    for pace in self.clients.broadcast(&room, channel, &message) {
+                        self.take_pace(pace);
                     }
                 }
                 Output::Disconnect { client } => self.let_go(client),
@@ -271,6 +283,13 @@ impl ShopTask {
                     }
                 }
             }
+        }
+    }
+
+    fn take_pace(&mut self, pace: Pace) {
+        match pace {
+            Pace::Behind(client) => self.shop.handle_behind(unix_now(), client),
+            Pace::CaughtUp(client) => self.shop.handle_caught_up(unix_now(), client),
         }
     }
 
@@ -313,9 +332,19 @@ impl ShopTask {
     }
 }
 
+fn list_of(list: ShopList) -> List {
+    match list {
+        ShopList::Orders => List::Orders,
+        ShopList::Stock => List::Stock,
+        ShopList::Promos => List::Promos,
+        ShopList::Products => List::Products,
+    }
+}
+
 fn reply_of(reply: Reply) -> ShopReply {
     match reply {
         Reply::Ok(body) => ShopReply::Ok(body),
+        Reply::Versioned(body, version) => ShopReply::Versioned(body, version),
         Reply::Done => ShopReply::Done,
         Reply::Bad(why) => ShopReply::Bad(why),
         Reply::NotFound(why) => ShopReply::NotFound(why),

@@ -175,10 +175,7 @@ pub(super) fn change(work: &mut Work<'_>, command: &HostCommand) -> Decided {
         | HostCommand::AddStock { .. }
         | HostCommand::Settle { .. }
         | HostCommand::Offer(_)
-        | HostCommand::DeleteChat { .. }
-        | HostCommand::Mute { .. }
-        | HostCommand::Slow { .. }
-        | HostCommand::Announce(_) => {
+        | HostCommand::Talk(_) => {
             return Ok(Err(Refusal::NotPossible(
                 "this is not the catalogue's".to_owned(),
             )));

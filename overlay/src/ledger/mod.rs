@@ -68,8 +68,8 @@ pub enum Action {
     /// The same under a key of the asker's: whoever repeats it gets the answer of the first time, and nothing is done
     /// twice.
     ChangeOnce {
-        /// The asker's key, unique in the show.
-        key: String,
+        /// The asker's key, unique in the show; without one nothing is remembered.
+        key: Option<String>,
         /// Only when the product is at this version; for commands that change one product.
         if_version: Option<i64>,
         /// What.

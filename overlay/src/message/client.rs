@@ -1,10 +1,13 @@
 //! What clients may say.
 
+use schemars::JsonSchema;
 use serde_json::Value;
 
 use super::fields::{BadMessage, Fields};
 use super::offers::{self, OfferCommand};
 use super::orders::{Line, OrderState};
+use super::schema::{AnyCommand, Put, Schedule, State, Title};
+use super::talk::{self, TalkCommand, TalkMessage};
 use super::types::{Money, Product, ShowState, Variant, exponent_of};
 use super::{MAX_CLIENT_MESSAGE, VERSION};
 
@@ -12,8 +15,8 @@ use super::{MAX_CLIENT_MESSAGE, VERSION};
 const MAX_LINES: usize = 10;
 /// Units of one line.
 pub(super) const MAX_QUANTITY: i64 = 1000;
-/// Characters of a chat line.
-const MAX_CHAT: usize = 500;
+/// Lines of a cart.
+const MAX_CART: usize = 20;
 /// Variants of one product.
 const MAX_VARIANTS: usize = 50;
 /// The highest price, in minor units.
@@ -22,7 +25,8 @@ pub(super) const MAX_MINOR: i64 = 1_000_000_000_000;
 pub(super) const MAX_STOCK: i64 = 1_000_000_000;
 
 /// One message of a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(tag = "t", rename_all = "snake_case")]
 pub enum ClientMessage {
     /// The first word.
     Hello(Hello),
@@ -34,19 +38,21 @@ pub enum ClientMessage {
         buy: String,
     },
     /// Asks what a promo code would take off.
+    #[schemars(rename = "promo")]
     CheckPromo {
         /// The client's id of it.
         id: String,
         /// The code, in capitals.
         code: String,
     },
-    /// A line of chat.
-    Chat {
-        /// The client's id of it.
-        id: String,
-        /// The line.
-        text: String,
+    /// The viewer's cart as it should be; it keeps nothing back.
+    Cart {
+        /// What; nothing empties it.
+        lines: Vec<Line>,
     },
+    /// Something for the others.
+    #[schemars(skip)]
+    Talk(TalkMessage),
     /// To be echoed.
     Ping {
         /// Any number.
@@ -57,14 +63,19 @@ pub enum ClientMessage {
         /// The client's id of it.
         id: String,
         /// What to do.
+        #[schemars(rename = "do", with = "AnyCommand")]
         command: HostCommand,
+        /// When it was done before the camera, by the server's clock in unix milliseconds: players show what follows
+        /// from it with the picture of that moment.
+        captured_at: Option<i64>,
     },
     /// Of a kind not known here: ignored.
+    #[schemars(skip)]
     Unknown,
 }
 
 /// The first word of a client.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub struct Hello {
     /// Versions it speaks.
     pub versions: Vec<i64>,
@@ -74,10 +85,13 @@ pub struct Hello {
     pub resume: Option<Resume>,
     /// The name it wishes for.
     pub name: Option<String>,
+    /// Whether several events may come in one message.
+    #[schemars(rename = "accepts", with = "Option<Vec<String>>")]
+    pub takes_batches: bool,
 }
 
 /// The last numbered event a client has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 pub struct Resume {
     /// Of which life of the server.
     pub epoch: String,
@@ -86,7 +100,7 @@ pub struct Resume {
 }
 
 /// A buy.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub struct BuyMessage {
     /// The client's id; decides.
     pub id: String,
@@ -99,40 +113,51 @@ pub struct BuyMessage {
     /// Who sent the buyer.
     pub affiliate: Option<String>,
     /// Whether to be put on the list when it is sold out.
+    #[schemars(with = "Option<bool>")]
     pub waitlist: bool,
     /// An own open order that is given back when this one is held.
     pub replaces: Option<String>,
 }
 
 /// What a host may do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(tag = "op")]
 pub enum HostCommand {
     /// `show.state`
+    #[schemars(rename = "show.state", with = "State")]
     ShowState(ShowState),
     /// `show.schedule`: when it starts, unix milliseconds.
+    #[schemars(rename = "show.schedule", with = "Schedule")]
     ShowSchedule(Option<i64>),
     /// `show.title`
+    #[schemars(rename = "show.title", with = "Title")]
     ShowTitle(String),
     /// `product.pin`
+    #[schemars(rename = "product.pin")]
     Pin {
         /// Which.
         product: String,
         /// Whether it is the one in front.
+        #[schemars(with = "Option<bool>")]
         featured: bool,
     },
     /// `product.unpin`
+    #[schemars(rename = "product.unpin")]
     Unpin {
         /// Which.
         product: String,
     },
     /// `product.put`; a new variant's `available` is its first stock.
+    #[schemars(rename = "product.put", with = "Put")]
     PutProduct(Box<Product>),
     /// `product.remove`
+    #[schemars(rename = "product.remove")]
     RemoveProduct {
         /// Which.
         product: String,
     },
     /// `price.set`
+    #[schemars(rename = "price.set")]
     SetPrice {
         /// Which.
         variant: String,
@@ -142,6 +167,7 @@ pub enum HostCommand {
         was_minor: Option<i64>,
     },
     /// `stock.set`
+    #[schemars(rename = "stock.set")]
     SetStock {
         /// Which.
         variant: String,
@@ -151,6 +177,7 @@ pub enum HostCommand {
         version: Option<i64>,
     },
     /// `stock.add`
+    #[schemars(rename = "stock.add")]
     AddStock {
         /// Which.
         variant: String,
@@ -158,33 +185,22 @@ pub enum HostCommand {
         delta: i64,
     },
     /// `order.settle`
+    #[schemars(rename = "order.settle")]
     Settle {
         /// Which.
         buy: String,
         /// Paid, cancelled or refunded.
         state: OrderState,
         /// Whether the units of a refunded order are to be sold again.
+        #[schemars(with = "Option<bool>")]
         restock: bool,
     },
     /// Terms, flash sales and promo codes.
+    #[schemars(skip)]
     Offer(Box<OfferCommand>),
-    /// `chat.delete`
-    DeleteChat {
-        /// Which, the server's id.
-        message: String,
-    },
-    /// `chat.mute`
-    Mute {
-        /// Whom.
-        user: String,
-    },
-    /// `chat.slow`
-    Slow {
-        /// Between two lines of one person.
-        seconds: i64,
-    },
-    /// `announce`
-    Announce(String),
+    /// What the ledger keeps nothing of.
+    #[schemars(skip)]
+    Talk(TalkCommand),
 }
 
 /// Reads one message.
@@ -207,9 +223,8 @@ pub fn parse_message(bytes: &[u8]) -> Result<ClientMessage, BadMessage> {
             id: fields.id("id")?,
             code: offers::code(fields, "code")?,
         },
-        "chat" => ClientMessage::Chat {
-            id: fields.id("id")?,
-            text: fields.text("text", MAX_CHAT)?,
+        "cart" => ClientMessage::Cart {
+            lines: lines(fields, 0, MAX_CART)?,
         },
         "ping" => ClientMessage::Ping {
             n: fields.integer("n", i64::MIN, i64::MAX)?,
@@ -217,8 +232,12 @@ pub fn parse_message(bytes: &[u8]) -> Result<ClientMessage, BadMessage> {
         "host" => ClientMessage::Host {
             id: fields.id("id")?,
             command: command(fields.object("do")?)?,
+            captured_at: fields.optional_integer("captured_at", 0, i64::MAX)?,
         },
-        _ => ClientMessage::Unknown,
+        kind => match talk::message(kind, fields)? {
+            Some(message) => ClientMessage::Talk(message),
+            None => ClientMessage::Unknown,
+        },
     })
 }
 
@@ -273,7 +292,9 @@ fn hello(fields: Fields<'_>) -> Result<Hello, BadMessage> {
         }
     };
     fields.optional_text("client", 64)?;
+    let accepts = fields.list("accepts", 0, 16)?;
     Ok(Hello {
+        takes_batches: accepts.iter().any(|name| name == "batch"),
         versions,
         token: fields.optional_text("token", 2048)?,
         resume,
@@ -288,17 +309,22 @@ impl Hello {
     }
 }
 
-fn buy(fields: Fields<'_>) -> Result<BuyMessage, BadMessage> {
+/// Lines; two of one thing are one: limits and stock are judged by the sum.
+fn lines(fields: Fields<'_>, least: usize, most: usize) -> Result<Vec<Line>, BadMessage> {
     let mut lines: Vec<Line> = Vec::new();
-    for value in fields.list("lines", 1, MAX_LINES)? {
+    for value in fields.list("lines", least, most)? {
         let line = Fields::of(value, "lines[]")?;
         let (variant, quantity) = (line.id("variant")?, line.integer("quantity", 1, MAX_QUANTITY)?);
-        // Two lines of one thing are one line: limits and stock are judged by the sum.
         match lines.iter_mut().find(|known| known.variant == variant) {
             Some(known) => known.quantity += quantity,
             None => lines.push(Line { variant, quantity }),
         }
     }
+    Ok(lines)
+}
+
+fn buy(fields: Fields<'_>) -> Result<BuyMessage, BadMessage> {
+    let lines = lines(fields, 1, MAX_LINES)?;
     Ok(BuyMessage {
         id: fields.uuid("id")?,
         lines,
@@ -362,25 +388,20 @@ fn command(fields: Fields<'_>) -> Result<HostCommand, BadMessage> {
             }
             _ => return fields.bad("state", "paid, cancelled or refunded"),
         },
-        "chat.delete" => HostCommand::DeleteChat {
-            message: fields.id("message")?,
-        },
-        "chat.mute" => HostCommand::Mute {
-            user: fields.text("user", 128)?,
-        },
-        "chat.slow" => HostCommand::Slow {
-            seconds: fields.integer("seconds", 0, 120)?,
-        },
-        "announce" => HostCommand::Announce(fields.text("text", 280)?),
         op => {
             if let Some(command) = offers::command(op, fields)? {
                 return Ok(HostCommand::Offer(Box::new(command)));
             }
-            return fields.bad(
-                "op",
-                "show.state, show.schedule, show.title, product.pin, product.unpin, product.put, product.remove, price.set, \
-                 stock.set, stock.add, order.settle, offer.set, flash.start, flash.end, promo.put, promo.remove, chat.delete, chat.mute, chat.slow or announce",
+            if let Some(command) = talk::command(op, fields)? {
+                return Ok(HostCommand::Talk(command));
+            }
+            let accepted = format!(
+                "show.state, show.schedule, show.title, product.pin, product.unpin, product.put, product.remove, \
+                 price.set, stock.set, stock.add, order.settle, {}, {}",
+                offers::OPERATIONS,
+                talk::OPERATIONS
             );
+            return fields.bad("op", &accepted);
         }
     })
 }
@@ -524,8 +545,8 @@ mod tests {
 
         #[test]
         fn any_field_may_hold_anything(
-            kind in "hello|buy|cancel|chat|ping|host",
-            field in "versions|token|resume|id|lines|price_version|text|buy|n|do",
+            kind in "hello|buy|cancel|cart|chat|question|react|vote|ping|host",
+            field in "versions|accepts|token|resume|id|lines|price_version|text|buy|n|do|kind|count|poll|option|captured_at",
             value in r#"null|true|-1|1e99|"x"|\[\]|\[1\]|\{\}|\{"op":"product.put","product":\{"variants":\[\{\}\]\}\}"#,
         ) {
             let text = format!(r#"{{"t":"{kind}","{field}":{value}}}"#);

@@ -137,6 +137,24 @@ impl<'v> Fields<'v> {
         }
     }
 
+    /// A list of short texts.
+    pub(super) fn texts(
+        &self,
+        field: &str,
+        (least, most): (usize, usize),
+        longest: usize,
+    ) -> Result<Vec<String>, BadMessage> {
+        let texts = self.list(field, least, most)?.iter().map(|value| {
+            let text = value.as_str().map(str::trim)?;
+            let fits = (1..=longest).contains(&text.chars().count()) && is_plain(text);
+            fits.then(|| text.to_owned())
+        });
+        match texts.collect() {
+            Some(texts) => Ok(texts),
+            None => self.bad(field, &format!("a list of texts of 1 to {longest} characters")),
+        }
+    }
+
     pub(super) fn object(&self, field: &'v str) -> Result<Fields<'v>, BadMessage> {
         match self.get(field) {
             Some(value) => Fields::of(value, field),

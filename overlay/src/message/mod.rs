@@ -4,18 +4,26 @@ mod client;
 mod fields;
 mod offers;
 mod orders;
+mod schema;
 mod server;
+mod talk;
 mod types;
 
 pub use client::{BuyMessage, ClientMessage, Hello, HostCommand, Resume, parse_command, parse_message};
 pub use fields::BadMessage;
 pub use offers::{OfferCommand, Terms};
 pub use orders::{Bill, Line, OrderLine, OrderState, Outcome, Receipt, Sale, VariantPrice};
+pub use schema::schemas;
 pub use server::{
-    EncodingStatus, Limits, OpenOrder, OrderNotice, ServerMessage, Snapshot, Welcome, You, encode,
+    EncodingStatus, Limits, Listed, OpenOrder, OrderNotice, ServerMessage, Snapshot, Welcome, You, encode,
+    encode_event,
+};
+pub use talk::{
+    ChatLine, Countdown, CountdownOf, MAX_OPTIONS, Poll, Question, QuestionState, Reaction, TalkCommand,
+    TalkMessage,
 };
 pub use types::{
-    ChatLine, Discount, FlashSale, Mode, Money, Person, Product, Promo, ShowInfo, ShowState, StockCount,
+    CartLine, Discount, FlashSale, Mode, Money, Person, Product, Promo, ShowInfo, ShowState, StockCount,
     StockItem, Variant,
 };
 

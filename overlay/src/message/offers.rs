@@ -1,5 +1,6 @@
 //! What hosts say of offers: their terms, flash sales, promo codes.
 
+use schemars::JsonSchema;
 use serde_json::Value;
 
 use super::client::{MAX_MINOR, MAX_QUANTITY, MAX_STOCK, money};
@@ -14,16 +15,20 @@ const MAX_CODE: usize = 32;
 const MAX_USES: i64 = 1_000_000_000;
 
 /// A change of how something is offered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(tag = "op")]
 pub enum OfferCommand {
     /// `offer.set`: all terms of a variant; what is left out is without limit.
+    #[schemars(rename = "offer.set")]
     SetTerms {
         /// Which.
         variant: String,
         /// How.
+        #[schemars(flatten)]
         terms: Terms,
     },
     /// `flash.start`
+    #[schemars(rename = "flash.start")]
     StartFlash {
         /// Which.
         variant: String,
@@ -32,6 +37,7 @@ pub enum OfferCommand {
         /// Unix milliseconds; at once when there is none.
         starts_at: Option<i64>,
         /// How long it runs, in milliseconds.
+        #[schemars(rename = "seconds", range(min = 1, max = 86400))]
         lasts_ms: i64,
         /// Units at this price.
         quantity: Option<i64>,
@@ -39,13 +45,16 @@ pub enum OfferCommand {
         per_customer: Option<i64>,
     },
     /// `flash.end`: at once.
+    #[schemars(rename = "flash.end")]
     EndFlash {
         /// Which.
         variant: String,
     },
     /// `promo.put`; a code that is there keeps its count of uses.
+    #[schemars(rename = "promo.put")]
     PutPromo(Promo),
     /// `promo.remove`
+    #[schemars(rename = "promo.remove")]
     RemovePromo {
         /// Which.
         code: String,
@@ -53,18 +62,23 @@ pub enum OfferCommand {
 }
 
 /// How a variant is sold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub struct Terms {
     /// Units of one customer.
     pub per_customer: Option<i64>,
     /// Units for this show.
     pub allotment: Option<i64>,
     /// What comes first.
+    #[schemars(with = "Option<Mode>")]
     pub mode: Mode,
     /// How long a buyer has to pay.
     pub hold_seconds: Option<i64>,
 }
 
+/// Operations of [`OfferCommand`], for the error that names them all.
+pub(super) const OPERATIONS: &str = "offer.set, flash.start, flash.end, promo.put, promo.remove";
+
+/// Reads a host's command; `None` when it is of another kind.
 pub(super) fn command(op: &str, fields: Fields<'_>) -> Result<Option<OfferCommand>, BadMessage> {
     let variant = || fields.id("variant");
     Ok(Some(match op {

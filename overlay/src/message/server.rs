@@ -1,15 +1,19 @@
 //! What clients are told.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::VERSION;
 use super::orders::{OrderState, Receipt, Sale};
-use super::types::{ChatLine, Money, Product, Promo, ShowInfo, ShowState, StockItem};
+use super::talk::{ChatLine, Countdown, Poll, Question, Reaction};
+use super::types::{CartLine, Money, Product, Promo, ShowInfo, ShowState, StockItem};
 use crate::UnixMillis;
 
 /// One message to clients.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(tag = "t", rename_all = "snake_case")]
 #[expect(
     missing_docs,
@@ -63,9 +67,55 @@ pub enum ServerMessage<'a> {
         #[serde(flatten)]
         promo: &'a Promo,
     },
+    Waitlist {
+        buy: &'a str,
+        variant: &'a str,
+        place: i64,
+    },
+    HoldExpiring {
+        buy: &'a str,
+        expires_at: i64,
+    },
+    Cart {
+        lines: Vec<CartLine>,
+    },
     Chat(&'a ChatLine),
     ChatDeleted {
         id: &'a str,
+    },
+    ChatPinned {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        line: Option<&'a ChatLine>,
+    },
+    Question(&'a Question),
+    Poll {
+        poll: &'a Poll,
+    },
+    PollCounts {
+        poll: &'a str,
+        counts: &'a [u64],
+    },
+    Voted {
+        poll: &'a str,
+        option: usize,
+    },
+    Reactions {
+        totals: &'a BTreeMap<Reaction, u64>,
+    },
+    Countdown {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        countdown: Option<&'a Countdown>,
+    },
+    Recommendation {
+        product: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<&'a str>,
+    },
+    Moderation(Listed<'a>),
+    Clock {
+        rtp: u32,
+        rate: u32,
+        captured_at: i64,
     },
     ChatMode {
         slow_seconds: i64,
@@ -95,7 +145,7 @@ pub enum ServerMessage<'a> {
 }
 
 /// The answer to a hello.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "as for the messages")]
 pub struct Welcome<'a> {
     pub epoch: &'a str,
@@ -108,6 +158,7 @@ pub struct Welcome<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Snapshot<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<Envelope>>")]
     pub deltas: Option<Vec<&'a serde_json::value::RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page: Option<usize>,
@@ -116,7 +167,7 @@ pub struct Welcome<'a> {
 }
 
 /// Who the client is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "as for the messages")]
 pub struct You<'a> {
     pub id: &'a str,
@@ -127,14 +178,14 @@ pub struct You<'a> {
 }
 
 /// What the server takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "as for the messages")]
 pub struct Limits {
     pub message_bytes: usize,
 }
 
 /// A show as it is now, or one page of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "as for the messages")]
 pub struct Snapshot<'a> {
     pub show: ShowInfo,
@@ -143,13 +194,31 @@ pub struct Snapshot<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub featured: Option<&'a str>,
     pub chat: Vec<&'a ChatLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pinned_chat: Option<&'a ChatLine>,
     pub slow_seconds: i64,
+    pub questions: Vec<&'a Question>,
+    pub polls: Vec<&'a Poll>,
+    /// The own votes: choices by poll.
+    pub votes: BTreeMap<&'a str, usize>,
+    pub reactions: &'a BTreeMap<Reaction, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub countdown: Option<&'a Countdown>,
     pub viewers: u64,
     pub orders: Vec<OpenOrder>,
 }
 
+/// Those kept quiet or out, for the staff.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[expect(missing_docs, reason = "as for the messages")]
+pub struct Listed<'a> {
+    pub muted: Vec<&'a str>,
+    pub banned: Vec<&'a str>,
+    pub words: &'a [String],
+}
+
 /// An own order that waits for payment: its receipt, and its state as `order` tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "as for the messages")]
 pub struct OpenOrder {
     pub state: OrderState,
@@ -158,7 +227,7 @@ pub struct OpenOrder {
 }
 
 /// An own order, changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "as for the messages")]
 pub struct OrderNotice<'a> {
     pub buy: &'a str,
@@ -168,7 +237,7 @@ pub struct OrderNotice<'a> {
 }
 
 /// One encoding of the host's picture or sound.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "as for the messages")]
 pub struct EncodingStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,25 +251,48 @@ pub struct EncodingStatus {
     pub active: bool,
 }
 
-#[derive(Serialize)]
-struct Envelope<'a> {
+/// A message as it is sent.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Envelope<'a> {
     v: u32,
     at: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    captured_at: Option<i64>,
     #[serde(flatten)]
     message: &'a ServerMessage<'a>,
 }
 
-/// The JSON of a message; numbered when it is an event of the show.
-pub fn encode(message: &ServerMessage<'_>, at: UnixMillis, seq: Option<u64>) -> Bytes {
-    let envelope = Envelope {
+/// The JSON of a message that is not numbered.
+pub fn encode(message: &ServerMessage<'_>, at: UnixMillis) -> Bytes {
+    write(&Envelope {
         v: VERSION,
         at: at.0,
-        seq,
+        seq: None,
+        captured_at: None,
         message,
-    };
-    match serde_json::to_vec(&envelope) {
+    })
+}
+
+/// The JSON of an event of the show. `captured_at` is the moment before the camera that it belongs to, if it does.
+pub fn encode_event(
+    message: &ServerMessage<'_>,
+    at: UnixMillis,
+    seq: u64,
+    captured_at: Option<i64>,
+) -> Bytes {
+    write(&Envelope {
+        v: VERSION,
+        at: at.0,
+        seq: Some(seq),
+        captured_at,
+        message,
+    })
+}
+
+fn write(envelope: &Envelope<'_>) -> Bytes {
+    match serde_json::to_vec(envelope) {
         Ok(json) => json.into(),
         Err(error) => {
             // No message holds what JSON cannot: only a bug gets here, and a client ignores what is empty.

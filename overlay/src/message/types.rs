@@ -209,6 +209,19 @@ pub struct Promo {
     pub used: i64,
 }
 
+/// A line of a cart as it would be bought now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CartLine {
+    /// Which variant.
+    pub variant: String,
+    /// How many.
+    pub quantity: i64,
+    /// For one.
+    pub price: Money,
+    /// Whether there are as many now.
+    pub is_available: bool,
+}
+
 /// A variant's stock, absolute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StockItem {
@@ -261,20 +274,6 @@ pub struct Person {
     pub name: String,
     /// `viewer`, `host` or `moderator`.
     pub role: String,
-}
-
-/// A line of chat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ChatLine {
-    /// The server's id.
-    pub id: String,
-    /// The sender's own id of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub r#ref: Option<String>,
-    /// Who.
-    pub user: Person,
-    /// What.
-    pub text: String,
 }
 
 /// A show in a snapshot.

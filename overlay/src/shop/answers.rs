@@ -2,36 +2,45 @@
 
 use std::sync::Arc;
 
+use super::hello::receipt;
+use super::moment::Moment;
 use super::show::Show;
 use super::{Shop, Waiting};
 use crate::ledger::{Answer, Decision, Refusal, ShowRecord};
 use crate::message::{
     OrderNotice, OrderState, Product, Receipt, Sale, ServerMessage, StockItem, Variant, encode,
 };
-use crate::{Bytes, Channel, ClientId, Output, Reply, RequestId, UnixMillis};
+use crate::{Bytes, Channel, ClientId, Output, Priority, Reply, RequestId, UnixMillis};
 
 impl Shop {
     pub(super) fn take_answer(&mut self, now: UnixMillis, answer: Answer) {
         let waiting = self.waiting.remove(&answer.ticket).unwrap_or(Waiting::Nobody);
+        let captured_at = match &waiting {
+            Waiting::Command { captured_at, .. } => *captured_at,
+            _ => None,
+        };
+        let at = Moment { now, captured_at };
         match &answer.decision {
             Ok(Decision::Product(product, price_version)) => {
-                self.show_product(now, &answer.show, product, *price_version)
+                self.show_product(at, &answer.show, product, *price_version)
             }
-            Ok(Decision::Show(record)) => self.show_changed(now, &answer.show, record),
+            Ok(Decision::Show(record)) => self.show_changed(at, &answer.show, record),
             _ => {}
         }
         // The receipt first: it is waited for.
         match waiting {
             Waiting::Nobody => {}
             Waiting::Buy(client) => self.answer_buy(now, client, answer.decision),
-            Waiting::Done(client, about) => self.answer_command(now, client, &about, answer.decision),
+            Waiting::Command { client, about, .. } => {
+                self.answer_command(now, client, &about, answer.decision)
+            }
             Waiting::Request(request) => self.answer_request(now, request, answer.decision),
         }
         for (show, product, price_version) in &answer.products {
-            self.show_product(now, show, product, *price_version);
+            self.show_product(at, show, product, *price_version);
         }
         for (show, count) in &answer.stock {
-            self.stock_changed(now, show, &count.item());
+            self.stock_changed(at, show, &count.item());
         }
         for (show, sale) in &answer.orders {
             self.order_changed(now, show, sale);
@@ -87,12 +96,15 @@ impl Shop {
     fn answer_request(&mut self, now: UnixMillis, request: RequestId, decision: Result<Decision, Refusal>) {
         let reply = match decision {
             Ok(Decision::Receipt(receipt)) => Reply::Ok(receipt_json(now, &receipt)),
-            Ok(Decision::Stock(count)) => Reply::Ok(json(&serde_json::json!(count))),
+            Ok(Decision::Stock(count)) => Reply::Versioned(json(&serde_json::json!(count)), count.version),
+            Ok(Decision::Product(product, _)) => {
+                Reply::Versioned(json(&serde_json::json!(product)), product.version)
+            }
             Ok(Decision::Counts(counts)) => Reply::Ok(json(&serde_json::json!({ "stock": counts }))),
             Ok(Decision::Promo(promo)) => Reply::Ok(json(&serde_json::json!(promo))),
             Ok(Decision::Promos(promos)) => Reply::Ok(json(&serde_json::json!({ "promos": promos }))),
             Ok(Decision::Orders(orders)) => Reply::Ok(json(&serde_json::json!({ "orders": orders }))),
-            Ok(Decision::Done | Decision::Product(..) | Decision::Show(_)) => Reply::Done,
+            Ok(Decision::Done | Decision::Show(_)) => Reply::Done,
             Err(refusal) => {
                 let text = refusal.to_string();
                 match refusal {
@@ -110,12 +122,11 @@ impl Shop {
         self.outputs.push_back(Output::Reply { request, reply });
     }
 
-    fn show_product(&mut self, now: UnixMillis, show: &Arc<str>, product: &Product, price_version: i64) {
-        let show = self.committed_show(show);
+    fn show_product(&mut self, at: Moment, show: &Arc<str>, product: &Product, price_version: i64) {
+        let show = self.committed_show(at.now, show);
         show.is_stored = true;
         show.price_version = price_version;
         let before = show.products.insert(product.id.clone(), product.clone());
-        let mut events = Vec::new();
         for variant in repriced(before.as_ref(), product) {
             let message = ServerMessage::Price {
                 variant: &variant.id,
@@ -123,28 +134,27 @@ impl Shop {
                 was: variant.was.as_ref(),
                 price_version,
             };
-            events.push(show.event(now, Channel::Shop, &message));
+            show.tell(at, Channel::Shop, &message);
         }
         if !before.is_some_and(|before| differs_in_price_only(before, product)) {
             let message = ServerMessage::Product {
                 product,
                 price_version,
             };
-            events.push(show.event(now, Channel::Shop, &message));
+            show.tell(at, Channel::Shop, &message);
         }
-        self.outputs.extend(events);
     }
 
     /// The show of a committed change. Its host may have left a new room before the answer came: then nobody is there,
     /// but the show is.
-    fn committed_show(&mut self, name: &Arc<str>) -> &mut Show {
-        let new = || Show::new(name.clone(), None);
+    fn committed_show(&mut self, now: UnixMillis, name: &Arc<str>) -> &mut Show {
+        let new = || Show::new(now, name.clone(), None);
         self.shows.entry(name.clone()).or_insert_with(new)
     }
 
     /// Tells what of the show itself, its products and pins is another than before.
-    fn show_changed(&mut self, now: UnixMillis, show: &Arc<str>, record: &ShowRecord) {
-        let show = self.committed_show(show);
+    fn show_changed(&mut self, at: Moment, show: &Arc<str>, record: &ShowRecord) {
+        let show = self.committed_show(at.now, show);
         show.is_stored = true;
         let is_new = (show.state, &show.title, show.price_version, show.starts_at)
             != (
@@ -157,14 +167,13 @@ impl Shop {
         let is_there = |id: &String| record.products.iter().any(|product| product.id == *id);
         let removed: Vec<String> = show.products.keys().filter(|id| !is_there(id)).cloned().collect();
         show.adopt(record.clone());
-        let mut events = Vec::new();
         for product in &removed {
             show.products.shift_remove(product);
-            events.push(show.event(now, Channel::Shop, &ServerMessage::ProductRemoved { product }));
+            show.tell(at, Channel::Shop, &ServerMessage::ProductRemoved { product });
         }
         if is_new {
-            events.push(show.event(
-                now,
+            show.tell(
+                at,
                 Channel::Shop,
                 &ServerMessage::Show {
                     state: record.state,
@@ -172,22 +181,21 @@ impl Shop {
                     starts_at: record.starts_at,
                     price_version: record.price_version,
                 },
-            ));
+            );
         }
         if pins_are_new {
-            events.push(show.event(
-                now,
+            show.tell(
+                at,
                 Channel::Shop,
                 &ServerMessage::Pins {
                     pinned: &record.pinned,
                     featured: record.featured.as_deref(),
                 },
-            ));
+            );
         }
-        self.outputs.extend(events);
     }
 
-    fn stock_changed(&mut self, now: UnixMillis, show: &Arc<str>, item: &StockItem) {
+    fn stock_changed(&mut self, at: Moment, show: &Arc<str>, item: &StockItem) {
         let Some(show) = self.shows.get_mut(show) else {
             return;
         };
@@ -196,34 +204,37 @@ impl Shop {
                 variant: &item.variant,
                 sold_out,
             };
-            let event = show.event(now, Channel::Shop, &message);
-            self.outputs.push_back(event);
+            show.tell(at, Channel::Shop, &message);
         }
     }
 
     fn order_changed(&mut self, now: UnixMillis, show: &Arc<str>, sale: &Sale) {
-        self.tell_hosts(show, encode(&ServerMessage::Sale(sale), now, None));
-        if let Some(show) = self.shows.get_mut(show) {
-            show.note_order(sale);
-        }
-        if sale.state == OrderState::Held {
-            // Its receipt says so.
+        self.tell_hosts(show, encode(&ServerMessage::Sale(sale), now));
+        let Some(show) = self.shows.get_mut(show) else {
+            return;
+        };
+        let has_turn = show.note_order(now, sale) && sale.state == OrderState::Held;
+        // A new order is told by its receipt.
+        let is_new = matches!(
+            sale.state,
+            OrderState::Held | OrderState::CheckoutOpen | OrderState::Waitlisted
+        );
+        if is_new && !has_turn {
             return;
         }
         let notice = ServerMessage::Order(OrderNotice {
             buy: &sale.buy,
             state: sale.state,
-            expires_at: None,
+            expires_at: has_turn.then_some(sale.expires_at),
         });
-        let message = encode(&notice, now, None);
-        let is_buyer = |identity: &crate::Identity| identity.subject == sale.user;
-        let buyers = self
-            .clients
-            .iter()
-            .filter(|(_, client)| *client.room == **show && client.identity.as_ref().is_some_and(is_buyer));
-        let buyers: Vec<ClientId> = buyers.map(|(id, _)| *id).collect();
-        for buyer in buyers {
-            self.send(buyer, Channel::Shop, message.clone());
+        let mut messages = vec![encode(&notice, now)];
+        if has_turn {
+            messages.push(encode(&ServerMessage::Receipt(&receipt(show, sale)), now));
+        }
+        for buyer in show.audience.of_person(&sale.user).to_vec() {
+            for message in &messages {
+                self.send(buyer, Channel::Shop, Priority::Receipt, message.clone());
+            }
         }
     }
 }
@@ -254,7 +265,7 @@ fn differs_in_price_only(mut before: Product, product: &Product) -> bool {
 }
 
 fn receipt_json(now: UnixMillis, receipt: &Receipt) -> Bytes {
-    encode(&ServerMessage::Receipt(receipt), now, None)
+    encode(&ServerMessage::Receipt(receipt), now)
 }
 
 fn json(value: &serde_json::Value) -> Bytes {

@@ -8,10 +8,10 @@ use super::client::role_name;
 use super::show::Show;
 use super::ticks::stock_messages;
 use crate::message::{
-    Bill, ChatLine, Hello, Limits, MAX_CLIENT_MESSAGE, OpenOrder, OrderState, Outcome, Product, Receipt,
-    Sale, ServerMessage, Snapshot, VERSION, Welcome, You, encode,
+    Bill, ChatLine, Hello, Limits, MAX_CLIENT_MESSAGE, OpenOrder, OrderState, Outcome, Poll, Product,
+    Question, Receipt, Sale, ServerMessage, Snapshot, VERSION, Welcome, You, encode,
 };
-use crate::{Channel, ClientId, Identities, Identity, Role, UnixMillis};
+use crate::{Channel, ClientId, Identities, Identity, Output, Priority, Role, UnixMillis};
 
 /// A message stays below what every browser takes in one piece (16 KiB), with room for the envelope.
 const MAX_PAGE: usize = 14_000;
@@ -38,31 +38,55 @@ impl Shop {
             return self.notice(now, id, "too_fast", "too many greetings", None, Some(wait));
         }
         let known = client.identity.clone();
+        let Some(show) = self.shows.get_mut(&room) else {
+            return;
+        };
+        let name = hello.name.as_deref().filter(|name| !show.talk.is_listed(name));
         let (identity, token) = match (&hello.token, known) {
             (Some(token), _) => match identities.verify(token, &room) {
                 Ok(mut identity) => {
-                    rename(&mut identity, hello.name.as_deref());
+                    rename(&mut identity, name);
                     (identity, None)
                 }
                 Err(why) => return self.notice(now, id, "token_invalid", &why, None, None),
             },
             (None, Some(identity)) => (identity, None),
             (None, None) => {
-                let (identity, token) = identities.anonymous(&room, hello.name.as_deref());
+                let (identity, token) = identities.anonymous(&room, name);
                 (identity, Some(token))
             }
         };
-        let Some(show) = self.shows.get_mut(&room) else {
+        if show.talk.is_banned(&identity.subject) {
+            return self.turn_away(now, id);
+        }
+        show.audience.join(id, &identity, !hello.takes_batches);
+        client.identity = Some(identity);
+        if !self.behind.contains_key(&id) {
+            self.welcome(now, id, token.as_deref(), &hello);
+        }
+    }
+
+    /// Tells a client that has lost messages everything anew.
+    pub(super) fn tell_anew(&mut self, now: UnixMillis, id: ClientId) {
+        self.welcome(now, id, None, &Hello::default());
+    }
+
+    fn welcome(&mut self, now: UnixMillis, id: ClientId, token: Option<&str>, hello: &Hello) {
+        let known = self.clients.get(&id);
+        let Some((room, identity)) = known.and_then(|known| Some((&known.room, known.identity.as_ref()?)))
+        else {
             return;
         };
-        show.join(id, identity.role == Role::Host);
+        let Some(show) = self.shows.get_mut(room) else {
+            return;
+        };
         let you = You {
             id: &identity.subject,
             name: &identity.name,
             role: role_name(identity.role),
-            token: token.as_deref(),
+            token,
         };
-        let pages = match resumed(&self.epoch, show, &hello) {
+        let mut pages = match resumed(&self.epoch, show, hello) {
             None => snapshots(now, &self.epoch, show, you),
             Some(deltas) => {
                 let mut pages = vec![welcome(now, &self.epoch, show, you, deltas)];
@@ -72,15 +96,23 @@ impl Shop {
                     .orders_of(&identity.subject)
                     .iter()
                     .map(|sale| receipt(show, sale));
-                pages.extend(receipts.map(|receipt| encode(&ServerMessage::Receipt(&receipt), now, None)));
+                pages.extend(receipts.map(|receipt| encode(&ServerMessage::Receipt(&receipt), now)));
                 pages
             }
         };
-        if let Some(client) = self.clients.get_mut(&id) {
-            client.identity = Some(identity);
+        if show.has_cart(&identity.subject) {
+            pages.push(show.cart(&identity.subject, now));
         }
+        if identity.role != Role::Viewer {
+            pages.push(show.lists(now));
+        }
+        let listens = !show.audience.is_plain(id);
         for page in pages {
-            self.send(id, Channel::Shop, page);
+            self.send(id, Channel::Shop, Priority::State, page);
+        }
+        if listens {
+            let client = id;
+            self.outputs.push_back(Output::Listen { client, listens });
         }
     }
 }
@@ -103,7 +135,7 @@ fn resumed<'s>(epoch: &str, show: &'s Show, hello: &Hello) -> Option<Vec<&'s Byt
 }
 
 /// An open order as a receipt that tells where it is now.
-fn receipt(show: &Show, sale: &Sale) -> Receipt {
+pub(super) fn receipt(show: &Show, sale: &Sale) -> Receipt {
     Receipt {
         buy: sale.buy.clone(),
         outcome: match sale.state {
@@ -131,7 +163,7 @@ fn waiting(show: &Show, sale: &Sale) -> Outcome {
     Outcome::Waitlisted {
         variant: line.map(|line| line.variant.clone()).unwrap_or_default(),
         quantity: line.map_or(0, |line| line.quantity),
-        place: show.place(sale),
+        place: show.waitlist.place_of(&sale.buy),
     }
 }
 
@@ -143,7 +175,7 @@ fn welcome(now: UnixMillis, epoch: &str, show: &Show, you: You<'_>, deltas: Vec<
         deltas: Some(deltas.collect()),
         ..empty_welcome(now, epoch, show, you)
     };
-    encode(&ServerMessage::Welcome(Box::new(welcome)), now, None)
+    encode(&ServerMessage::Welcome(Box::new(welcome)), now)
 }
 
 fn empty_welcome<'a>(now: UnixMillis, epoch: &'a str, show: &Show, you: You<'a>) -> Welcome<'a> {
@@ -167,6 +199,8 @@ fn empty_welcome<'a>(now: UnixMillis, epoch: &'a str, show: &Show, you: You<'a>)
 struct Page<'s> {
     products: Vec<&'s Product>,
     chat: Vec<&'s ChatLine>,
+    questions: Vec<&'s Question>,
+    polls: Vec<&'s Poll>,
     orders: Vec<OpenOrder>,
     bytes: usize,
 }
@@ -196,8 +230,14 @@ fn snapshots(now: UnixMillis, epoch: &str, show: &Show, you: You<'_>) -> Vec<Byt
     for product in show.products.values() {
         pages.turn(product).products.push(product);
     }
-    for line in &show.chat {
+    for line in &show.talk.chat {
         pages.turn(line).chat.push(line);
+    }
+    for question in &show.talk.questions {
+        pages.turn(question).questions.push(question);
+    }
+    for poll in show.polls.all() {
+        pages.turn(poll).polls.push(poll);
     }
     for sale in show.orders_of(you.id) {
         let order = OpenOrder {
@@ -215,8 +255,14 @@ fn snapshots(now: UnixMillis, epoch: &str, show: &Show, you: You<'_>) -> Vec<Byt
             pinned: &show.pinned,
             featured: show.featured.as_deref(),
             chat: page.chat,
-            slow_seconds: show.slow_seconds,
-            viewers: show.viewers(),
+            pinned_chat: show.talk.pinned.as_ref(),
+            slow_seconds: show.talk.slow_seconds,
+            questions: page.questions,
+            polls: page.polls,
+            votes: show.polls.votes_of(you.id),
+            reactions: &show.reactions,
+            countdown: show.countdown.as_ref(),
+            viewers: show.audience.viewers(),
             orders: page.orders,
         };
         let welcome = Welcome {
@@ -225,7 +271,7 @@ fn snapshots(now: UnixMillis, epoch: &str, show: &Show, you: You<'_>) -> Vec<Byt
             pages: (count > 1).then_some(count),
             ..empty_welcome(now, epoch, show, you.clone())
         };
-        encode(&ServerMessage::Welcome(Box::new(welcome)), now, None)
+        encode(&ServerMessage::Welcome(Box::new(welcome)), now)
     });
     paged.collect()
 }

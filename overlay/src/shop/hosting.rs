@@ -1,48 +1,53 @@
-//! What hosts do. Changes of the shop go by the ledger; the chat is ours.
+//! What hosts do. Changes of the shop go by the ledger; what is said is ours.
 
 use std::sync::Arc;
 
+use super::moderation::Unmoved;
+use super::moment::Moment;
 use super::{Shop, Waiting};
 use crate::ledger::Action;
 use crate::message::{HostCommand, ServerMessage};
-use crate::{Channel, ClientId, Reply, RequestId, UnixMillis};
+use crate::{Channel, ClientId, Condition, Reply, RequestId};
 
 impl HostCommand {
     /// Whether moderators may do it, too.
     pub(super) fn is_moderation(&self) -> bool {
-        matches!(
-            self,
-            HostCommand::DeleteChat { .. } | HostCommand::Mute { .. } | HostCommand::Slow { .. }
-        )
+        matches!(self, HostCommand::Talk(command) if command.is_moderation())
+    }
+}
+
+impl Unmoved {
+    fn code_and_text(self) -> (&'static str, String) {
+        match self {
+            Unmoved::NotFound(what) => ("not_found", format!("there is no {what}")),
+            Unmoved::NotPossible(why) => ("not_possible", why.to_owned()),
+        }
     }
 }
 
 impl Shop {
     /// A command of a client who may give it.
-    pub(super) fn take_command(
-        &mut self,
-        now: UnixMillis,
-        id: ClientId,
-        about: String,
-        command: HostCommand,
-    ) {
+    pub(super) fn take_command(&mut self, at: Moment, id: ClientId, about: String, command: HostCommand) {
         let Some(room) = self.clients.get(&id).map(|client| client.room.clone()) else {
             return;
         };
-        match self.moderate(now, &room, command) {
-            Ok(true) => self.tell(now, id, Channel::Shop, &ServerMessage::Done { r#ref: &about }),
-            Ok(false) => self.notice(now, id, "not_found", "there is no such line", Some(&about), None),
-            Err(command) => {
-                let waiting = Waiting::Done(id, about.clone());
+        let now = at.now;
+        match command {
+            HostCommand::Talk(command) => match self.moderate(at, &room, command) {
+                Ok(()) => self.tell(now, id, Channel::Shop, &ServerMessage::Done { r#ref: &about }),
+                Err(unmoved) => {
+                    let (code, text) = unmoved.code_and_text();
+                    self.notice(now, id, code, &text, Some(&about), None);
+                }
+            },
+            command => {
+                let waiting = Waiting::Command {
+                    client: id,
+                    about: about.clone(),
+                    captured_at: at.captured_at,
+                };
                 if !self.ask_ledger(&room, Action::Change(command), waiting) {
-                    self.notice(
-                        now,
-                        id,
-                        "unavailable",
-                        "the shop is busy, try again",
-                        Some(&about),
-                        Some(1000),
-                    );
+                    self.busy(now, id, &about);
                 }
             }
         }
@@ -51,59 +56,42 @@ impl Shop {
     /// The same by request.
     pub(super) fn take_requested_command(
         &mut self,
-        now: UnixMillis,
+        at: Moment,
         request: RequestId,
         room: &Arc<str>,
+        condition: Condition,
         command: HostCommand,
     ) {
-        if !self.enter(room) {
+        if !self.enter(at.now, room) {
             return self.reply(request, Reply::Unavailable);
         }
-        match self.moderate(now, room, command) {
-            Ok(true) => self.reply(request, Reply::Done),
-            Ok(false) => self.reply(request, Reply::NotFound("there is no such line".to_owned())),
-            Err(command) => {
-                if !self.ask_ledger(room, Action::Change(command), Waiting::Request(request)) {
+        match command {
+            HostCommand::Talk(command) => {
+                let reply = match self.moderate(at, room, command) {
+                    Ok(()) => Reply::Done,
+                    Err(unmoved) => match unmoved.code_and_text() {
+                        ("not_found", text) => Reply::NotFound(text),
+                        (_, text) => Reply::Conflict(text),
+                    },
+                };
+                self.reply(request, reply);
+            }
+            command => {
+                let action = match condition {
+                    Condition {
+                        key: None,
+                        if_version: None,
+                    } => Action::Change(command),
+                    Condition { key, if_version } => Action::ChangeOnce {
+                        key,
+                        if_version,
+                        command,
+                    },
+                };
+                if !self.ask_ledger(room, action, Waiting::Request(request)) {
                     self.reply(request, Reply::Unavailable);
                 }
             }
         }
-    }
-
-    /// Carries out what concerns the chat: whether there was something to do it to. Gives back what is the ledger's.
-    fn moderate(&mut self, now: UnixMillis, room: &str, command: HostCommand) -> Result<bool, HostCommand> {
-        let Some(show) = self.shows.get_mut(room) else {
-            return Ok(false);
-        };
-        let event = match command {
-            HostCommand::DeleteChat { message } => {
-                let before = show.chat.len();
-                show.chat.retain(|line| line.id != message);
-                if show.chat.len() == before {
-                    return Ok(false);
-                }
-                show.event(now, Channel::Chat, &ServerMessage::ChatDeleted { id: &message })
-            }
-            HostCommand::Mute { user } => {
-                show.mute(user);
-                return Ok(true);
-            }
-            HostCommand::Slow { seconds } => {
-                show.slow_seconds = seconds;
-                show.event(
-                    now,
-                    Channel::Chat,
-                    &ServerMessage::ChatMode {
-                        slow_seconds: seconds,
-                    },
-                )
-            }
-            HostCommand::Announce(text) => {
-                show.event(now, Channel::Shop, &ServerMessage::Announcement { text: &text })
-            }
-            command => return Err(command),
-        };
-        self.outputs.push_back(event);
-        Ok(true)
     }
 }

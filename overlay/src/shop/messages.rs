@@ -1,5 +1,6 @@
 //! What clients say, and who may say it.
 
+use super::moment::Moment;
 use super::{Shop, Waiting};
 use crate::ledger::{Action, Buyer};
 use crate::message::{BuyMessage, ClientMessage, ServerMessage, parse_message, reference};
@@ -44,27 +45,25 @@ impl Shop {
             ClientMessage::Buy(buy) => self.take_buy(now, id, buy),
             ClientMessage::Cancel { buy } => self.take_cancel(now, id, buy),
             ClientMessage::CheckPromo { id: about, code } => self.take_promo(now, id, about, code),
-            ClientMessage::Chat { id: line, text } => self.take_chat(now, id, line, text),
+            ClientMessage::Cart { lines } => self.take_cart(now, id, lines),
+            ClientMessage::Talk(message) => self.take_talk(now, id, message),
             ClientMessage::Ping { n } => self.tell(now, id, Channel::Shop, &ServerMessage::Pong { n }),
-            ClientMessage::Host { id: about, command } => {
-                let is_host = |role| matches!(role, Role::Host);
+            ClientMessage::Host {
+                id: about,
+                command,
+                captured_at,
+            } => {
                 let role = self
                     .clients
                     .get(&id)
                     .and_then(|client| client.identity.as_ref())
                     .map(|known| known.role);
                 let moderates = role == Some(Role::Moderator) && command.is_moderation();
-                if role.is_some_and(is_host) || moderates {
-                    self.take_command(now, id, about, command);
+                if role == Some(Role::Host) || moderates {
+                    self.take_command(Moment::captured(now, captured_at), id, about, command);
                 } else {
-                    self.notice(
-                        now,
-                        id,
-                        "forbidden",
-                        "this needs the host's right",
-                        Some(&about),
-                        None,
-                    );
+                    let text = "this needs the host's right";
+                    self.notice(now, id, "forbidden", text, Some(&about), None);
                 }
             }
         }
@@ -109,14 +108,7 @@ impl Shop {
                 client.buying = Some(about);
             }
         } else {
-            self.notice(
-                now,
-                id,
-                "unavailable",
-                "the shop is busy, try again",
-                Some(&about),
-                Some(1000),
-            );
+            self.busy(now, id, &about);
         }
     }
 
@@ -132,9 +124,13 @@ impl Shop {
         }
         let (subject, room) = (identity.subject.clone(), client.room.clone());
         let action = Action::CheckPromo { subject, code };
-        if !self.ask_ledger(&room, action, Waiting::Done(id, about.clone())) {
-            let text = "the shop is busy, try again";
-            self.notice(now, id, "unavailable", text, Some(&about), Some(1000));
+        let waiting = Waiting::Command {
+            client: id,
+            about: about.clone(),
+            captured_at: None,
+        };
+        if !self.ask_ledger(&room, action, waiting) {
+            self.busy(now, id, &about);
         }
     }
 
@@ -145,15 +141,13 @@ impl Shop {
         let Some(identity) = &client.identity else { return };
         let (subject, room, about) = (identity.subject.clone(), client.room.clone(), buy.clone());
         let action = Action::Cancel { subject, buy };
-        if !self.ask_ledger(&room, action, Waiting::Done(id, about.clone())) {
-            self.notice(
-                now,
-                id,
-                "unavailable",
-                "the shop is busy, try again",
-                Some(&about),
-                Some(1000),
-            );
+        let waiting = Waiting::Command {
+            client: id,
+            about: about.clone(),
+            captured_at: None,
+        };
+        if !self.ask_ledger(&room, action, waiting) {
+            self.busy(now, id, &about);
         }
     }
 }

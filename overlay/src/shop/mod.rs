@@ -2,18 +2,28 @@
 //! Messages, answers of the ledger and the time go in, [`Output`]s come out.
 
 mod answers;
+mod audience;
+mod cart;
 mod chat;
 mod client;
 mod hello;
+mod holds;
 mod hosting;
+mod lag;
 mod limits;
 mod messages;
+mod moderation;
+mod moment;
+mod outbox;
 mod pace;
+mod polls;
 mod requests;
 mod show;
+mod talk;
 mod ticks;
+mod waitlist;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -21,7 +31,7 @@ use bytes::Bytes;
 
 use crate::ledger::{Action, Command, ShowRecord, Ticket};
 use crate::message::{EncodingStatus, ServerMessage, encode};
-use crate::{Channel, ClientId, Identities, Output, RequestId, UnixMillis};
+use crate::{Channel, ClientId, Identities, Output, Priority, RequestId, UnixMillis};
 use client::Client;
 use pace::Pace;
 use show::Show;
@@ -39,6 +49,14 @@ pub struct ShopConfig {
     pub buys_per_ten_seconds: u32,
     /// Chat lines one viewer may write per second.
     pub chat_per_second: u32,
+    /// Questions one viewer may ask within ten seconds, after three at once.
+    pub questions_per_ten_seconds: u32,
+    /// Messages with reactions one viewer may send within ten seconds.
+    pub reactions_per_ten_seconds: u32,
+    /// Messages of any kind one client may send within ten seconds, a third of them at once; more is a flood.
+    pub messages_per_ten_seconds: u32,
+    /// The same for all clients of an address, a fifth of them at once.
+    pub address_messages_per_ten_seconds: u32,
     /// Rooms known at once; a room nobody is in and that has no show is forgotten.
     pub max_rooms: usize,
 }
@@ -51,6 +69,10 @@ impl Default for ShopConfig {
             guest_checkout: true,
             buys_per_ten_seconds: 5,
             chat_per_second: 2,
+            questions_per_ten_seconds: 1,
+            reactions_per_ten_seconds: 20,
+            messages_per_ten_seconds: 300,
+            address_messages_per_ten_seconds: 10_000,
             max_rooms: 10_000,
         }
     }
@@ -74,8 +96,15 @@ pub struct RoomState {
 enum Waiting {
     /// A client's buy.
     Buy(ClientId),
-    /// A client's command, with the client's id of it.
-    Done(ClientId, String),
+    /// A client's command.
+    Command {
+        /// The client.
+        client: ClientId,
+        /// The client's id of it.
+        about: String,
+        /// The moment before the camera it belongs to.
+        captured_at: Option<i64>,
+    },
     /// A request.
     Request(RequestId),
     /// Nobody.
@@ -95,17 +124,20 @@ pub struct Shop {
     pace: Pace,
     waiting: HashMap<Ticket, Waiting>,
     next_ticket: u64,
-    next_chat: u64,
+    /// Of chat lines and questions.
+    next_number: u64,
+    /// Clients whose lines do not keep up, since when.
+    behind: BTreeMap<ClientId, i64>,
     next_expiry: i64,
     outputs: VecDeque<Output>,
 }
 
 impl Shop {
     /// A shop with the shows of a ledger. `epoch` must be another one at every start.
-    pub fn new(config: ShopConfig, epoch: String, shows: Vec<ShowRecord>) -> Shop {
+    pub fn new(now: UnixMillis, config: ShopConfig, epoch: String, shows: Vec<ShowRecord>) -> Shop {
         let shows = shows.into_iter().map(|record| {
             let name: Arc<str> = record.id.as_str().into();
-            (name.clone(), Show::new(name, Some(record)))
+            (name.clone(), Show::new(now, name, Some(record)))
         });
         Shop {
             shows: shows.collect(),
@@ -115,7 +147,8 @@ impl Shop {
             clients: HashMap::new(),
             waiting: HashMap::new(),
             next_ticket: 1,
-            next_chat: 1,
+            next_number: 1,
+            behind: BTreeMap::new(),
             next_expiry: 0,
             outputs: VecDeque::new(),
         }
@@ -123,7 +156,7 @@ impl Shop {
 
     /// A client can be reached. It says hello next. `from` is where it comes from, for limits.
     pub fn connect(&mut self, now: UnixMillis, client: ClientId, room: &Arc<str>, from: IpAddr) {
-        if !self.clients.contains_key(&client) && self.enter(room) {
+        if !self.clients.contains_key(&client) && self.enter(now, room) {
             self.clients
                 .insert(client, Client::new(room.clone(), from, &self.config, now));
         }
@@ -134,8 +167,9 @@ impl Shop {
         let Some(gone) = self.clients.remove(&client) else {
             return;
         };
+        self.behind.remove(&client);
         if let Some(show) = self.shows.get_mut(&gone.room) {
-            show.leave(client);
+            show.audience.leave(client);
         }
         self.forget_if_empty(&gone.room);
     }
@@ -148,24 +182,31 @@ impl Shop {
         message: &[u8],
         identities: &dyn Identities,
     ) {
+        let room = self.clients.get(&client).map(|client| client.room.clone());
         self.take_message(now, client, message, identities);
+        self.settle(now, room.as_deref());
     }
 
     /// What the ledger decided.
     pub fn handle_answer(&mut self, now: UnixMillis, answer: crate::ledger::Answer) {
+        let others = answer.stock.iter().map(|(show, _)| show);
+        let rooms: BTreeSet<Arc<str>> = others.chain([&answer.show]).cloned().collect();
         self.take_answer(now, answer);
+        for room in rooms {
+            self.settle(now, Some(&room));
+        }
     }
 
     /// A host's media came or went.
     pub fn set_on_air(&mut self, now: UnixMillis, room: &Arc<str>, live: bool) {
-        if self.enter(room)
+        if self.enter(now, room)
             && let Some(show) = self.shows.get_mut(room)
             && show.on_air != live
         {
             show.on_air = live;
-            let event = show.event(now, Channel::Shop, &ServerMessage::OnAir { live });
-            self.outputs.push_back(event);
+            show.tell(now, Channel::Shop, &ServerMessage::OnAir { live });
         }
+        self.settle(now, Some(room));
         self.forget_if_empty(room);
     }
 
@@ -178,7 +219,24 @@ impl Shop {
         warnings: Vec<String>,
     ) {
         let message = ServerMessage::Health { encodings, warnings };
-        self.tell_hosts(room, encode(&message, now, None));
+        self.tell_hosts(room, encode(&message, now));
+    }
+
+    /// Tells a client what its picture's clock means: what has the RTP timestamp `rtp`, at `rate` ticks a second, was
+    /// captured at `captured_at`, unix milliseconds.
+    pub fn tell_clock(&mut self, now: UnixMillis, client: ClientId, rtp: u32, rate: u32, captured_at: i64) {
+        if self
+            .clients
+            .get(&client)
+            .is_some_and(|known| known.identity.is_some())
+        {
+            let message = ServerMessage::Clock {
+                rtp,
+                rate,
+                captured_at,
+            };
+            self.tell(now, client, Channel::Live, &message);
+        }
     }
 
     /// Lets time pass: stock and viewer counts are told, holds run out. To be called a few times a second.
@@ -205,18 +263,19 @@ impl Shop {
 
     /// Clients that were welcomed, of the process.
     pub fn viewers(&self) -> u64 {
-        self.shows.values().map(|show| show.viewers()).sum()
+        self.shows.values().map(|show| show.audience.viewers()).sum()
     }
 
     /// Makes sure a room is known; false when there are too many.
-    fn enter(&mut self, room: &Arc<str>) -> bool {
+    fn enter(&mut self, now: UnixMillis, room: &Arc<str>) -> bool {
         if self.shows.contains_key(room) {
             return true;
         }
         if self.shows.len() >= self.config.max_rooms {
             return false;
         }
-        self.shows.insert(room.clone(), Show::new(room.clone(), None));
+        self.shows
+            .insert(room.clone(), Show::new(now, room.clone(), None));
         true
     }
 
@@ -244,16 +303,72 @@ impl Shop {
         true
     }
 
-    fn send(&mut self, client: ClientId, channel: Channel, message: Bytes) {
+    /// Tells everybody in a room what may leave by now.
+    fn settle(&mut self, now: UnixMillis, room: Option<&str>) {
+        let Some(show) = room.and_then(|room| self.shows.get_mut(room)) else {
+            return;
+        };
+        for (channel, events) in show.outbox.take(now) {
+            let messages = outbox::batches(&events, now).into_iter();
+            let room = &show.name;
+            self.outputs.extend(messages.map(|message| Output::Broadcast {
+                room: room.clone(),
+                channel,
+                message,
+            }));
+            for client in show
+                .audience
+                .plain()
+                .filter(|client| !self.behind.contains_key(client))
+            {
+                self.outputs.extend(events.iter().map(|event| Output::Send {
+                    client,
+                    channel,
+                    priority: Priority::of(channel),
+                    message: event.clone(),
+                }));
+            }
+        }
+    }
+
+    /// A client's room and person.
+    fn person(&self, client: ClientId) -> Option<(Arc<str>, String)> {
+        let client = self.clients.get(&client)?;
+        Some((client.room.clone(), client.identity.as_ref()?.subject.clone()))
+    }
+
+    fn show_of(&mut self, client: ClientId) -> Option<&mut Show> {
+        self.shows.get_mut(&self.clients.get(&client)?.room)
+    }
+
+    /// A number for what somebody says.
+    fn next_number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number - 1
+    }
+
+    fn send(&mut self, client: ClientId, channel: Channel, priority: Priority, message: Bytes) {
         self.outputs.push_back(Output::Send {
             client,
             channel,
+            priority,
             message,
         });
     }
 
     fn tell(&mut self, now: UnixMillis, client: ClientId, channel: Channel, message: &ServerMessage<'_>) {
-        self.send(client, channel, encode(message, now, None));
+        let priority = match message {
+            ServerMessage::Receipt(_) | ServerMessage::Order(_) | ServerMessage::Notice { .. } => {
+                Priority::Receipt
+            }
+            _ => Priority::of(channel),
+        };
+        self.send(client, channel, priority, encode(message, now));
+    }
+
+    fn busy(&mut self, now: UnixMillis, client: ClientId, about: &str) {
+        let text = "the shop is busy, try again";
+        self.notice(now, client, "unavailable", text, Some(about), Some(1000));
     }
 
     fn notice(
@@ -276,9 +391,9 @@ impl Shop {
 
     fn tell_hosts(&mut self, room: &str, message: Bytes) {
         let Some(show) = self.shows.get(room) else { return };
-        let hosts: Vec<ClientId> = show.hosts().collect();
+        let hosts: Vec<ClientId> = show.audience.hosts().collect();
         for host in hosts {
-            self.send(host, Channel::Shop, message.clone());
+            self.send(host, Channel::Shop, Priority::State, message.clone());
         }
     }
 }

@@ -14,10 +14,6 @@ use crate::UnixMillis;
 const WATCHED: usize = 50_000;
 /// Between two looks for those who have been quiet, in milliseconds.
 const PRUNE_INTERVAL: i64 = 10_000;
-/// Messages of all clients of one address; many viewers share one behind a carrier's NAT.
-const ADDRESS_AT_ONCE: u32 = 2000;
-const ADDRESS_PER_TEN_SECONDS: u32 = 10_000;
-
 /// A bucket for each of many.
 #[derive(Debug)]
 struct Buckets<K> {
@@ -61,8 +57,10 @@ pub(super) struct Pace {
 impl Pace {
     pub(super) fn new(config: &ShopConfig) -> Pace {
         let buys = config.buys_per_ten_seconds;
+        let messages = config.address_messages_per_ten_seconds;
         Pace {
-            addresses: Buckets::new(ADDRESS_AT_ONCE, ADDRESS_PER_TEN_SECONDS),
+            // Many viewers share one address behind a carrier's NAT.
+            addresses: Buckets::new(messages.div_ceil(5), messages),
             buyers: Buckets::new(buys, buys),
             next_prune: 0,
         }

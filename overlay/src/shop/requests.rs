@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Shop, Waiting};
 use crate::ledger::{Action, Buyer};
-use crate::message::{ClientMessage, parse_command, parse_message};
-use crate::{Identities, Reply, RequestId, UnixMillis};
+use crate::message::{ClientMessage, Product, parse_command, parse_message};
+use crate::{Condition, Identities, List, Reply, RequestId, UnixMillis};
 
 impl Shop {
     /// A buy; the reply is its receipt. The token says who buys.
@@ -62,16 +62,40 @@ impl Shop {
     }
 
     /// A host's command, whose right was checked.
-    pub fn request_command(&mut self, now: UnixMillis, request: RequestId, room: &Arc<str>, command: &[u8]) {
+    pub fn request_command(
+        &mut self,
+        now: UnixMillis,
+        request: RequestId,
+        room: &Arc<str>,
+        condition: Condition,
+        command: &[u8],
+    ) {
         match parse_command(command) {
-            Ok(command) => self.take_requested_command(now, request, room, command),
+            Ok(command) => {
+                self.take_requested_command(now.into(), request, room, condition, command);
+                self.settle(now, Some(room));
+            }
             Err(bad) => self.reply(request, Reply::Bad(bad.0)),
         }
     }
 
-    /// The show's orders, whose asker's right was checked.
-    pub fn request_orders(&mut self, request: RequestId, room: &Arc<str>) {
-        if !self.ask_ledger(room, Action::Orders, Waiting::Request(request)) {
+    /// One of the show's lists, whose asker's right was checked.
+    pub fn request_list(&mut self, request: RequestId, room: &Arc<str>, list: List) {
+        let action = match list {
+            List::Orders => Action::Orders,
+            List::Stock => Action::Counts,
+            List::Promos => Action::Promos,
+            List::Products => {
+                let show = self.shows.get(room);
+                let products: Vec<&Product> = show.iter().flat_map(|show| show.products.values()).collect();
+                let body = serde_json::json!({
+                    "price_version": show.map_or(1, |show| show.price_version),
+                    "products": products,
+                });
+                return self.reply(request, Reply::Ok(body.to_string().into()));
+            }
+        };
+        if !self.ask_ledger(room, action, Waiting::Request(request)) {
             self.reply(request, Reply::Unavailable);
         }
     }

@@ -1,30 +1,29 @@
 //! One show: what a newcomer is told, and what everybody was told lately.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
 
 use super::RoomState;
+use super::audience::Audience;
+use super::cart::Carts;
+use super::holds::Warnings;
+use super::moment::Moment;
+use super::outbox::Outbox;
+use super::polls::Polls;
+use super::talk::Talk;
+use super::waitlist::Waitlist;
 use crate::ledger::ShowRecord;
 use crate::message::{
-    ChatLine, OrderState, Product, Sale, ServerMessage, ShowInfo, ShowState, StockItem, Variant, encode,
+    Countdown, OrderState, Product, Reaction, Sale, ServerMessage, ShowInfo, ShowState, StockItem, Variant,
+    encode_event,
 };
-use crate::{Channel, ClientId, Output, UnixMillis};
+use crate::{Channel, UnixMillis};
 
 /// Events kept for clients that come back.
 const MAX_DELTAS: usize = 512;
-/// Chat lines a newcomer sees.
-const MAX_CHAT: usize = 50;
-/// People muted at once.
-const MAX_MUTED: usize = 10_000;
-/// The longest slow mode, in milliseconds.
-const SLOWEST: i64 = 120_000;
-
-/// People whose last words are remembered. Beyond, slow mode is not enforced for newcomers.
-const MAX_SPEAKERS: usize = 20_000;
-
 /// A stock that changed: when it is told next, and how often it was.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Restless {
@@ -45,15 +44,20 @@ pub(super) struct Show {
     pub(super) products: IndexMap<String, Product>,
     pub(super) pinned: Vec<String>,
     pub(super) featured: Option<String>,
-    pub(super) chat: VecDeque<ChatLine>,
-    pub(super) slow_seconds: i64,
-    muted: HashSet<String>,
-    /// When people spoke last, for slow mode.
-    spoke: HashMap<String, i64>,
+    pub(super) talk: Talk,
+    pub(super) polls: Polls,
+    pub(super) reactions: BTreeMap<Reaction, u64>,
+    /// Whether there were any since they were told.
+    pub(super) reactions_changed: bool,
+    pub(super) countdown: Option<Countdown>,
+    pub(super) carts: Carts,
     /// Orders that wait for payment, by buyer; as many as there are held units at most.
     open_orders: HashMap<String, Vec<Sale>>,
-    /// Welcomed clients, and whether they are hosts.
-    members: HashMap<ClientId, bool>,
+    /// Open orders whose buyers are to be warned.
+    pub(super) warnings: Warnings,
+    pub(super) waitlist: Waitlist,
+    pub(super) audience: Audience,
+    pub(super) outbox: Outbox,
     /// The number of the last event.
     pub(super) seq: u64,
     deltas: VecDeque<(u64, Bytes)>,
@@ -64,7 +68,7 @@ pub(super) struct Show {
 }
 
 impl Show {
-    pub(super) fn new(name: Arc<str>, record: Option<ShowRecord>) -> Show {
+    pub(super) fn new(now: UnixMillis, name: Arc<str>, record: Option<ShowRecord>) -> Show {
         let is_stored = record.is_some();
         let record = record.unwrap_or_else(|| ShowRecord {
             title: name.to_string(),
@@ -82,12 +86,17 @@ impl Show {
             products: IndexMap::new(),
             pinned: Vec::new(),
             featured: None,
-            chat: VecDeque::new(),
-            slow_seconds: 0,
-            muted: HashSet::new(),
-            spoke: HashMap::new(),
+            talk: Talk::default(),
+            polls: Polls::default(),
+            reactions: BTreeMap::new(),
+            reactions_changed: false,
+            countdown: None,
+            carts: Carts::default(),
             open_orders: HashMap::new(),
-            members: HashMap::new(),
+            warnings: Warnings::default(),
+            waitlist: Waitlist::default(),
+            audience: Audience::default(),
+            outbox: Outbox::default(),
             seq: 0,
             deltas: VecDeque::new(),
             changed: BTreeMap::new(),
@@ -100,7 +109,7 @@ impl Show {
             .map(|product| (product.id.clone(), product.clone()))
             .collect();
         for order in &record.open_orders {
-            show.note_order(order);
+            show.note_order(now, order);
         }
         show.adopt(record);
         show
@@ -120,7 +129,7 @@ impl Show {
         RoomState {
             room: self.name.clone(),
             live: self.on_air,
-            viewers: self.viewers(),
+            viewers: self.audience.viewers(),
             title: self.title.clone(),
         }
     }
@@ -137,42 +146,19 @@ impl Show {
     }
 
     pub(super) fn is_forgettable(&self) -> bool {
-        !self.is_stored && !self.on_air && self.members.is_empty()
+        !self.is_stored && !self.on_air && self.audience.is_empty()
     }
 
-    pub(super) fn join(&mut self, client: ClientId, is_host: bool) {
-        self.members.insert(client, is_host);
-    }
-
-    pub(super) fn leave(&mut self, client: ClientId) {
-        self.members.remove(&client);
-    }
-
-    /// Everybody who watches; a host's own page is not a viewer.
-    pub(super) fn viewers(&self) -> u64 {
-        self.members.values().filter(|is_host| !**is_host).count() as u64
-    }
-
-    pub(super) fn hosts(&self) -> impl Iterator<Item = ClientId> {
-        self.members
-            .iter()
-            .filter(|(_, is_host)| **is_host)
-            .map(|(client, _)| *client)
-    }
-
-    /// Numbers an event, keeps it for those who come back, and gives what tells everybody.
-    pub(super) fn event(&mut self, now: UnixMillis, channel: Channel, message: &ServerMessage<'_>) -> Output {
+    /// Numbers an event, keeps it for those who come back, and puts it into the outbox for everybody.
+    pub(super) fn tell(&mut self, at: impl Into<Moment>, channel: Channel, event: &ServerMessage<'_>) {
+        let at = at.into();
         self.seq += 1;
-        let message = encode(message, now, Some(self.seq));
+        let event = encode_event(event, at.now, self.seq, at.captured_at);
         if self.deltas.len() >= MAX_DELTAS {
             self.deltas.pop_front();
         }
-        self.deltas.push_back((self.seq, message.clone()));
-        Output::Broadcast {
-            room: self.name.clone(),
-            channel,
-            message,
-        }
+        self.deltas.push_back((self.seq, event.clone()));
+        self.outbox.push(channel, event);
     }
 
     /// Events after a number; `None` when they are not all kept, or the number is not one of ours.
@@ -184,65 +170,29 @@ impl Show {
         })
     }
 
-    pub(super) fn add_chat(&mut self, line: ChatLine) {
-        if self.chat.len() >= MAX_CHAT {
-            self.chat.pop_front();
-        }
-        self.chat.push_back(line);
-    }
-
-    pub(super) fn mute(&mut self, user: String) {
-        if self.muted.len() < MAX_MUTED {
-            self.muted.insert(user);
-        }
-    }
-
-    pub(super) fn is_muted(&self, user: &str) -> bool {
-        self.muted.contains(user)
-    }
-
-    /// Milliseconds until somebody may speak again in slow mode.
-    pub(super) fn slow_mode_wait(&self, subject: &str, now: UnixMillis) -> Option<i64> {
-        let next = self.spoke.get(subject)? + self.slow_seconds * 1000;
-        (now.0 < next).then_some(next - now.0)
-    }
-
-    pub(super) fn note_spoken(&mut self, subject: &str, now: UnixMillis) {
-        if self.spoke.len() >= MAX_SPEAKERS {
-            let slowest = now.0 - SLOWEST;
-            self.spoke.retain(|_, at| *at > slowest);
-        }
-        if self.spoke.len() < MAX_SPEAKERS || self.spoke.contains_key(subject) {
-            self.spoke.insert(subject.to_owned(), now.0);
-        }
-    }
-
-    /// Takes over where an order is.
-    pub(super) fn note_order(&mut self, sale: &Sale) {
+    /// Takes over where an order is; whether it was on the waitlist before.
+    pub(super) fn note_order(&mut self, now: UnixMillis, sale: &Sale) -> bool {
+        self.waitlist.note(sale);
         let open = self.open_orders.entry(sale.user.clone()).or_default();
+        let is_it = |known: &&Sale| known.buy == sale.buy;
+        let waited = open
+            .iter()
+            .find(is_it)
+            .is_some_and(|known| known.state == OrderState::Waitlisted);
         open.retain(|known| known.buy != sale.buy);
         if sale.state.is_open() {
             open.push(sale.clone());
+            self.warnings.arm(now, sale);
         }
         if open.is_empty() {
             self.open_orders.remove(&sale.user);
         }
+        waited
     }
 
     /// A buyer's orders that wait for payment.
     pub(super) fn orders_of(&self, subject: &str) -> &[Sale] {
         self.open_orders.get(subject).map_or(&[], Vec::as_slice)
-    }
-
-    /// The place of an order on its waitlist: 1 is next.
-    pub(super) fn place(&self, sale: &Sale) -> i64 {
-        let variant = sale.lines.first().map(|line| &line.variant);
-        let waits = |other: &&Sale| {
-            other.state == OrderState::Waitlisted
-                && other.queue < sale.queue
-                && other.lines.first().map(|line| &line.variant) == variant
-        };
-        1 + self.open_orders.values().flatten().filter(waits).count() as i64
     }
 
     /// Every variant's stock.

@@ -1,12 +1,14 @@
 //! What is told at intervals: stock and viewer counts, the latest alone.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::show::Show;
 use super::{Shop, Waiting};
 use crate::ledger::Action;
 use crate::message::{ServerMessage, StockItem, encode};
-use crate::{Channel, Output, UnixMillis};
+use crate::{Channel, UnixMillis};
 
 /// Between two looks for holds that ran out, in milliseconds.
 const EXPIRY_INTERVAL: i64 = 1000;
@@ -14,31 +16,21 @@ const EXPIRY_INTERVAL: i64 = 1000;
 const VIEWERS_INTERVAL: i64 = 1000;
 /// A message of `live` may get lost: a changed stock is told again after these pauses, in milliseconds.
 const REPEATS: [i64; 2] = [1000, 3000];
-/// Variants in one stock message, which then fits one packet.
-const MAX_ITEMS: usize = 16;
+/// Variants in one stock message, which then stays below what every browser takes in one piece (16 KiB).
+const MAX_ITEMS: usize = 100;
 
 impl Shop {
     pub(super) fn tick(&mut self, now: UnixMillis) {
-        let mut outputs = Vec::new();
-        for show in self.shows.values_mut() {
-            let viewers = show.viewers();
-            if viewers != show.told_viewers && now.0 >= show.next_viewers {
-                show.told_viewers = viewers;
-                show.next_viewers = now.0 + VIEWERS_INTERVAL;
-                outputs.push(Output::Broadcast {
-                    room: show.name.clone(),
-                    channel: Channel::Live,
-                    message: encode(&ServerMessage::Viewers { count: viewers }, now, None),
-                });
+        let rooms: Vec<Arc<str>> = self.shows.keys().cloned().collect();
+        for room in rooms {
+            if let Some(show) = self.shows.get_mut(&room) {
+                show.tick(now);
             }
-            let items = show.stock_due(now);
-            outputs.extend(stock_messages(&items, now).map(|message| Output::Broadcast {
-                room: show.name.clone(),
-                channel: Channel::Live,
-                message,
-            }));
+            self.settle(now, Some(&room));
         }
-        self.outputs.extend(outputs);
+        self.warn_buyers(now);
+        self.tell_places(now);
+        self.give_up_on_the_slow(now);
         self.pace.prune(now);
         if now.0 >= self.next_expiry {
             self.next_expiry = now.0 + EXPIRY_INTERVAL;
@@ -48,6 +40,46 @@ impl Shop {
 }
 
 impl Show {
+    /// What has changed since the last tick, the latest alone.
+    fn tick(&mut self, now: UnixMillis) {
+        for poll in self.polls.due(now) {
+            // It was open a moment ago.
+            let _ = self.close_poll(now, &poll);
+        }
+        if self
+            .countdown
+            .as_ref()
+            .is_some_and(|countdown| countdown.until <= now.0)
+        {
+            self.count_down(now, None);
+        }
+        let viewers = self.audience.viewers();
+        if viewers != self.told_viewers && now.0 >= self.next_viewers {
+            self.told_viewers = viewers;
+            self.next_viewers = now.0 + VIEWERS_INTERVAL;
+            self.outbox.push(
+                Channel::Live,
+                encode(&ServerMessage::Viewers { count: viewers }, now),
+            );
+        }
+        if std::mem::take(&mut self.reactions_changed) {
+            let totals = &self.reactions;
+            self.outbox
+                .push(Channel::Live, encode(&ServerMessage::Reactions { totals }, now));
+        }
+        for poll in self.polls.take_changed() {
+            let message = ServerMessage::PollCounts {
+                poll: &poll.id,
+                counts: &poll.counts,
+            };
+            self.outbox.push(Channel::Live, encode(&message, now));
+        }
+        let items = self.stock_due(now);
+        for message in stock_messages(&items, now) {
+            self.outbox.push(Channel::Live, message);
+        }
+    }
+
     /// The stocks that are to be told now.
     fn stock_due(&mut self, now: UnixMillis) -> Vec<StockItem> {
         let mut due = Vec::new();
@@ -77,7 +109,7 @@ impl Show {
 pub(super) fn stock_messages(items: &[StockItem], now: UnixMillis) -> impl Iterator<Item = Bytes> {
     items.chunks(MAX_ITEMS).map(move |items| {
         let items = items.to_vec();
-        encode(&ServerMessage::Stock { items }, now, None)
+        encode(&ServerMessage::Stock { items }, now)
     })
 }
 
@@ -89,7 +121,7 @@ mod tests {
     #[test]
     fn a_changed_stock_is_told_at_once_and_twice_again() {
         let demo: ShowRecord = crate::catalogue::demo().unwrap();
-        let mut show = Show::new("demo".into(), Some(demo));
+        let mut show = Show::new(UnixMillis(0), "demo".into(), Some(demo));
         let item = StockItem {
             variant: "candle".into(),
             available: 0,

@@ -8,7 +8,7 @@
     clippy::indexing_slicing
 )]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use overlay::ledger::{Answer, Ledger, Refusal, SqliteLedger};
@@ -58,6 +58,10 @@ pub(crate) struct Stage {
     pub(crate) ledger: Option<SqliteLedger>,
     pub(crate) now: UnixMillis,
     pub(crate) inboxes: HashMap<ClientId, Vec<(Channel, Value)>>,
+    /// Clients that get what is broadcast.
+    pub(crate) listening: HashSet<ClientId>,
+    /// Messages that were broadcast, as they were.
+    pub(crate) broadcasts: Vec<Value>,
     pub(crate) replies: HashMap<RequestId, Reply>,
     pub(crate) longest: usize,
     /// Numbers of the room's events, as they were told.
@@ -77,10 +81,12 @@ impl Stage {
     pub(crate) fn on(mut ledger: SqliteLedger) -> Stage {
         let shows = ledger.shows().unwrap();
         Stage {
-            shop: Shop::new(ShopConfig::default(), "e1".to_owned(), shows),
+            shop: Shop::new(START, ShopConfig::default(), "e1".to_owned(), shows),
             ledger: Some(ledger),
             now: START,
             inboxes: HashMap::new(),
+            listening: HashSet::new(),
+            broadcasts: Vec::new(),
             replies: HashMap::new(),
             longest: 0,
             numbers: Vec::new(),
@@ -92,11 +98,26 @@ impl Stage {
     pub(crate) fn join(&mut self, client: u64, hello: Value) -> Vec<Value> {
         self.shop.connect(self.now, ClientId(client), &ROOM.into(), HERE);
         self.inboxes.entry(ClientId(client)).or_default();
-        let mut message = json!({"v": 1, "t": "hello", "versions": [1]});
+        let mut message = json!({"v": 1, "t": "hello", "versions": [1], "accepts": ["batch"]});
         let object = message.as_object_mut().unwrap();
         object.extend(hello.as_object().unwrap().clone());
         self.say(client, message);
         self.take(client, "welcome")
+    }
+
+    /// Connects once more; the welcome, or nothing when the client is not let in.
+    pub(crate) fn join_anew(&mut self, client: u64, token: &str) -> Option<Value> {
+        self.inboxes.insert(ClientId(client), Vec::new());
+        self.shop.connect(self.now, ClientId(client), &ROOM.into(), HERE);
+        self.say(client, json!({"t": "hello", "versions": [1], "token": token}));
+        let inbox = self.inboxes.get(&ClientId(client))?;
+        let welcome = inbox.iter().find(|(_, message)| message["t"] == "welcome");
+        welcome.map(|(_, message)| message.clone())
+    }
+
+    pub(crate) fn leave(&mut self, client: u64) {
+        self.shop.disconnect(ClientId(client));
+        self.listening.remove(&ClientId(client));
     }
 
     pub(crate) fn say(&mut self, client: u64, message: Value) {
@@ -134,17 +155,27 @@ impl Stage {
                     client,
                     channel,
                     message,
+                    ..
                 } => self.receive(client, channel, &message),
+                Output::Listen { client, listens } => {
+                    if listens {
+                        self.listening.insert(client);
+                    } else {
+                        self.listening.remove(&client);
+                    }
+                }
                 Output::Broadcast { channel, message, .. } => {
-                    let value: Value = serde_json::from_slice(&message).unwrap();
-                    self.numbers.extend(value["seq"].as_u64());
-                    let everybody: Vec<_> = self.inboxes.keys().copied().collect();
-                    for client in everybody {
+                    self.broadcasts.push(serde_json::from_slice(&message).unwrap());
+                    for event in events(&message) {
+                        self.numbers.extend(event["seq"].as_u64());
+                    }
+                    for client in self.listening.clone() {
                         self.receive(client, channel, &message);
                     }
                 }
                 Output::Disconnect { client } => {
                     self.inboxes.remove(&client);
+                    self.listening.remove(&client);
                 }
                 Output::Reply { request, reply } => {
                     self.replies.insert(request, reply);
@@ -171,17 +202,21 @@ impl Stage {
 
     fn receive(&mut self, client: ClientId, channel: Channel, message: &[u8]) {
         self.longest = self.longest.max(message.len());
-        let value: Value = serde_json::from_slice(message).unwrap();
-        assert_eq!(value["v"], 1, "{value}");
-        assert!(value["t"].is_string() && value["at"].is_i64(), "{value}");
-        if let Some(inbox) = self.inboxes.get_mut(&client) {
-            inbox.push((channel, value));
+        for event in events(message) {
+            assert_eq!(event["v"], 1, "{event}");
+            assert!(event["t"].is_string() && event["at"].is_i64(), "{event}");
+            if let Some(inbox) = self.inboxes.get_mut(&client) {
+                inbox.push((channel, event));
+            }
         }
     }
 
     /// Takes what a client got of a kind.
     pub(crate) fn take(&mut self, client: u64, kind: &str) -> Vec<Value> {
-        let inbox = self.inboxes.get_mut(&ClientId(client)).unwrap();
+        let Some(inbox) = self.inboxes.get_mut(&ClientId(client)) else {
+            // It was let go.
+            return Vec::new();
+        };
         let (taken, rest) = inbox.drain(..).partition(|(_, message)| message["t"] == kind);
         *inbox = rest;
         let taken: Vec<(Channel, Value)> = taken;
@@ -198,8 +233,23 @@ impl Stage {
 
     /// Forgets what everybody got.
     pub(crate) fn clear(&mut self) {
+        self.wait(200);
         self.inboxes.values_mut().for_each(Vec::clear);
     }
+}
+
+/// What a message tells: the events of a batch, or itself.
+pub(crate) fn events(message: &[u8]) -> Vec<Value> {
+    let mut value: Value = serde_json::from_slice(message).unwrap();
+    if value["t"] == "batch" {
+        return value["events"].as_array_mut().unwrap().drain(..).collect();
+    }
+    vec![value]
+}
+
+/// A host's command.
+pub(crate) fn host(command: Value) -> Value {
+    json!({"t": "host", "id": "c1", "do": command})
 }
 
 /// A UUIDv7 by number.

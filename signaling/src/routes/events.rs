@@ -45,6 +45,8 @@ struct Wish {
     /// `epoch:seq` of the last event seen.
     resume: Option<String>,
     name: Option<String>,
+    /// `batch`, when several events may come in one message.
+    accepts: Option<String>,
 }
 
 /// The `hello` said for a stream (`overlay/PROTOCOL.md`).
@@ -59,6 +61,8 @@ struct Hello<'a> {
     resume: Option<Resume>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepts: Option<[&'a str; 1]>,
     client: &'static str,
 }
 
@@ -90,6 +94,7 @@ async fn listen<H: House>(
         token,
         resume,
         name: wish.name.as_deref(),
+        accepts: wish.accepts.as_deref().map(|accepts| [accepts]),
         client: "events",
     };
     let hello = serde_json::to_vec(&hello).map_err(|_| Problem::internal())?;

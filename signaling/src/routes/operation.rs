@@ -12,6 +12,7 @@ use crate::reception::Shared;
 
 pub(crate) fn routes<H: House>() -> Router<Shared<H>> {
     Router::new()
+        .route("/api/openapi.json", get(async || openapi()))
         .route("/metrics", get(metrics::<H>))
         .route("/healthz", get(async || plain("ok")))
         .route("/readyz", get(ready::<H>))
@@ -33,4 +34,10 @@ async fn ready<H: House>(State(reception): State<Shared<H>>) -> Result<Response,
 
 fn plain(text: &'static str) -> Response {
     ([(CACHE_CONTROL, "no-store")], text).into_response()
+}
+
+/// The API's own description, which a test holds against the routes.
+fn openapi() -> Response {
+    let description = include_str!("../../openapi.json");
+    ([(CONTENT_TYPE, "application/json")], description).into_response()
 }

@@ -3,11 +3,12 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::http::header::IF_MATCH;
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{MethodRouter, get, post, put};
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::access;
 use crate::body;
@@ -16,20 +17,27 @@ use crate::origin::PeerAddress;
 use crate::problem::Problem;
 use crate::reception::{Reception, Shared};
 use crate::routes::events::check_watcher;
-use crate::shop::Shop;
+use crate::shop::{HostRequest, Shop, ShopList};
 use crate::token::Scope;
 
-/// The buy's id, made by the client (UUIDv7): a repeated request is the same buy.
+/// The client's name for what it asks: a repeated request is the same one. For a buy its id, a UUIDv7.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Characters of the longest key of a host's change.
+const KEY_MAX: usize = 64;
 
 type Object = Map<String, Value>;
 
 pub(crate) fn routes<H: House>() -> Router<Shared<H>> {
     Router::new()
         .route("/api/rooms/{room}/buy", post(buy::<H>))
+        .route("/api/rooms/{room}/commands", post(command::<H>))
+        .route("/api/rooms/{room}/products", get(products::<H>))
         .route("/api/rooms/{room}/products/{id}", put(put_product::<H>))
+        .route("/api/rooms/{room}/stock", list(ShopList::Stock))
         .route("/api/rooms/{room}/stock/{variant}", put(set_stock::<H>))
-        .route("/api/rooms/{room}/orders", get(orders::<H>))
+        .route("/api/rooms/{room}/promos", list(ShopList::Promos))
+        .route("/api/rooms/{room}/orders", list(ShopList::Orders))
         .route("/api/rooms/{room}/orders/{buy}", post(settle::<H>))
 }
 
@@ -45,12 +53,7 @@ async fn buy<H: House>(
     let token = access::bearer(&headers);
     check_watcher(&reception, token, &room)?;
     let mut message: Object = body::json(&headers, body, reception.json_limits()).await?;
-    // Structured headers would have it in quotes (RFC 8941), most clients do not.
-    let key = headers.get(IDEMPOTENCY_KEY).and_then(|value| value.to_str().ok());
-    let key = key
-        .map(|key| key.trim().trim_matches('"'))
-        .filter(|key| !key.is_empty());
-    let key = key.ok_or_else(|| {
+    let key = idempotency_key(&headers).ok_or_else(|| {
         Problem::malformed("Idempotency-Key must carry the buy's id, a UUID made by the client")
     })?;
     name(&mut message, "id", key)?;
@@ -66,6 +69,17 @@ async fn buy<H: House>(
         .into_response())
 }
 
+/// Any command of a host (`overlay/PROTOCOL.md`).
+async fn command<H: House>(
+    State(reception): State<Shared<H>>,
+    Path(room): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let command = host_request(&reception, &room, &headers, body).await?;
+    command_shop(&reception, &room, &headers, command).await
+}
+
 async fn put_product<H: House>(
     State(reception): State<Shared<H>>,
     Path((room, id)): Path<(String, String)>,
@@ -74,8 +88,10 @@ async fn put_product<H: House>(
 ) -> Result<Response, Problem> {
     let mut product = host_request(&reception, &room, &headers, body).await?;
     name(&mut product, "id", &id)?;
-    let command = json!({"op": "product.put", "product": product});
-    command_shop(&reception, &room, &command).await
+    let mut command = Object::new();
+    command.insert("op".to_owned(), "product.put".into());
+    command.insert("product".to_owned(), Value::Object(product));
+    command_shop(&reception, &room, &headers, command).await
 }
 
 async fn set_stock<H: House>(
@@ -87,17 +103,13 @@ async fn set_stock<H: House>(
     let mut command = host_request(&reception, &room, &headers, body).await?;
     name(&mut command, "variant", &variant)?;
     command.insert("op".to_owned(), "stock.set".into());
-    command_shop(&reception, &room, &Value::Object(command)).await
-}
-
-async fn orders<H: House>(
-    State(reception): State<Shared<H>>,
-    Path(room): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    reception.check_room(&room)?;
-    reception.require(&headers, Scope::Host, &room)?;
-    Ok(reception.house.shop().orders(&room).await.into_response())
+    // The count has a version of its own, which the command names.
+    if let Some(version) = if_match(&headers)? {
+        command.insert("version".to_owned(), version.into());
+    }
+    let mut headers = headers;
+    headers.remove(IF_MATCH);
+    command_shop(&reception, &room, &headers, command).await
 }
 
 async fn settle<H: House>(
@@ -109,7 +121,30 @@ async fn settle<H: House>(
     let mut command = host_request(&reception, &room, &headers, body).await?;
     name(&mut command, "buy", &buy)?;
     command.insert("op".to_owned(), "order.settle".into());
-    command_shop(&reception, &room, &Value::Object(command)).await
+    command_shop(&reception, &room, &headers, command).await
+}
+
+/// A list that is the host's alone.
+fn list<H: House>(list: ShopList) -> MethodRouter<Shared<H>> {
+    get(
+        async move |State(reception): State<Shared<H>>, Path(room): Path<String>, headers: HeaderMap| {
+            reception.check_room(&room)?;
+            reception.require(&headers, Scope::Host, &room)?;
+            Ok::<_, Problem>(reception.house.shop().list(&room, list).await.into_response())
+        },
+    )
+}
+
+/// The products, for everybody who may watch.
+async fn products<H: House>(
+    State(reception): State<Shared<H>>,
+    Path(room): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    reception.check_room(&room)?;
+    check_watcher(&reception, access::bearer(&headers), &room)?;
+    let products = reception.house.shop().list(&room, ShopList::Products).await;
+    Ok(products.into_response())
 }
 
 /// The JSON object of a request that only the room's host may make.
@@ -127,15 +162,47 @@ async fn host_request<H: House>(
 async fn command_shop<H: House>(
     reception: &Reception<H>,
     room: &str,
-    command: &Value,
+    headers: &HeaderMap,
+    command: Object,
 ) -> Result<Response, Problem> {
-    let command = encode(command)?;
+    let key = idempotency_key(headers);
+    if key.is_some_and(|key| key.len() > KEY_MAX) {
+        return Err(Problem::malformed(format!(
+            "Idempotency-Key has at most {KEY_MAX} characters"
+        )));
+    }
+    let request = HostRequest {
+        command: encode(&Value::Object(command))?,
+        key: key.map(str::to_owned),
+        if_version: if_match(headers)?,
+    };
     Ok(reception
         .house
         .shop()
-        .command(room, command)
+        .command(room, request)
         .await
         .into_response())
+}
+
+/// Structured headers would have it in quotes (RFC 8941), most clients do not.
+fn idempotency_key(headers: &HeaderMap) -> Option<&str> {
+    let key = headers.get(IDEMPOTENCY_KEY)?.to_str().ok()?;
+    Some(key.trim().trim_matches('"')).filter(|key| !key.is_empty())
+}
+
+/// The version that a change is for (RFC 9110 §13.1.1); none with `*`.
+fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let Some(value) = headers.get(IF_MATCH) else {
+        return Ok(None);
+    };
+    let tag = value.to_str().map(str::trim).unwrap_or_default();
+    if tag == "*" {
+        return Ok(None);
+    }
+    let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+    let version = version.and_then(|version| version.parse().ok());
+    let wrong = || Problem::malformed("If-Match is one version as the ETag gave it, \"7\", or *");
+    version.map(Some).ok_or_else(wrong)
 }
 
 /// Sets the field that the address already names; a body that names another is a mistake.

@@ -11,8 +11,8 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use signaling::listen::{self, ListenSettings, Tls};
 use signaling::token::{Claims, Scope, Tokens};
 use signaling::{
-    Answer, Door, DoorSettings, House, LayerWish, Media, MediaError, MediaSession, Patched, RoomSummary,
-    Shop, ShopMessage, ShopReply, ShopStream,
+    Answer, Door, DoorSettings, HostRequest, House, LayerWish, Media, MediaError, MediaSession, Patched,
+    RoomSummary, Shop, ShopList, ShopMessage, ShopReply, ShopStream,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -146,12 +146,19 @@ impl Shop for FakeShop {
         self.ask(if token.is_some() { "buy with token" } else { "buy" }, &buy)
     }
 
-    async fn command(&self, _: &str, command: Bytes) -> ShopReply {
-        self.ask("command", &command)
+    async fn command(&self, _: &str, request: HostRequest) -> ShopReply {
+        let mut what = "command".to_owned();
+        if let Some(key) = request.key {
+            what += &format!(" {key}");
+        }
+        if let Some(version) = request.if_version {
+            what += &format!(" at {version}");
+        }
+        self.ask(&what, &request.command)
     }
 
-    async fn orders(&self, _: &str) -> ShopReply {
-        self.ask("orders", &Bytes::new())
+    async fn list(&self, _: &str, list: ShopList) -> ShopReply {
+        self.ask(&format!("{list:?}").to_lowercase(), &Bytes::new())
     }
 }
 
@@ -214,11 +221,11 @@ impl Shop for SharedShop {
     async fn buy(&self, room: &str, token: Option<String>, buy: Bytes, from: IpAddr) -> ShopReply {
         self.0.buy(room, token, buy, from).await
     }
-    async fn command(&self, room: &str, command: Bytes) -> ShopReply {
-        self.0.command(room, command).await
+    async fn command(&self, room: &str, request: HostRequest) -> ShopReply {
+        self.0.command(room, request).await
     }
-    async fn orders(&self, room: &str) -> ShopReply {
-        self.0.orders(room).await
+    async fn list(&self, room: &str, list: ShopList) -> ShopReply {
+        self.0.list(room, list).await
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod fake;
 mod limits;
+mod openapi;
 mod pages;
 mod shop;
 mod tls;

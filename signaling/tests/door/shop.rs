@@ -139,6 +139,9 @@ async fn only_the_rooms_host_sells() {
     for (method, path) in [
         ("PUT", "/api/rooms/demo/products/shoe"),
         ("PUT", "/api/rooms/demo/stock/red"),
+        ("GET", "/api/rooms/demo/stock"),
+        ("GET", "/api/rooms/demo/promos"),
+        ("POST", "/api/rooms/demo/commands"),
         ("GET", "/api/rooms/demo/orders"),
         ("POST", "/api/rooms/demo/orders/b1"),
     ] {
@@ -158,7 +161,7 @@ async fn only_the_rooms_host_sells() {
         let allowed = request().bearer_auth(token(&[Scope::Host], "demo"));
         assert_eq!(allowed.send().await.unwrap().status(), 204, "{path}");
     }
-    assert!(stage.house.shop.asked.lock().unwrap().len() == 4);
+    assert!(stage.house.shop.asked.lock().unwrap().len() == 7);
 }
 
 #[tokio::test]
@@ -221,4 +224,65 @@ async fn host_requests_become_commands() {
         )
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_change_may_carry_a_key_and_the_version_it_is_for() {
+    let stage = stage().await;
+    let change = |method: &str, path: &str, key: &str, version: &str| {
+        let request = stage
+            .request(method, path)
+            .bearer_auth(token(&[Scope::Host], "demo"));
+        let request = request.header("Idempotency-Key", key).header("If-Match", version);
+        request.json(&json!({"op": "show.title", "title": "Shoe", "on_hand": 3}))
+    };
+    let shop = &stage.house.shop;
+    change("PUT", "/api/rooms/demo/products/shoe", "\"k-1\"", "\"7\"")
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        shop.last_asked().starts_with("command k-1 at 7 {"),
+        "{}",
+        shop.last_asked()
+    );
+    *shop.reply.lock().unwrap() = ShopReply::Versioned("{}".into(), 8);
+    let response = change("PUT", "/api/rooms/demo/stock/red", "k-2", "\"7\"")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (response.status().as_u16(), header(&response, "etag")),
+        (200, "\"8\"")
+    );
+    assert!(
+        shop.last_asked().starts_with("command k-2 {"),
+        "a count has its own version"
+    );
+    assert_eq!(asked_json(&shop.last_asked())["version"], 7);
+    change("POST", "/api/rooms/demo/commands", " ", "*")
+        .send()
+        .await
+        .unwrap();
+    assert!(shop.last_asked().starts_with("command {"));
+    refused(change("POST", "/api/rooms/demo/commands", "k", "7"), 400).await;
+    refused(
+        change("POST", "/api/rooms/demo/commands", &"k".repeat(65), "*"),
+        400,
+    )
+    .await;
+    let longest = change("POST", "/api/rooms/demo/commands", &"k".repeat(64), "*");
+    assert_eq!(longest.send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn products_are_for_everybody_who_may_watch() {
+    let stage = stage().await;
+    *stage.house.shop.reply.lock().unwrap() = ShopReply::Ok("{}".into());
+    assert_eq!(stage.get("/api/rooms/demo/products").await.status(), 200);
+    assert_eq!(stage.house.shop.last_asked(), "products ");
+    refused(stage.request("GET", "/api/rooms/private/products"), 401).await;
+    let viewer = stage.request("GET", "/api/rooms/private/products");
+    let viewer = viewer.bearer_auth(token(&[Scope::View], "private"));
+    assert_eq!(viewer.send().await.unwrap().status(), 200);
 }

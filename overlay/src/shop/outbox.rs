@@ -1,0 +1,135 @@
+//! Events on their way to everybody in a show. The first leaves at once; what follows it closely leaves together, in one
+//! message: a message costs more than what is in it.
+
+use bytes::Bytes;
+
+use crate::{Channel, UnixMillis};
+
+/// Between two messages to everybody on one channel, in milliseconds.
+pub(super) const WINDOW: i64 = 100;
+/// Bytes of one batch: below what every browser takes in one piece (16 KiB).
+const MAX_BATCH: usize = 14_000;
+
+/// Events of one channel that may wait together; then they leave before their time.
+const MAX_WAITING: usize = 256;
+
+/// What waits for one channel.
+#[derive(Debug, Default)]
+struct Lane {
+    events: Vec<Bytes>,
+    next: i64,
+}
+
+/// What waits to be told to everybody.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    shop: Lane,
+    live: Lane,
+    chat: Lane,
+}
+
+impl Outbox {
+    fn lane(&mut self, channel: Channel) -> &mut Lane {
+        match channel {
+            Channel::Shop => &mut self.shop,
+            Channel::Live => &mut self.live,
+            Channel::Chat => &mut self.chat,
+        }
+    }
+
+    pub(super) fn push(&mut self, channel: Channel, event: Bytes) {
+        self.lane(channel).events.push(event);
+    }
+
+    /// What may leave now: events, in order, by channel.
+    pub(super) fn take(&mut self, now: UnixMillis) -> Vec<(Channel, Vec<Bytes>)> {
+        let mut due = Vec::new();
+        for channel in [Channel::Shop, Channel::Live, Channel::Chat] {
+            let lane = self.lane(channel);
+            // A clock that was set back does not hold anything up.
+            let is_open =
+                now.0 >= lane.next || lane.next - now.0 > WINDOW || lane.events.len() >= MAX_WAITING;
+            if !lane.events.is_empty() && is_open {
+                lane.next = now.0 + WINDOW;
+                due.push((channel, std::mem::take(&mut lane.events)));
+            }
+        }
+        due
+    }
+}
+
+/// Events in as few messages as hold them; one alone stays as it is.
+pub(super) fn batches(events: &[Bytes], now: UnixMillis) -> Vec<Bytes> {
+    let mut batches = Vec::new();
+    let mut rest = events;
+    while let Some(first) = rest.first() {
+        let mut bytes = first.len();
+        let more = rest.iter().skip(1).take_while(|event| {
+            bytes += event.len() + 1;
+            bytes <= MAX_BATCH
+        });
+        let (together, behind) = rest.split_at(1 + more.count());
+        batches.push(if together.len() == 1 {
+            first.clone()
+        } else {
+            batch(together, now)
+        });
+        rest = behind;
+    }
+    batches
+}
+
+/// A message of messages, each as it would be alone.
+fn batch(events: &[Bytes], now: UnixMillis) -> Bytes {
+    let version = crate::message::VERSION;
+    let head = format!("{{\"v\":{version},\"at\":{},\"t\":\"batch\",\"events\":[", now.0);
+    let bytes: usize = events.iter().map(|event| event.len() + 1).sum();
+    let mut message = Vec::with_capacity(head.len() + bytes + 2);
+    message.extend_from_slice(head.as_bytes());
+    for (number, event) in events.iter().enumerate() {
+        if number > 0 {
+            message.push(b',');
+        }
+        message.extend_from_slice(event);
+    }
+    message.extend_from_slice(b"]}");
+    message.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_leaves_at_once_and_the_rest_together() {
+        let mut outbox = Outbox::default();
+        let event = |n: u8| Bytes::from(format!("{{\"n\":{n}}}"));
+        outbox.push(Channel::Chat, event(1));
+        assert_eq!(outbox.take(UnixMillis(1000)), [(Channel::Chat, vec![event(1)])]);
+        outbox.push(Channel::Chat, event(2));
+        outbox.push(Channel::Chat, event(3));
+        assert!(outbox.take(UnixMillis(1099)).is_empty());
+        assert_eq!(
+            outbox.take(UnixMillis(1100)),
+            [(Channel::Chat, vec![event(2), event(3)])]
+        );
+        outbox.push(Channel::Chat, event(4));
+        assert_eq!(outbox.take(UnixMillis(0)).len(), 1, "the clock was set back");
+    }
+
+    #[test]
+    fn a_batch_is_json_and_bounded() {
+        let event = Bytes::from(format!("{{\"text\":\"{}\"}}", "x".repeat(1000)));
+        let events = vec![event.clone(); 30];
+        let batches = batches(&events, UnixMillis(5));
+        let mut told = 0;
+        for batch in &batches {
+            assert!(batch.len() < 15_000);
+            let value: serde_json::Value = serde_json::from_slice(batch).unwrap();
+            told += value["events"].as_array().unwrap().len();
+        }
+        assert_eq!(told, 30);
+        assert_eq!(batches.len(), 3);
+        assert_eq!(super::batches(&events[..1], UnixMillis(5)), [event]);
+    }
+}
