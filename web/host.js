@@ -2,6 +2,8 @@
 
 import { Inventory } from "./inventory.js";
 import { Moderation } from "./moderation.js";
+import { Promos } from "./promos.js";
+import { Polling, Questioning } from "./questioning.js";
 import { Sales } from "./sales.js";
 import { ShopClient } from "./shop.js";
 import { Studio } from "./studio.js";
@@ -9,13 +11,16 @@ import { $, roomOfPage, toast, tokenOfPage } from "./ui.js";
 
 const room = roomOfPage();
 const key = `vitrine:host:${room}`;
+/** What is seen, and so belongs to the picture of the moment, where this page sends it. */
+const SEEN = ["product.pin", "product.unpin", "price.set", "flash.start", "announce", "countdown.show", "countdown.hide", "poll.open", "product.recommend"];
 
 function begin(token) {
   const shop = new ShopClient({ room, token });
   /** Carries out a command and says how it went; whether it did. */
   const act = async (command, done) => {
     try {
-      await shop.host(command);
+      const isBeforeCamera = document.documentElement.dataset.publishing === "live" && SEEN.includes(command.op);
+      await shop.host(command, isBeforeCamera ? shop.now() : undefined);
       if (done) toast(done, "good");
       return true;
     } catch (error) {
@@ -27,11 +32,21 @@ function begin(token) {
   new Inventory({ shop, act });
   new Sales({ shop, act, room, token });
   new Moderation({ shop, act });
+  new Questioning({ shop, act });
+  new Polling({ shop, act });
+  new Promos({ shop, act, room, token });
 
   const title = $("#title");
   title.addEventListener("change", () => act({ op: "show.title", title: title.value.trim() || room }, "The title is changed"));
   title.addEventListener("keydown", (event) => event.key === "Enter" && title.blur());
   $("#state").addEventListener("change", ({ target }) => act({ op: "show.state", state: target.value }));
+
+  const starts = $("#starts");
+  starts.addEventListener("change", () => {
+    const starts_at = starts.value ? new Date(starts.value).getTime() : undefined;
+    act({ op: "show.schedule", ...(starts_at ? { starts_at } : {}) }, "The time is told");
+  });
+  $("#count").addEventListener("click", () => act({ op: shop.countdown ? "countdown.hide" : "countdown.show" }));
 
   const draw = () => {
     const { show, viewers } = shop;
@@ -39,6 +54,8 @@ function begin(token) {
     if (title !== document.activeElement) title.value = show.title;
     document.title = `${show.title} · host`;
     $("#state").value = show.state;
+    if (starts !== document.activeElement) starts.value = show.starts_at ? localTime(show.starts_at) : "";
+    $("#count").textContent = shop.countdown ? "Stop counting" : "Count down";
     const live = $("#live");
     const text = !shop.isConnected ? "No connection" : show.on_air ? "ON AIR" : "Off air";
     if (live.textContent !== text) live.textContent = text;
@@ -47,12 +64,18 @@ function begin(token) {
   };
   shop.addEventListener("change", ({ detail }) => {
     if (detail === "welcome" && shop.you.role !== "host") toast("This token does not allow to host here", "bad");
-    if (["welcome", "show", "viewers", "connection"].includes(detail)) draw();
+    if (["welcome", "show", "viewers", "countdown", "connection"].includes(detail)) draw();
   });
   shop.addEventListener("notice", ({ detail }) => toast(detail.text, "bad"));
   // The host's own picture may not be on: the shop is reached without it.
   shop.openEvents();
   window.vitrine = { shop, studio };
+}
+
+/** A time as the field for it takes it: by this place's clock, without its zone. */
+function localTime(at) {
+  const offset = new Date(at).getTimezoneOffset() * 60_000;
+  return new Date(at - offset).toISOString().slice(0, 16);
 }
 
 function askForToken() {

@@ -1,6 +1,6 @@
 // What the host sells: pinned, priced, counted, added and taken away.
 
-import { $, el, money, patch, toast, uuid7 } from "./ui.js";
+import { $, clock, el, money, patch, toast, uuid7 } from "./ui.js";
 
 /** Where a show has no price yet to take it from. */
 const CURRENCY = { currency: "EUR", exponent: 2 };
@@ -40,6 +40,7 @@ export class Inventory {
           { class: "buttons" },
           el("button", { "aria-pressed": String(featured), "data-feature": id, disabled: featured, onclick: () => this.#act({ op: "product.pin", product: id, featured: true }) }, featured ? "On screen" : "Show"),
           el("button", { "aria-pressed": String(pinned), "data-pin": id, onclick: () => this.#act(pin) }, pinned ? "Pinned" : "Pin"),
+          el("button", { class: "quiet", "data-recommend": id, onclick: () => this.#act({ op: "product.recommend", product: id }, "Everybody sees it as a tip") }, "Tip"),
           el("button", { class: "quiet", "aria-label": `Edit ${product.title}`, onclick: () => this.#edit(product) }, "Edit"),
         ),
       ),
@@ -63,7 +64,49 @@ export class Inventory {
         el("input", { value: String(available ?? ""), inputmode: "numeric", "aria-label": `To be had of ${title}`, "data-stock": id, onchange: ({ target }) => this.#stock(variant, target), onkeydown: leave }),
         el("button", { "aria-label": "One more", onclick: () => add(1) }, "+"),
       ),
+      this.#offer(variant),
     );
+  }
+
+  /** A flash sale of a variant: its time, or the way to one. */
+  #offer(variant) {
+    const { id, flash } = variant;
+    if (!flash) return el("div", { class: "offer" }, el("span", {}), el("button", { class: "quiet", "data-flash": id, onclick: () => this.#flash(variant) }, "Flash sale…"));
+    const until = flash.running ? flash.ends_at : flash.starts_at;
+    return el(
+      "div",
+      { class: "offer" },
+      el("span", { class: "flash" }, flash.running ? "Flash sale " : "Flash sale in ", el("span", { "data-until": String(until) }, clock(until - this.#shop.now()))),
+      el(
+        "span",
+        {},
+        el("button", { onclick: () => this.#act({ op: "countdown.show", variant: id }) }, "Count down"),
+        " ",
+        el("button", { class: "quiet", onclick: () => this.#act({ op: "flash.end", variant: id }) }, "End"),
+      ),
+    );
+  }
+
+  #flash({ id, title, price }) {
+    const dialog = $("#flash");
+    const form = $("form", dialog);
+    form.reset();
+    $("#flash-of").textContent = `${title}, now ${money(price)}`;
+    form.elements.price.value = decimal({ ...price, minor: Math.round(price.minor * 0.8) });
+    form.onsubmit = (event) => {
+      if (event.submitter?.value !== "start") return;
+      event.preventDefault();
+      this.#startFlash({ id, title, price }, form, dialog);
+    };
+    dialog.showModal();
+  }
+
+  async #startFlash({ id, title, price }, form, dialog) {
+    const minor = minorOf(form.elements.price.value, price.exponent);
+    if (minor === undefined) return toast("A price is a number, as in 19.90", "bad");
+    const quantity = Number(form.elements.quantity.value);
+    const command = { op: "flash.start", variant: id, minor, seconds: Number(form.elements.minutes.value) * 60, ...(quantity ? { quantity } : {}) };
+    if (await this.#act(command, `${title}: the sale is on`)) dialog.close();
   }
 
   async #price({ id, title, price }, input) {

@@ -12,7 +12,16 @@ export class Moderation {
   constructor({ shop, act }) {
     this.#shop = shop;
     this.#act = act;
-    shop.addEventListener("change", ({ detail }) => ["welcome", "chat"].includes(detail) && this.#draw());
+    shop.addEventListener("change", ({ detail }) => {
+      if (["welcome", "chat"].includes(detail)) this.#draw();
+      if (detail === "moderation") this.#drawLists();
+    });
+    const words = $("#words");
+    words.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const listed = words.elements.words.value.split("\n").map((word) => word.trim()).filter(Boolean);
+      act({ op: "chat.words", words: listed }, "The list is saved");
+    });
     $("#slow").addEventListener("change", ({ target }) => act({ op: "chat.slow", seconds: Number(target.value) }));
     const take = (use) => {
       const text = $("#text").value.trim();
@@ -33,16 +42,38 @@ export class Moderation {
     patch(list, this.#shop.chat.length ? this.#shop.chat.map((line) => this.#line(line)) : none);
     if (atEnd) list.scrollTop = list.scrollHeight;
     $("#slow").value = String(this.#shop.slowSeconds);
+    const { pinnedChat } = this.#shop;
+    $("#pinned").hidden = !pinnedChat;
+    if (!pinnedChat) return;
+    const unpin = () => this.#act({ op: "chat.unpin" });
+    patch($("#pinned"), el("span", {}, el("strong", {}, pinnedChat.user.name), ` ${pinnedChat.text}`), el("button", { class: "quiet", onclick: unpin }, "Unpin"));
   }
 
+  #drawLists() {
+    const { muted, banned, words } = this.#shop.moderation;
+    const field = $("#words").elements.words;
+    if (field !== document.activeElement) field.value = words.join("\n");
+    const entry = (kind, op, text) => (user) =>
+      el("li", { class: "code", "data-key": `${kind}-${user}` }, el("span", { class: "small" }, `${this.#names.get(user) ?? user} is ${kind}`), el("button", { class: "quiet", onclick: () => this.#act({ op, user }) }, text));
+    patch($("#kept-out"), muted.map(entry("muted", "chat.unmute", "Let speak")), banned.map(entry("banned", "chat.unban", "Let in")));
+  }
+
+  /** Names of people who have spoken, by id. */
+  #names = new Map();
+
   #line({ id, user, text }) {
+    this.#names.set(user.id, user.name);
+    const pin = () => this.#act({ op: "chat.pin", message: id });
+    const ban = () => confirm(`Ban ${user.name} from the show?`) && this.#act({ op: "chat.ban", user: user.id }, `${user.name} is banned`);
     const remove = () => this.#act({ op: "chat.delete", message: id });
     const mute = () => this.#act({ op: "chat.mute", user: user.id }, `${user.name} is muted`);
     return el(
       "li",
       { class: user.role, "data-key": id, "data-chat": id },
       el("span", {}, el("strong", {}, user.name), ` ${text}`),
+      el("button", { class: "quiet", "data-pin-chat": id, onclick: pin }, "Pin"),
       user.role === "viewer" && el("button", { class: "quiet", onclick: mute }, "Mute"),
+      user.role === "viewer" && el("button", { class: "quiet", onclick: ban }, "Ban"),
       el("button", { class: "quiet", "data-delete": id, "aria-label": "Delete this line", onclick: remove }, "✕"),
     );
   }

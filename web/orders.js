@@ -3,7 +3,18 @@
 import { $, clock, el, money, patch, toast } from "./ui.js";
 
 const SHOWN = 10;
+/** States of which something is still to come. */
+const OPEN = {
+  held: "Kept for you",
+  checkout_open: "Waits for your payment",
+  waitlisted: "On the waitlist",
+  releasing: "The time is over",
+};
+/** Where nothing is kept, there is nothing to give back in time. */
+const KEPT = ["held", "checkout_open"];
 const ENDS = {
+  held: ["It is your turn: kept for you", "good"],
+  refund_due: ["It was gone. Your money comes back", "bad"],
   paid: ["Paid, thank you", "good"],
   released: ["The time was over", "bad"],
   cancelled: ["Given back", "info"],
@@ -19,6 +30,10 @@ export class Orders {
     shop.addEventListener("order", ({ detail: { order } }) => {
       const [text, kind] = ENDS[order.state] ?? [];
       if (text) toast(`${text}: ${this.#names(order)}`, kind);
+    });
+    shop.addEventListener("hold_expiring", ({ detail: { buy } }) => {
+      const order = shop.orders.get(buy);
+      if (order) toast(`One minute left: ${this.#names(order)}`, "bad");
     });
     setInterval(() => {
       for (const node of document.querySelectorAll("[data-until]")) {
@@ -48,7 +63,7 @@ export class Orders {
   }
 
   #draw() {
-    const held = [...this.#shop.orders.values()].filter((order) => order.state === "held");
+    const held = [...this.#shop.orders.values()].filter((order) => KEPT.includes(order.state));
     patch($("#side-orders"), this.views());
     $("#bag-count").hidden = held.length === 0;
     $("#bag-count").textContent = String(held.length);
@@ -70,17 +85,20 @@ export class Orders {
   }
 
   #view(order) {
-    const isHeld = order.state === "held";
+    const isKept = KEPT.includes(order.state);
+    const isOpen = order.state in OPEN;
+    const title = isOpen ? OPEN[order.state] : ENDS[order.state]?.[0];
     return el(
       "article",
-      { class: isHeld ? "order held" : "order", "data-key": order.buy, "data-order": order.buy, "data-state": order.state },
-      el("div", { class: "row" }, el("strong", {}, isHeld ? "Kept for you" : ENDS[order.state]?.[0]), isHeld && this.#time(order)),
+      { class: isKept ? "order held" : "order", "data-key": order.buy, "data-order": order.buy, "data-state": order.state },
+      el("div", { class: "row" }, el("strong", {}, title), isKept && this.#time(order), order.state === "waitlisted" && el("span", { class: "time" }, `place ${order.place}`)),
       (order.lines ?? []).map((line) => el("p", {}, this.#name(line))),
       el(
         "div",
         { class: "row" },
-        el("span", { class: "small" }, order.total && el("b", {}, money(order.total)), isHeld && " · the host takes the payment"),
-        isHeld && el("button", { class: "quiet", onclick: () => this.#shop.cancel(order.buy) }, "Give back"),
+        el("span", { class: "small" }, order.total && el("b", {}, money(order.total)), order.promo && ` with ${order.promo}`, isKept && !order.checkout && " · the host takes the payment"),
+        order.checkout && isKept && el("a", { href: order.checkout, target: "_blank", rel: "noopener" }, "Pay"),
+        (isKept || order.state === "waitlisted") && el("button", { class: "quiet", onclick: () => this.#shop.cancel(order.buy) }, "Give back"),
       ),
     );
   }

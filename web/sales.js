@@ -4,7 +4,7 @@ import { $, clock, el, money, patch, toast } from "./ui.js";
 
 /** Orders shown; all of them are counted. */
 const SHOWN = 100;
-const STATES = { paid: "Paid", released: "Time over", cancelled: "Cancelled", refunded: "Refunded" };
+const STATES = { waitlisted: "On the waitlist", releasing: "Time over, waits for the provider", refund_due: "Paid late: money has to go back", paid: "Paid", released: "Time over", cancelled: "Cancelled", refunded: "Refunded" };
 
 export class Sales {
   #shop;
@@ -55,12 +55,12 @@ export class Sales {
 
   #order(order) {
     const settle = (state) => () => this.#act({ op: "order.settle", buy: order.buy, state });
-    const isHeld = order.state === "held";
+    const isHeld = ["held", "checkout_open"].includes(order.state);
     return el(
       "li",
       { class: `order ${order.state}`, "data-key": order.buy, "data-order": order.buy, "data-state": order.state },
       el("div", {}, el("strong", {}, order.name), el("strong", {}, money(order.total))),
-      el("p", { class: "small" }, order.lines.map((line) => this.#name(line)).join("; ")),
+      el("p", { class: "small" }, order.lines.map((line) => this.#name(line)).join("; "), order.promo && ` · ${order.promo}`, order.affiliate && ` · by ${order.affiliate}`),
       el(
         "div",
         {},
@@ -68,7 +68,7 @@ export class Sales {
           ? el("span", { class: "small" }, "kept for ", el("span", { class: "time", "data-until": String(order.expires_at) }, clock(order.expires_at - this.#shop.now())))
           : el("span", { class: "small" }, STATES[order.state]),
         isHeld && el("span", {}, el("button", { onclick: settle("paid") }, "Paid"), " ", el("button", { class: "quiet", onclick: settle("cancelled") }, "Cancel")),
-        order.state === "paid" && el("button", { class: "quiet", onclick: settle("refunded") }, "Refund"),
+        ["paid", "refund_due"].includes(order.state) && el("button", { class: "quiet", onclick: settle("refunded") }, "Refund"),
       ),
     );
   }

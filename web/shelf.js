@@ -1,6 +1,6 @@
 // The products on the viewer's page: the card over the picture, the grid, and the sheet where one is chosen.
 
-import { $, el, memory, money, patch } from "./ui.js";
+import { $, clock, el, memory, money, patch, toast } from "./ui.js";
 
 /** From here on down the stock is worth a word. */
 const FEW = 5;
@@ -14,12 +14,15 @@ export class Shelf {
   #open;
   #chosen;
   #quantity = 1;
+  /** A promo code that was looked up, and what it takes off. */
+  #promo;
 
   constructor({ shop, orders }) {
     this.#shop = shop;
     this.#orders = orders;
     const drawn = ["welcome", "products", "pins", "stock", "buying", "orders"];
     shop.addEventListener("change", ({ detail }) => drawn.includes(detail) && this.#draw());
+    setInterval(() => this.#drawTimes(), 500);
     for (const opener of ["#bag", "#kept"]) $(opener).addEventListener("click", () => this.show("bag"));
     const sheet = $("#sheet");
     sheet.addEventListener("close", () => (this.#open = undefined));
@@ -46,6 +49,18 @@ export class Shelf {
     this.#drawSheet();
   }
 
+  /** What runs out by the server's clock. */
+  #drawTimes() {
+    const left = (until) => clock(Number(until) - this.#shop.now());
+    for (const node of document.querySelectorAll("[data-ends]")) node.textContent = left(node.dataset.ends);
+    const { countdown } = this.#shop;
+    const badge = $("#countdown");
+    badge.hidden = !countdown || countdown.until <= this.#shop.now();
+    if (badge.hidden) return;
+    const what = { show_start: "Starts in", sale_start: "Sale in", sale_end: "Sale ends in" }[countdown.of] ?? "In";
+    badge.textContent = `${what} ${left(countdown.until)}`;
+  }
+
   #drawCard() {
     const card = $("#card");
     const id = this.#shop.featured ?? this.#shop.pinned[0];
@@ -57,7 +72,7 @@ export class Shelf {
     patch(
       card,
       el("button", { class: "open", "aria-label": `More about ${product.title}`, onclick: () => this.show(product.id) }, picture(product)),
-      el("div", {}, el("h2", {}, product.title), priceOf(product), stockOf(product.variants)),
+      el("div", {}, el("h2", {}, product.title), this.#flash(product.variants), priceOf(product), stockOf(product.variants)),
       this.#buyButton(isSoldOut(product), "Buy", { "data-buy": product.id, onclick: () => this.#wish(product) }),
     );
   }
@@ -69,13 +84,16 @@ export class Shelf {
   }
 
   #buy(variant, quantity) {
-    if (!this.#shop.isBuying) this.#shop.buy([{ variant, quantity }]);
+    if (this.#shop.isBuying) return;
+    const isGone = this.#shop.variant(variant)?.variant.sold_out;
+    const wishes = { ...(isGone ? { waitlist: true } : {}), ...(this.#promo ? { promo: this.#promo.code } : {}) };
+    this.#shop.buy([{ variant, quantity }], wishes);
   }
 
   #buyButton(soldOut, text, attributes) {
     const isBusy = this.#shop.isBuying;
-    const says = soldOut ? "Sold out" : isBusy ? "One moment…" : text;
-    return el("button", { class: "primary buy", disabled: soldOut || isBusy, "aria-busy": String(isBusy), ...attributes }, says);
+    const says = isBusy ? "One moment…" : soldOut ? "Join the waitlist" : text;
+    return el("button", { class: soldOut ? "buy" : "primary buy", disabled: isBusy, "aria-busy": String(isBusy), ...attributes }, says);
   }
 
   #tiles() {
@@ -146,6 +164,7 @@ export class Shelf {
       "div",
       { class: "product", "data-key": product.id },
       picture(product, { class: "hero" }),
+      this.#flash([variant]),
       el("div", { class: "row" }, priceLine(variant), stockOf([variant])),
       product.description && el("p", { class: "about" }, product.description),
       product.variants.length > 1 && this.#choices(product, variant),
@@ -167,7 +186,37 @@ export class Shelf {
           },
         }),
       ),
+      this.#code(),
       variant.per_customer && el("p", { class: "small" }, `At most ${variant.per_customer} per customer.`),
+    );
+  }
+
+  /** A flash sale that runs, and how long. */
+  #flash(variants) {
+    const flash = variants.map((variant) => variant.flash).find((known) => known?.running);
+    return flash && el("p", { class: "flash" }, "Flash sale ", el("span", { "data-ends": String(flash.ends_at) }, clock(flash.ends_at - this.#shop.now())));
+  }
+
+  /** A promo code: looked up before it is used. */
+  #code() {
+    const look = async (event) => {
+      event.preventDefault();
+      const code = new FormData(event.target).get("code").trim();
+      this.#promo = undefined;
+      try {
+        if (code) this.#promo = await this.#shop.promo(code);
+      } catch (error) {
+        toast(error.message, "bad");
+      }
+      this.#drawSheet();
+    };
+    const { basis_points, amount, code } = this.#promo ?? {};
+    const off = amount ? money(amount) : `${(basis_points ?? 0) / 100} %`;
+    return el(
+      "details",
+      { class: "code", "data-key": "code", open: Boolean(this.#promo) },
+      el("summary", {}, this.#promo ? `${code}: ${off} off` : "Have a promo code?"),
+      el("form", { class: "row", onsubmit: look }, el("input", { name: "code", maxlength: "32", autocomplete: "off", "aria-label": "Promo code", placeholder: "CODE" }), el("button", {}, "Apply")),
     );
   }
 
@@ -184,7 +233,7 @@ export class Shelf {
         el(
           "label",
           { "data-key": each.id },
-          el("input", { type: "radio", name: "variant", value: each.id, checked: each.id === variant.id, disabled: each.sold_out, onchange: choose(each.id) }),
+          el("input", { type: "radio", name: "variant", value: each.id, checked: each.id === variant.id, onchange: choose(each.id) }),
           el("span", {}, each.title),
         ),
       ),
@@ -221,7 +270,7 @@ function priceLine({ price, was }, isLowest = false) {
 }
 
 function picture(product, attributes = {}) {
-  const [src] = product.images;
+  const [src] = product.images ?? [];
   if (src) return el("img", { src, alt: "", ...attributes });
   return el("div", { ...attributes, class: `blank ${attributes.class ?? ""}`, "aria-hidden": "true" }, [...product.title][0]);
 }

@@ -1,28 +1,39 @@
 // The shop client (overlay/PROTOCOL.md): over a player's data channels, or over an event stream and POST where there
 // are none. It keeps the show's state and says what changed.
 
+import { Timeline } from "./clock.js";
+import { Line } from "./line.js";
+import { Sums } from "./sums.js";
 import { memory, uuid7 } from "./ui.js";
+
+/** @typedef {import("./protocol.js").FromServer} FromServer */
+/** @typedef {import("./protocol.js").FromClient} FromClient */
+/** @typedef {import("./protocol.js").Envelope} Message */
+/** @typedef {import("./protocol.js").AnyCommand} Command */
 
 /** Numbered events travel on two channels: one may overtake the other for so long before something is missing. */
 const OVERTAKING_MS = 1000;
-/** Without open channels after this long the event stream is used. */
-const CHANNEL_PATIENCE_MS = 6000;
-const FIRST_REPEAT_MS = 500;
+/** A buy is repeated until its receipt comes, each time after twice the pause. */
+const FIRST_REPEAT_MS = 250;
 const LONGEST_REPEAT_MS = 4000;
 /** A buy that is not answered on the connection is asked for by HTTP, too: the same id, the same receipt. */
-const HTTP_AFTER_REPEATS = 4;
+const HTTP_AFTER_REPEATS = 3;
 const CHAT_KEPT = 100;
+/** States of orders of which something is still to come. */
+const OPEN = ["waitlisted", "held", "checkout_open", "releasing"];
+const QUESTIONS_KEPT = 50;
+/** Commands of a host that wait for an answer for longer have failed. */
+const COMMAND_PATIENCE_MS = 10_000;
 
 /**
- * Events: `change` (`detail` names what: `welcome`, `show`, `products`, `pins`, `stock`, `viewers`, `chat`, `orders`,
- * `buying`, `connection`), `receipt` (`detail.receipt`), `order` (`detail.order`, whose state is new), `notice`, `announcement`, `sale`, `health` (`detail` is the message).
+ * Events: `change` (`detail` names what: `welcome`, `show`, `products`, `pins`, `stock`, `viewers`, `chat`, `questions`,
+ * `polls`, `reactions`, `countdown`, `cart`, `orders`, `moderation`, `buying`, `connection`), `receipt` (`detail.receipt`),
+ * `order` (`detail.order`, whose state is new), `notice`, `announcement`, `recommendation`, `reactions` (`detail.more`: how many of
+ * each are new), `hold_expiring`, `sale`, `health` (`detail` is the message).
  */
 export class ShopClient extends EventTarget {
   #options;
-  #channels = {};
-  #events;
-  #secret;
-  #patience;
+  #line;
   #epoch;
   #seq;
   #early = new Map();
@@ -31,8 +42,11 @@ export class ShopClient extends EventTarget {
   #buys = new Map();
   #waiting = new Map();
   #clock = 0;
+  #timeline;
+  #reactions = new Sums((kind, count) => this.#send({ v: 1, t: "react", kind: /** @type {import("./protocol.js").Reaction} */ (kind), count }));
 
-  /** @param {{base?: string, room: string, token?: string, name?: string}} options */
+  /** @param {{base?: string, room: string, token?: string, name?: string, video?: HTMLVideoElement}} options With `video`, what
+   * belongs to a moment before the camera is shown with its frame. */
   constructor(options) {
     super();
     this.#options = { base: location.origin, ...options };
@@ -46,6 +60,37 @@ export class ShopClient extends EventTarget {
     this.orders = new Map();
     this.you = undefined;
     this.isConnected = false;
+    this.pinnedChat = undefined;
+    this.questions = [];
+    this.polls = new Map();
+    /** The own votes: choices by poll. */
+    this.votes = {};
+    this.reactions = {};
+    this.countdown = undefined;
+    this.cart = [];
+    /**
+     * Those kept quiet or out, at hosts and moderators.
+     * @type {import("./protocol.js").Listed}
+     */
+    this.moderation = { muted: [], banned: [], words: [] };
+    this.#timeline = new Timeline(options.video);
+    this.#line = new Line({
+      address: `${this.#options.base}/api/rooms/${this.#options.room}`,
+      query: () => this.#query(),
+      receive: (data) => this.#receive(data),
+      opened: () => this.#hello(),
+      lost: () => this.#connected(false),
+    });
+  }
+
+  /** When the frame on screen was captured, by the server's clock, where that is known. */
+  get frameTime() {
+    return this.#timeline.frameTime;
+  }
+
+  /** How well what belongs to a frame was shown with it: `{frame, shown}` in milliseconds of the camera, the last ones. */
+  get shownWithFrames() {
+    return this.#timeline.shown;
   }
 
   /** The server's clock. */
@@ -55,51 +100,22 @@ export class ShopClient extends EventTarget {
 
   /** Takes a player's channels; those before are given up. */
   attach(channels) {
-    this.#channels = channels;
-    clearTimeout(this.#patience);
-    this.#patience = setTimeout(() => this.openEvents(), CHANNEL_PATIENCE_MS);
-    for (const channel of Object.values(channels)) {
-      channel.addEventListener("message", ({ data }) => this.#receive(data));
-    }
-    channels.shop.addEventListener("open", () => {
-      if (this.#channels !== channels) return;
-      clearTimeout(this.#patience);
-      this.#closeEvents();
-      this.#hello();
-    });
-    channels.shop.addEventListener("close", () => {
-      if (this.#channels === channels) this.#connected(false);
-    });
+    this.#line.attach(channels);
   }
 
   /** Listens without data channels. */
   openEvents() {
-    if (this.#events || this.#channels.shop?.readyState === "open") return;
-    const { base, room, name } = this.#options;
-    const query = new URLSearchParams();
-    const token = this.#token();
-    if (token) query.set("token", token);
-    if (name) query.set("name", name);
-    if (this.#epoch) query.set("resume", `${this.#epoch}:${this.#seq}`);
-    const events = new EventSource(`${base}/api/rooms/${room}/events?${query}`);
-    this.#events = events;
-    events.addEventListener("open", (event) => {
-      if (event.data) this.#secret = JSON.parse(event.data).client;
-    });
-    events.addEventListener("message", ({ data }) => this.#receive(data));
-    events.addEventListener("error", () => {
-      this.#connected(false);
-      if (events.readyState === EventSource.CLOSED) {
-        this.#closeEvents();
-        this.#patience = setTimeout(() => this.openEvents(), CHANNEL_PATIENCE_MS);
-      }
-    });
+    this.#line.openEvents();
   }
 
-  /** Begins a buy and returns its id; a `receipt` event follows, however often the line breaks. */
-  buy(lines) {
+  /**
+   * Begins a buy and returns its id; a `receipt` event follows, however often the line breaks.
+   * @param {{variant: string, quantity: number}[]} lines
+   * @param {{promo?: string, affiliate?: string, waitlist?: boolean, replaces?: string}} [wishes]
+   */
+  buy(lines, wishes = {}) {
     const id = uuid7();
-    const message = { v: 1, t: "buy", id, lines, price_version: this.show?.price_version ?? 0 };
+    const message = { v: 1, t: "buy", id, lines, price_version: this.show?.price_version ?? 0, ...wishes };
     this.#buys.set(id, { message, repeats: 0 });
     this.#repeat(id);
     this.#changed("buying");
@@ -125,13 +141,46 @@ export class ShopClient extends EventTarget {
     this.#send({ v: 1, t: "chat", id: uuid7(), text }, "chat");
   }
 
-  /** A host's command; resolves when it is done. */
-  host(command) {
+  /** A question to the host. */
+  ask(text) {
+    this.#send({ v: 1, t: "question", id: uuid7(), text }, "chat");
+  }
+
+  vote(poll, option) {
+    this.#send({ v: 1, t: "vote", poll, option });
+  }
+
+  /** A reaction: summed with those that follow closely. */
+  react(kind) {
+    this.#reactions.add(kind);
+  }
+
+  /** Sets the cart; it is the same in all tabs and keeps nothing back. */
+  setCart(lines) {
+    this.#send({ v: 1, t: "cart", lines });
+  }
+
+  /** What a promo code would take off; resolves with the `promo` message. */
+  promo(code) {
+    return this.#question((id) => ({ v: 1, t: "promo", id, code }));
+  }
+
+  /**
+   * A host's command; resolves when it is done.
+   * @param {Command} command
+   * @param {number} [capturedAt] the moment before the camera it belongs to, by the server's clock
+   */
+  host(command, capturedAt) {
+    const captured = capturedAt ? { captured_at: Math.round(capturedAt) } : {};
+    return this.#question((id) => ({ v: 1, t: "host", id, do: command, ...captured }));
+  }
+
+  #question(message) {
     const id = uuid7();
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#settle(id, new Error("no answer")), 10_000);
+      const timer = setTimeout(() => this.#settle(id, new Error("no answer")), COMMAND_PATIENCE_MS);
       this.#waiting.set(id, { resolve, reject, timer });
-      if (!this.#send({ v: 1, t: "host", id, do: command })) this.#settle(id, new Error("not connected"));
+      if (!this.#send(message(id))) this.#settle(id, new Error("not connected"));
     });
   }
 
@@ -152,36 +201,33 @@ export class ShopClient extends EventTarget {
   }
 
   #hello(afresh = false) {
-    const message = { v: 1, t: "hello", versions: [1], client: "vitrine-web" };
     const token = this.#token();
-    if (token) message.token = token;
-    if (this.#options.name) message.name = this.#options.name;
-    if (this.#epoch && !afresh) message.resume = { epoch: this.#epoch, seq: this.#seq };
+    const { name } = this.#options;
     this.#pages = [];
-    this.#send(message);
+    this.#send({
+      v: 1,
+      t: "hello",
+      versions: [1],
+      accepts: ["batch"],
+      ...(token ? { token } : {}),
+      ...(name ? { name } : {}),
+      ...(this.#epoch && !afresh ? { resume: { epoch: this.#epoch, seq: this.#seq } } : {}),
+    });
   }
 
+  /** What an event stream says for a greeting. */
+  #query() {
+    const query = new URLSearchParams({ accepts: "batch" });
+    const token = this.#token();
+    if (token) query.set("token", token);
+    if (this.#options.name) query.set("name", this.#options.name);
+    if (this.#epoch) query.set("resume", `${this.#epoch}:${this.#seq}`);
+    return query;
+  }
+
+  /** @param {FromClient & {v: number}} message */
   #send(message, label = "shop") {
-    const text = JSON.stringify(message);
-    const channel = [this.#channels[label], this.#channels.shop].find((known) => known?.readyState === "open");
-    if (channel) {
-      channel.send(text);
-      return true;
-    }
-    if (!this.#secret) return false;
-    const { base, room } = this.#options;
-    fetch(`${base}/api/rooms/${room}/messages`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-Client": this.#secret },
-      body: text,
-    }).catch(() => {});
-    return true;
-  }
-
-  #closeEvents() {
-    this.#events?.close();
-    this.#events = undefined;
-    this.#secret = undefined;
+    return this.#line.send(message, label);
   }
 
   #connected(is) {
@@ -199,12 +245,19 @@ export class ShopClient extends EventTarget {
   }
 
   #receive(data) {
+    /** @type {FromServer} */
     let message;
     try {
       message = JSON.parse(data);
     } catch {
       return;
     }
+    if (message.t === "batch") message.events.forEach((event) => this.#take(event));
+    else this.#take(message);
+  }
+
+  /** @param {Message} message */
+  #take(message) {
     if (message.t === "welcome") this.#welcome(message);
     else if (message.seq === undefined) this.#apply(message);
     else this.#inOrder(message);
@@ -216,8 +269,9 @@ export class ShopClient extends EventTarget {
     this.#early.set(message.seq, message);
     while (this.#early.has(this.#seq + 1)) {
       this.#seq += 1;
-      this.#apply(this.#early.get(this.#seq));
+      const next = this.#early.get(this.#seq);
       this.#early.delete(this.#seq);
+      this.#timeline.show(next, () => this.#apply(next));
     }
     clearTimeout(this.#gap);
     if (this.#early.size > 0) this.#gap = setTimeout(() => this.#hello(), OVERTAKING_MS);
@@ -236,9 +290,11 @@ export class ShopClient extends EventTarget {
     this.you = { ...this.you, ...message.you };
     if (message.you.token) memory.set(this.#key(), message.you.token);
     clearTimeout(this.#gap);
+    // What waits for its frame is older than what comes now.
+    this.#timeline.flush();
     this.#epoch = message.epoch;
     // Open orders are told anew: what is not told has ended while nobody listened.
-    for (const [id, { state }] of this.orders) if (state === "held") this.orders.delete(id);
+    for (const [id, { state }] of this.orders) if (OPEN.includes(state)) this.orders.delete(id);
     if (message.deltas) {
       for (const delta of message.deltas) if (delta.seq > this.#seq) this.#apply(delta);
     } else {
@@ -260,9 +316,17 @@ export class ShopClient extends EventTarget {
     this.viewers = first.viewers;
     this.products = new Map(pages.flatMap((page) => page.products).map((product) => [product.id, product]));
     this.chat = pages.flatMap((page) => page.chat);
+    this.pinnedChat = first.pinned_chat;
+    this.questions = pages.flatMap((page) => page.questions ?? []);
+    this.polls = new Map(pages.flatMap((page) => page.polls ?? []).map((poll) => [poll.id, poll]));
+    this.votes = first.votes ?? {};
+    this.reactions = first.reactions ?? {};
+    this.countdown = first.countdown;
+    this.cart = [];
     for (const receipt of pages.flatMap((page) => page.orders ?? [])) this.#keepOrder(receipt);
   }
 
+  /** @param {Message} message */
   #apply(message) {
     switch (message.t) {
       case "show":
@@ -319,6 +383,44 @@ export class ShopClient extends EventTarget {
       case "chat_deleted":
         this.chat = this.chat.filter((line) => line.id !== message.id);
         return this.#changed("chat");
+      case "chat_pinned":
+        this.pinnedChat = message.line;
+        return this.#changed("chat");
+      case "question":
+        this.questions = [...this.questions.filter((known) => known.id !== message.id), message]
+          .filter((known) => known.state !== "dismissed")
+          .slice(-QUESTIONS_KEPT);
+        return this.#changed("questions");
+      case "poll":
+        this.polls.set(message.poll.id, message.poll);
+        return this.#changed("polls");
+      case "poll_counts": {
+        const poll = this.polls.get(message.poll);
+        // The last counts come with the poll itself.
+        if (poll?.open) poll.counts = message.counts;
+        return this.#changed("polls");
+      }
+      case "voted":
+        this.votes = { ...this.votes, [message.poll]: message.option };
+        return this.#changed("polls");
+      case "reactions":
+        return this.#sumReactions(message.totals);
+      case "countdown":
+        this.countdown = message.countdown;
+        return this.#changed("countdown");
+      case "cart":
+        this.cart = message.lines;
+        return this.#changed("cart");
+      case "moderation":
+        this.moderation = message;
+        return this.#changed("moderation");
+      case "waitlist": {
+        const order = this.orders.get(message.buy);
+        if (order) order.place = message.place;
+        return this.#changed("orders");
+      }
+      case "clock":
+        return this.#timeline.learn(message);
       case "chat_mode":
         this.slowSeconds = message.slow_seconds;
         return this.#changed("chat");
@@ -332,18 +434,32 @@ export class ShopClient extends EventTarget {
         return this.#changed("orders");
       }
       case "done":
-        return this.#settle(message.ref);
+      case "promo":
+        return this.#settle(message.ref, undefined, message);
       case "notice":
         return this.#notice(message);
       case "announcement":
+      case "recommendation":
+      case "hold_expiring":
       case "sale":
       case "health":
         return this.#tell(message.t, message);
     }
   }
 
+  #sumReactions(totals) {
+    const more = {};
+    for (const [kind, total] of Object.entries(totals)) {
+      const new_ = total - (this.reactions[kind] ?? 0);
+      if (new_ > 0) more[kind] = new_;
+    }
+    this.reactions = totals;
+    this.#changed("reactions");
+    if (Object.keys(more).length > 0) this.#tell("reactions", { more });
+  }
+
   #receipt(receipt) {
-    if (receipt.outcome === "held") this.#keepOrder(receipt);
+    if (["held", "checkout_open", "waitlisted"].includes(receipt.outcome)) this.#keepOrder(receipt);
     const buy = this.#buys.get(receipt.buy);
     if (!buy) return this.#changed("orders");
     clearTimeout(buy.timer);
@@ -361,8 +477,9 @@ export class ShopClient extends EventTarget {
     this.#tell("receipt", { receipt });
   }
 
-  #keepOrder({ buy, state = "held", expires_at, order_lines, total }) {
-    this.orders.set(buy, { buy, state, expires_at, lines: order_lines, total });
+  #keepOrder({ buy, outcome, state = outcome, expires_at, order_lines, total, promo, discount, checkout, variant, quantity, place }) {
+    const lines = order_lines ?? [{ variant, quantity }];
+    this.orders.set(buy, { buy, state, expires_at, lines, total, promo, discount, checkout, place });
   }
 
   #notice(message) {
@@ -386,13 +503,13 @@ export class ShopClient extends EventTarget {
     this.#tell("notice", message);
   }
 
-  #settle(id, error) {
+  #settle(id, error, answer) {
     const waiting = this.#waiting.get(id);
     if (!waiting) return;
     clearTimeout(waiting.timer);
     this.#waiting.delete(id);
     if (error) waiting.reject(error);
-    else waiting.resolve();
+    else waiting.resolve(answer);
   }
 
   #repeat(id) {
@@ -406,7 +523,7 @@ export class ShopClient extends EventTarget {
     buy.timer = setTimeout(() => this.#repeat(id), wait);
   }
 
-  async #buyByHttp({ id, lines, price_version }) {
+  async #buyByHttp({ v, t, id, ...buy }) {
     const { base, room } = this.#options;
     const token = this.#token();
     if (!token) return;
@@ -418,7 +535,7 @@ export class ShopClient extends EventTarget {
           "Idempotency-Key": id,
           Authorization: `Bearer ${token}`,
         },
-        body: JSON.stringify({ lines, price_version }),
+        body: JSON.stringify(buy),
       });
       if (response.ok) this.#receipt(await response.json());
     } catch {

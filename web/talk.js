@@ -34,7 +34,9 @@ export class Talk {
   }
 
   #draw() {
-    const { chat, slowSeconds } = this.#shop;
+    const { chat, pinnedChat, slowSeconds } = this.#shop;
+    $("#pinned").hidden = !pinnedChat;
+    if (pinnedChat) patch($("#pinned"), el("b", {}, pinnedChat.user.name), pinnedChat.text);
     patch(
       $("#chat"),
       chat

@@ -1,7 +1,10 @@
 // The viewer's page.
 
+import { Hearts } from "./hearts.js";
 import { Orders } from "./orders.js";
 import { WhepPlayer } from "./player.js";
+import { PollCard } from "./poll.js";
+import { Questions } from "./questions.js";
 import { Shelf } from "./shelf.js";
 import { ShopClient } from "./shop.js";
 import { Stage } from "./stage.js";
@@ -11,13 +14,16 @@ import { $, memory, roomOfPage, toast, tokenOfPage } from "./ui.js";
 const room = roomOfPage();
 const token = tokenOfPage(`vitrine:view:${room}`);
 const name = memory.get("vitrine:name");
-const shop = new ShopClient({ room, token, name });
+const shop = new ShopClient({ room, token, name, video: $("#video") });
 const player = new WhepPlayer({ url: new URL(`/whep/${room}`, location).href, video: $("#video"), token });
 
 const stage = new Stage({ player, shop });
 const orders = new Orders({ shop });
 const shelf = new Shelf({ shop, orders });
 new Talk({ shop });
+new PollCard({ shop });
+new Questions({ shop });
+new Hearts({ shop });
 
 player.addEventListener("channels", ({ detail }) => shop.attach(detail.channels));
 shop.addEventListener("change", ({ detail }) => {
@@ -26,6 +32,8 @@ shop.addEventListener("change", ({ detail }) => {
 
 const OUTCOMES = {
   held: () => ["It is yours for now. The host takes the payment.", "good"],
+  checkout_open: () => ["Pay now: it is yours when the payment is there.", "good"],
+  waitlisted: ({ place }) => [`You are on the list, place ${place}.`, "good"],
   sold_out: () => ["Sorry, it is sold out.", "bad"],
   limit_reached: ({ limit }) => [`One customer may have ${limit} of these.`, "bad"],
   price_changed: () => ["The price has just changed. Have another look.", "bad"],
@@ -36,9 +44,13 @@ const OUTCOMES = {
 shop.addEventListener("receipt", ({ detail: { receipt } }) => {
   toast(...(OUTCOMES[receipt.outcome] ?? OUTCOMES.conflict)(receipt));
   document.documentElement.dataset.receipt = receipt.outcome;
-  navigator.vibrate?.(receipt.outcome === "held" ? 30 : [20, 40, 20]);
+  navigator.vibrate?.(["held", "waitlisted"].includes(receipt.outcome) ? 30 : [20, 40, 20]);
 });
 shop.addEventListener("notice", ({ detail }) => toast(detail.text, "bad"));
+shop.addEventListener("recommendation", ({ detail: { product, text } }) => {
+  const title = shop.products.get(product)?.title;
+  if (title) toast(text ? `${title}: ${text}` : `Have a look at this, too: ${title}`, "announce");
+});
 shop.addEventListener("announcement", ({ detail }) => toast(detail.text, "announce"));
 
 player.start();

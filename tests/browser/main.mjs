@@ -2,11 +2,12 @@
 
 import { Server } from "./server.mjs";
 import { scenarios } from "./scenarios.mjs";
+import { selling } from "./selling.mjs";
 import { closeBrowsers } from "./browsers.mjs";
 
 const wanted = process.argv.slice(2);
 let failed = 0;
-for (const scenario of scenarios) {
+for (const scenario of [...scenarios, ...selling]) {
   if (wanted.length && !wanted.some((name) => scenario.name.startsWith(name))) continue;
   const started = Date.now();
   let server;

@@ -1,0 +1,84 @@
+// The way to the shop: a player's data channels, or an event stream and POST where there are none.
+
+/** Without open channels after this long the event stream is used. */
+const CHANNEL_PATIENCE_MS = 6000;
+
+/** Carries messages both ways and says when it is there. */
+export class Line {
+  #options;
+  /** @type {Record<string, RTCDataChannel>} */
+  #channels = {};
+  #events;
+  #secret;
+  #patience;
+
+  /**
+   * @param {{address: string, query: () => URLSearchParams, receive: (data: string) => void, opened: () => void, lost: () => void}} options
+   * `address` is the room's, `query` what an event stream says for a greeting; `opened` is called when a greeting must be said.
+   */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  /** Takes a player's channels; those before are given up. */
+  attach(channels) {
+    this.#channels = channels;
+    clearTimeout(this.#patience);
+    this.#patience = setTimeout(() => this.openEvents(), CHANNEL_PATIENCE_MS);
+    for (const channel of Object.values(channels)) {
+      channel.addEventListener("message", ({ data }) => this.#options.receive(data));
+    }
+    channels.shop.addEventListener("open", () => {
+      if (this.#channels !== channels) return;
+      clearTimeout(this.#patience);
+      this.#closeEvents();
+      this.#options.opened();
+    });
+    channels.shop.addEventListener("close", () => {
+      if (this.#channels === channels) this.#options.lost();
+    });
+  }
+
+  /** Listens without data channels. */
+  openEvents() {
+    if (this.#events || this.#channels.shop?.readyState === "open") return;
+    const { address, query, receive, lost } = this.#options;
+    const events = new EventSource(`${address}/events?${query()}`);
+    this.#events = events;
+    // The connection's own event has no data, the server's of the same name has.
+    events.addEventListener("open", (/** @type {Event & {data?: string}} */ event) => {
+      if (event.data) this.#secret = JSON.parse(event.data).client;
+    });
+    events.addEventListener("message", ({ data }) => receive(data));
+    events.addEventListener("error", () => {
+      lost();
+      // The browser's own retry would resume from where the stream began, not from where it ended.
+      if (this.#events !== events) return;
+      this.#closeEvents();
+      this.#patience = setTimeout(() => this.openEvents(), CHANNEL_PATIENCE_MS * (0.5 + Math.random() / 2));
+    });
+  }
+
+  /** Sends on the channel of that label or another open way; false when there is none. */
+  send(message, label) {
+    const text = JSON.stringify(message);
+    const channel = [this.#channels[label], this.#channels.shop].find((known) => known?.readyState === "open");
+    if (channel) {
+      channel.send(text);
+      return true;
+    }
+    if (!this.#secret) return false;
+    fetch(`${this.#options.address}/messages`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Client": this.#secret },
+      body: text,
+    }).catch(() => {});
+    return true;
+  }
+
+  #closeEvents() {
+    this.#events?.close();
+    this.#events = undefined;
+    this.#secret = undefined;
+  }
+}
