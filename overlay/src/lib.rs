@@ -108,7 +108,7 @@ pub enum Output {
         /// The encoded message.
         message: Bytes,
     },
-    /// Whether a client gets what is broadcast from now on. None does before.
+    /// Whether a client gets what is broadcast from now on. Before its welcome that is of no use to it.
     Listen {
         /// The client.
         client: ClientId,

@@ -88,6 +88,14 @@ impl<T> Backlog<T> {
         Some(message)
     }
 
+    /// What is to go next, left where it is.
+    pub fn front(&self) -> Option<&T> {
+        self.lanes
+            .iter()
+            .find_map(VecDeque::front)
+            .map(|(_, message)| message)
+    }
+
     /// Forgets everything but answers.
     pub fn keep_answers(&mut self) {
         for lane in self.lanes.iter_mut().skip(1) {

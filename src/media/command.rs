@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use sfu::backlog::Urgency;
 use sfu::negotiation::IceCredentials;
 use sfu::playback::LayerLimit;
 use sfu::relay::{Generation, RoomName};
@@ -67,8 +68,17 @@ pub enum Command {
         peer: PeerId,
         /// The channel's label.
         channel: &'static str,
+        /// What it may overtake.
+        urgency: Urgency,
         /// The message.
         data: Bytes,
+    },
+    /// Whether a peer gets what is broadcast.
+    Listen {
+        /// Which.
+        peer: PeerId,
+        /// Whether it does.
+        listens: bool,
     },
     /// A message to everybody in a room on this shard.
     Broadcast {
@@ -78,8 +88,8 @@ pub enum Command {
         channel: &'static str,
         /// The message.
         data: Bytes,
-        /// Skip peers whose last one is unsent.
-        lossy: bool,
+        /// What it may overtake; passing ones skip peers whose last one is unsent.
+        urgency: Urgency,
     },
     /// A viewer's own layer limit.
     SetLimit {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sfu::media::EncodingHealth;
+use sfu::playback::ClockMap;
 use sfu::relay::{RoomName, ShardId};
 use sfu::shard::{Event, PeerId};
 use tokio::sync::mpsc;
@@ -38,6 +39,23 @@ pub enum News {
         channel: Arc<str>,
         /// Its bytes.
         data: Bytes,
+    },
+    /// A peer lost messages: its line is too slow.
+    Behind {
+        /// Whose.
+        peer: PeerId,
+    },
+    /// A peer that was behind has taken everything.
+    CaughtUp {
+        /// Whose.
+        peer: PeerId,
+    },
+    /// What a viewer's picture clock means.
+    ClockMap {
+        /// The viewer.
+        peer: PeerId,
+        /// A point of it.
+        map: ClockMap,
     },
     /// A session ended, by whichever side.
     Closed {
@@ -100,6 +118,9 @@ fn note(event: Event, directory: &Directory, telemetry: &Telemetry) -> Option<Ne
             channel: message.channel,
             data: message.data,
         }),
+        Event::Behind { peer } => Some(News::Behind { peer }),
+        Event::CaughtUp { peer } => Some(News::CaughtUp { peer }),
+        Event::ClockMap { peer, map } => Some(News::ClockMap { peer, map }),
         Event::Closed { peer, reason } => {
             telemetry.ended(reason);
             tracing::debug!(peer = peer.0, ?reason, "session ended");

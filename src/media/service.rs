@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use sfu::backlog::Urgency;
 use sfu::negotiation::Fingerprint;
 use sfu::relay::{RoomName, ShardId};
 use sfu::shard::PeerId;
@@ -163,10 +164,27 @@ impl MediaService {
     }
 
     /// Sends a message on one peer's channel; false when it went nowhere.
-    pub fn send(&self, peer: PeerId, channel: &'static str, data: bytes::Bytes) -> bool {
+    pub fn send(&self, peer: PeerId, channel: &'static str, urgency: Urgency, data: bytes::Bytes) -> bool {
+        self.tell(
+            peer,
+            Command::SendMessage {
+                peer,
+                channel,
+                urgency,
+                data,
+            },
+        )
+    }
+
+    /// Whether a peer gets what is broadcast; false when it could not be told.
+    pub fn listen(&self, peer: PeerId, listens: bool) -> bool {
+        self.tell(peer, Command::Listen { peer, listens })
+    }
+
+    fn tell(&self, peer: PeerId, command: Command) -> bool {
         let shard = self.state.directory.shard_of(peer);
         let lane = shard.and_then(|shard| self.lane(shard));
-        lane.is_some_and(|lane| lane.command(Command::SendMessage { peer, channel, data }).is_ok())
+        lane.is_some_and(|lane| lane.command(command).is_ok())
     }
 
     /// Sends a message to everybody in a room: one command per shard. Returns how many shards refused.
@@ -175,14 +193,14 @@ impl MediaService {
         room: &RoomName,
         channel: &'static str,
         data: &bytes::Bytes,
-        lossy: bool,
+        urgency: Urgency,
     ) -> usize {
         let refused = self.state.shards.iter().filter(|shard| {
             let command = Command::Broadcast {
                 room: room.clone(),
                 channel,
                 data: data.clone(),
-                lossy,
+                urgency,
             };
             shard.lane.command(command).is_err()
         });

@@ -296,7 +296,7 @@ mod tests {
             Command::RestartIce { reply, .. } | Command::SetLimit { reply, .. } => reply.send(true).unwrap(),
             Command::Close { reply, .. } | Command::Shutdown { reply } => reply.send(()).unwrap(),
             Command::Stats { reply } => assert!(reply.send(ShardReport::default()).is_ok()),
-            Command::SendMessage { .. } | Command::Broadcast { .. } => {}
+            Command::SendMessage { .. } | Command::Listen { .. } | Command::Broadcast { .. } => {}
         }
     }
 

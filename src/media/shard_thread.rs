@@ -267,15 +267,21 @@ impl ShardThread {
                 shard.close(now, peer);
                 let _ = reply.send(());
             }
-            Command::SendMessage { peer, channel, data } => {
-                shard.send_message(peer, channel, &data);
+            Command::SendMessage {
+                peer,
+                channel,
+                urgency,
+                data,
+            } => {
+                shard.send_message(peer, channel, &data, urgency);
             }
+            Command::Listen { peer, listens } => shard.listen(peer, listens),
             Command::Broadcast {
                 room,
                 channel,
                 data,
-                lossy,
-            } => shard.broadcast(&room, channel, &data, lossy),
+                urgency,
+            } => shard.broadcast(&room, channel, &data, urgency),
             Command::SetLimit { peer, limit, reply } => {
                 let _ = reply.send(shard.set_limit(peer, limit));
             }

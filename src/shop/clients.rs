@@ -173,8 +173,11 @@ impl Clients {
     /// Whether a client gets what everybody is told.
     pub fn listen(&mut self, client: ClientId, listens: bool) {
         match carrier(client) {
-            // Everybody with a channel hears it.
-            Carrier::Peer(_) => {}
+            Carrier::Peer(peer) => {
+                if !self.media.listen(peer, listens) {
+                    self.metrics.refused.with_label_values(&["channel"]).inc();
+                }
+            }
             Carrier::Stream => {
                 if let Some(stream) = self.streams.get_mut(&client) {
                     stream.listens = listens;
@@ -193,7 +196,7 @@ impl Clients {
     ) -> Option<Pace> {
         match carrier(client) {
             Carrier::Peer(peer) => {
-                if !self.media.send(peer, label(channel), message) {
+                if !self.media.send(peer, label(channel), urgency(priority), message) {
                     self.metrics.refused.with_label_values(&["channel"]).inc();
                 }
                 None
@@ -213,8 +216,9 @@ impl Clients {
     /// that fell behind.
     pub fn broadcast(&mut self, room: &RoomName, channel: Channel, message: &Bytes) -> Vec<Pace> {
         let priority = Priority::of(channel);
-        let lossy = channel == Channel::Live;
-        let refused = self.media.broadcast(room, label(channel), message, lossy);
+        let refused = self
+            .media
+            .broadcast(room, label(channel), message, urgency(priority));
         if refused > 0 {
             self.metrics
                 .refused

@@ -140,6 +140,13 @@ impl ShopTask {
                         .handle_message(now, of_peer(peer), &data, &*self.identities);
                 }
             }
+            News::Behind { peer } => self.shop.handle_behind(now, of_peer(peer)),
+            News::CaughtUp { peer } => self.shop.handle_caught_up(now, of_peer(peer)),
+            News::ClockMap { peer, map } => {
+                let since = i64::try_from(map.at.elapsed().as_millis()).unwrap_or(0);
+                self.shop
+                    .tell_clock(now, of_peer(peer), map.rtp, map.rate, now.0 - since);
+            }
             News::Closed { peer, .. } => {
                 if self.peers.remove(&peer) {
                     self.shop.disconnect(of_peer(peer));

@@ -106,14 +106,13 @@ impl Shop {
         if identity.role != Role::Viewer {
             pages.push(show.lists(now));
         }
+        // Who takes no batches gets each event alone.
         let listens = !show.audience.is_plain(id);
         for page in pages {
             self.send(id, Channel::Shop, Priority::State, page);
         }
-        if listens {
-            let client = id;
-            self.outputs.push_back(Output::Listen { client, listens });
-        }
+        let client = id;
+        self.outputs.push_back(Output::Listen { client, listens });
     }
 }
 

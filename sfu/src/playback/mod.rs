@@ -4,6 +4,7 @@
 mod burst;
 mod climb;
 mod clock;
+mod clock_map;
 mod descriptor;
 mod header;
 mod layers;
@@ -28,6 +29,8 @@ use crate::stats::PlaybackStats;
 use crate::transport::RtpParts;
 use burst::{Appetite, Pace};
 use climb::Climb;
+pub use clock_map::ClockMap;
+use clock_map::ClockMaps;
 pub use playout::PlayoutDelay;
 use probe::Probe;
 use reports::Reports;
@@ -113,6 +116,7 @@ pub struct Playback {
     senders: Vec<Sender>,
     bandwidth: Bandwidth,
     reports: Reports,
+    clock_maps: ClockMaps,
     probe: Probe,
     limit: LayerLimit,
     /// When the first packet may leave, and whether that time has come.
@@ -142,6 +146,7 @@ impl Playback {
             senders: senders.collect(),
             bandwidth: Bandwidth::new(now, config.initial_bitrate),
             reports: Reports::new(),
+            clock_maps: ClockMaps::default(),
             probe: Probe::new(now),
             limit: LayerLimit::default(),
             begins_at: None,
@@ -329,6 +334,11 @@ impl Playback {
     /// bytes; false when there is none now.
     pub fn poll_rtcp(&mut self, now: Instant, publication: Option<&Publication>, out: &mut Vec<u8>) -> bool {
         self.write_reports(now, publication, out)
+    }
+
+    /// What the picture's clock means, when there is something to tell of it.
+    pub fn take_clock_map(&mut self) -> Option<ClockMap> {
+        self.clock_maps.take()
     }
 
     /// When [`Playback::forward`] and [`Playback::poll_rtcp`] want to be called next even if nothing arrives.

@@ -17,8 +17,10 @@ use rtc_rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 
 use super::Playback;
 use super::clock::{SourceClock, ntp};
+use super::clock_map::ClockMap;
 use crate::bandwidth::is_transport_feedback;
 use crate::media::Publication;
+use crate::negotiation::MediaKind;
 use crate::rtcp;
 
 /// Between sender reports.
@@ -26,6 +28,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// The first ones come faster: a player keeps sound and picture together only after one of each.
 const FIRST_INTERVAL: Duration = Duration::from_millis(200);
 const FIRST_REPORTS: u32 = 5;
+/// Ticks a second of every video payload (RFC 6184 §8.2.1, RFC 7741 §6.1).
+const VIDEO_RATE: u32 = 90_000;
 /// A round trip longer than this is a mistake.
 const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(3);
 /// Sequence numbers taken from one NACK.
@@ -178,6 +182,13 @@ impl Playback {
             let Some(rtp_time) = sender.timestamp_now(publication, clock, now) else {
                 continue;
             };
+            if sender.media.kind == MediaKind::Video {
+                self.clock_maps.note(ClockMap {
+                    rtp: rtp_time,
+                    rate: VIDEO_RATE,
+                    at: now,
+                });
+            }
             packets.push(Box::new(SenderReport {
                 ssrc: sender.media.ssrc,
                 ntp_time: ntp(self.config.epoch, now),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::media::{EncodingHealth, MediaConfig};
+use crate::playback::ClockMap;
 use crate::playback::PlaybackConfig;
 use crate::relay::{Generation, RoomName, ShardId};
 use crate::stats::{MediaStats, PlaybackStats};
@@ -86,6 +87,23 @@ pub enum Event {
         peer: PeerId,
         /// What came.
         message: ChannelMessage,
+    },
+    /// More waits for a peer than is kept: but for answers it is lost, and the peer listens no more.
+    Behind {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// A peer that was behind has taken everything.
+    CaughtUp {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// What a viewer's picture clock means.
+    ClockMap {
+        /// The viewer.
+        peer: PeerId,
+        /// A point of it.
+        map: ClockMap,
     },
     /// A peer is gone; its number is free.
     Closed {

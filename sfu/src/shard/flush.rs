@@ -106,6 +106,7 @@ impl Shard {
             let channels = if peer.dirty { Channels::Now } else { channels };
             let (compound, keyframes) = (&mut self.compound, &mut self.keyframes);
             peer.serve(now, publication, channels, &mut self.outbox, compound, keyframes);
+            peer.take_news(&mut self.events);
             let deadline = peer.deadline().map(|at| at.max(now + EARLIEST_RETURN));
             self.deadlines.arm(Owner::Peer(viewer), &mut peer.armed, deadline);
         }
@@ -128,6 +129,7 @@ impl Shard {
             &mut self.compound,
             &mut self.keyframes,
         );
+        peer.take_news(&mut self.events);
         let deadline = peer.deadline().map(|at| at.max(now + EARLIEST_RETURN));
         self.deadlines.arm(Owner::Peer(key), &mut peer.armed, deadline);
         if !self.keyframes.is_empty() {

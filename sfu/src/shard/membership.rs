@@ -117,6 +117,9 @@ impl Shard {
             armed: Armed::default(),
             known: Pace::new(now),
             unknown: Pace::new(now),
+            listens: true,
+            waiting: None,
+            has_caught_up: false,
             dirty: false,
         });
         if let Some(peer) = self.peers.get_mut(key) {

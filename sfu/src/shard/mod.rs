@@ -25,6 +25,7 @@ use slab::Slab;
 
 pub use config::{ChannelMessage, Event, OpenError, PeerEnd, PeerId, ShardConfig, ShardStats};
 
+use crate::backlog::Urgency;
 use crate::negotiation::IceCredentials;
 use crate::playback::LayerLimit;
 use crate::relay::{EncodingId, Generation, Relay, RoomName, ShardId};
@@ -154,18 +155,25 @@ impl Shard {
     }
 
     /// Sends a message on a peer's channel of that label; false when it was refused (counted).
-    pub fn send_message(&mut self, peer: PeerId, channel: &str, data: &Bytes) -> bool {
+    pub fn send_message(&mut self, peer: PeerId, channel: &str, data: &Bytes, urgency: Urgency) -> bool {
         let Some(&key) = self.by_id.get(&peer) else {
             self.counts.messages_refused += 1;
             return false;
         };
-        self.queue_message(key, channel, data, false)
+        self.queue_message(key, channel, data, urgency)
     }
 
-    /// Sends a message to everybody in the room with that channel open. `lossy` messages skip peers whose last one
-    /// is unsent.
-    pub fn broadcast(&mut self, room: &str, channel: &str, data: &Bytes, lossy: bool) {
-        self.queue_broadcast(room, channel, data, lossy);
+    /// Sends a message to everybody in the room who listens, with that channel open. Passing ones skip peers whose last
+    /// one is unsent.
+    pub fn broadcast(&mut self, room: &str, channel: &str, data: &Bytes, urgency: Urgency) {
+        self.queue_broadcast(room, channel, data, urgency);
+    }
+
+    /// Whether a peer gets what is broadcast; everybody does until told otherwise, or until [`Event::Behind`].
+    pub fn listen(&mut self, peer: PeerId, listens: bool) {
+        if let Some((_, peer)) = self.peer_mut(peer) {
+            peer.listens = listens;
+        }
     }
 
     /// Sets a viewer's own layer limit; false when it is gone.

@@ -1,12 +1,14 @@
 //! One peer of a shard and how what is due for it is written out.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::config::PeerId;
+use super::config::{Event, PeerId};
 use super::deadlines::Armed;
+use super::messages::Waiting;
 use super::pace::Pace;
 use super::routes::Addresses;
 use crate::media::Publication;
@@ -51,6 +53,12 @@ pub(super) struct Peer {
     /// Of datagrams from addresses it proved, and of checks from others in its name.
     pub known: Pace,
     pub unknown: Pace,
+    /// Whether it gets what is broadcast.
+    pub listens: bool,
+    /// Messages that its line has not taken; nothing while it keeps up.
+    pub waiting: Option<Box<Waiting>>,
+    /// Lost messages, and has taken all that came since: to be told.
+    pub has_caught_up: bool,
     /// In the list of peers that the next flush serves.
     pub dirty: bool,
 }
@@ -105,7 +113,20 @@ impl Peer {
         }
         let (_, after) = outbox.queued();
         if channels == Channels::Now || after - before >= PICTURE {
+            self.drain();
             self.association.flush(now, outbox);
+        }
+    }
+
+    /// What became of it while it was served.
+    pub(super) fn take_news(&mut self, events: &mut VecDeque<Event>) {
+        if std::mem::take(&mut self.has_caught_up) {
+            events.push_back(Event::CaughtUp { peer: self.id });
+        }
+        if let Role::Viewer(playback) = &mut self.role
+            && let Some(map) = playback.take_clock_map()
+        {
+            events.push_back(Event::ClockMap { peer: self.id, map });
         }
     }
 

@@ -23,7 +23,7 @@ pub(crate) fn three_channels(client: &mut Client) {
     client.open_channel("chat", None);
 }
 
-fn opened(world: &World) -> usize {
+pub(crate) fn opened(world: &World) -> usize {
     let opened = world
         .events
         .iter()

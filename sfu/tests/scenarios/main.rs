@@ -22,4 +22,5 @@ mod hosts;
 mod joining;
 mod lines;
 mod shards;
+mod slow;
 mod watching;

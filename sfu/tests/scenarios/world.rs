@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sfu::Shard;
+use sfu::backlog::Urgency;
 use sfu::media::MediaConfig;
 use sfu::negotiation::IceCredentials;
 use sfu::playback::{LayerLimit, PlaybackConfig};
@@ -171,16 +172,20 @@ impl World {
     }
 
     pub(crate) fn send(&mut self, viewer: usize, channel: &str, text: &str) -> bool {
+        self.send_as(viewer, channel, text, Urgency::State)
+    }
+
+    pub(crate) fn send_as(&mut self, viewer: usize, channel: &str, text: &str, urgency: Urgency) -> bool {
         let client = &self.viewers[viewer].client;
         let data = Bytes::copy_from_slice(text.as_bytes());
-        self.shards[client.shard].send_message(client.peer, channel, &data)
+        self.shards[client.shard].send_message(client.peer, channel, &data, urgency)
     }
 
     /// To everybody in the room, wherever they are.
     pub(crate) fn broadcast(&mut self, channel: &str, text: &str) {
         let data = Bytes::copy_from_slice(text.as_bytes());
         for shard in &mut self.shards {
-            shard.broadcast(ROOM, channel, &data, false);
+            shard.broadcast(ROOM, channel, &data, Urgency::State);
         }
     }
 
