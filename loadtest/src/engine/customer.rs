@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::crowd::Buy;
@@ -64,6 +65,9 @@ struct Envelope<'a> {
     #[serde(borrow)]
     text: Option<std::borrow::Cow<'a, str>>,
     price_version: Option<u64>,
+    /// Of a batch: each is a message as it would come alone.
+    #[serde(borrow, default)]
+    events: Vec<&'a RawValue>,
 }
 
 impl Customer {
@@ -87,7 +91,7 @@ impl Customer {
     /// The first word on a new connection.
     pub(super) fn hello(&mut self) -> String {
         self.reconnect();
-        let mut hello = json!({"v": 1, "t": "hello", "versions": [1], "client": "vitrine-loadtest"});
+        let mut hello = json!({"v": 1, "t": "hello", "versions": [1], "accepts": ["batch"], "client": "vitrine-loadtest"});
         if let (Some(token), Some(fields)) = (&self.token, hello.as_object_mut()) {
             fields.insert("token".into(), token.clone().into());
         }
@@ -147,11 +151,24 @@ impl Customer {
         json!({"v": 1, "t": "chat", "id": id, "text": format!("{STAMP}{now_us}")}).to_string()
     }
 
-    /// Takes a message of the server's.
-    pub(super) fn receive(&mut self, text: &[u8], now: Instant, now_us: u64) -> Told {
+    /// Takes what the server sent: a message, or a batch of them.
+    pub(super) fn receive(&mut self, text: &[u8], now: Instant, now_us: u64, tell: &mut impl FnMut(Told)) {
         let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(text) else {
-            return Told::Other;
+            return tell(Told::Other);
         };
+        if envelope.t != "batch" {
+            return tell(self.message(&envelope, text, now, now_us));
+        }
+        for event in envelope.events {
+            let event = event.get().as_bytes();
+            // A batch within a batch is nothing that the protocol knows.
+            if let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(event) {
+                tell(self.message(&envelope, event, now, now_us));
+            }
+        }
+    }
+
+    fn message(&mut self, envelope: &Envelope<'_>, text: &[u8], now: Instant, now_us: u64) -> Told {
         match &*envelope.t {
             "welcome" => self.welcome(text),
             "chat" => {
@@ -264,6 +281,16 @@ mod tests {
             .into()
     }
 
+    impl Customer {
+        /// What one message told.
+        fn told(&mut self, text: &[u8], now: Instant, now_us: u64) -> Told {
+            let mut all = Vec::new();
+            self.receive(text, now, now_us, &mut |told| all.push(told));
+            assert_eq!(all.len(), 1, "{all:?}");
+            all.remove(0)
+        }
+    }
+
     const WELCOME: &[u8] =
         br#"{"v":1,"t":"welcome","you":{"token":"me"},"snapshot":{"show":{"price_version":7}}}"#;
 
@@ -276,7 +303,7 @@ mod tests {
         customer.buy(&buy(2), begin);
         assert_eq!(customer.due(ms(1)), None, "not before the welcome");
         customer.purchase = None;
-        assert_eq!(customer.receive(WELCOME, ms(2), 0), Told::Welcome);
+        assert_eq!(customer.told(WELCOME, ms(2), 0), Told::Welcome);
         customer.buy(&buy(2), ms(10));
         let first = customer.due(ms(10)).unwrap();
         assert!(first.contains("\"price_version\":7"));
@@ -285,17 +312,17 @@ mod tests {
         // The line breaks; the same customer comes back and asks again.
         assert!(customer.hello().contains("\"token\":\"me\""));
         assert_eq!(customer.due(ms(9000)), None);
-        customer.receive(WELCOME, ms(9000), 0);
+        customer.told(WELCOME, ms(9000), 0);
         assert_eq!(customer.due(ms(9001)).as_ref(), Some(&first));
-        let told = customer.receive(&receipt(&first, "held", 1), ms(9010), 0);
+        let told = customer.told(&receipt(&first, "held", 1), ms(9010), 0);
         assert_eq!(told, Told::Receipt("held".into(), Duration::from_millis(9000)));
         assert_eq!(customer.due(ms(11_010)).as_ref(), Some(&first));
         assert_eq!(
-            customer.receive(&receipt(&first, "held", 2), ms(11_020), 0),
+            customer.told(&receipt(&first, "held", 2), ms(11_020), 0),
             Told::Other
         );
         assert_eq!(customer.due(ms(60_000)), None, "twice was asked for");
-        let other = customer.receive(&receipt(&first, "sold_out", 3), ms(60_000), 0);
+        let other = customer.told(&receipt(&first, "sold_out", 3), ms(60_000), 0);
         assert_eq!(other, Told::Contradiction);
     }
 
@@ -304,10 +331,31 @@ mod tests {
         let mut customer = Customer::new(None);
         let line: Value = serde_json::from_str(&Customer::line(1_000)).unwrap();
         let event = json!({"v": 1, "t": "chat", "seq": 4, "text": line["text"]}).to_string();
-        let told = customer.receive(event.as_bytes(), Instant::now(), 3_500);
+        let told = customer.told(event.as_bytes(), Instant::now(), 3_500);
         assert_eq!(told, Told::Chat(Some(Duration::from_micros(2_500))));
-        let told = customer.receive(br#"{"t":"chat","text":"hello"}"#, Instant::now(), 3_500);
+        let told = customer.told(br#"{"t":"chat","text":"hello"}"#, Instant::now(), 3_500);
         assert_eq!(told, Told::Chat(None));
-        assert_eq!(customer.receive(b"nonsense", Instant::now(), 0), Told::Other);
+        assert_eq!(customer.told(b"nonsense", Instant::now(), 0), Told::Other);
+    }
+
+    #[test]
+    fn a_batch_is_its_messages() {
+        let now = Instant::now();
+        let mut customer = Customer::new(None);
+        assert!(customer.hello().contains("\"accepts\":[\"batch\"]"));
+        customer.told(WELCOME, now, 0);
+        customer.buy(&buy(1), now);
+        let buy = customer.due(now).unwrap();
+        let receipt = String::from_utf8(receipt(&buy, "held", 1)).unwrap();
+        let batch = format!(
+            r#"{{"v":1,"t":"batch","events":[{{"t":"chat","text":"sent at 5"}},{receipt},{{"t":"batch"}}]}}"#
+        );
+        let mut told = Vec::new();
+        customer.receive(batch.as_bytes(), now, 7, &mut |one| told.push(one));
+        let chat = Told::Chat(Some(Duration::from_micros(2)));
+        assert_eq!(
+            told,
+            [chat, Told::Receipt("held".into(), Duration::ZERO), Told::Other]
+        );
     }
 }

@@ -172,8 +172,9 @@ impl Conversation<'_> {
                             self.client = open.and_then(|open| Some(open.get("client")?.as_str()?.to_owned()));
                             continue;
                         }
-                        let told = customer.receive(data.as_bytes(), Instant::now(), unix_us());
-                        lane.send(Order::Told { group, told });
+                        customer.receive(data.as_bytes(), Instant::now(), unix_us(), &mut |told| {
+                            lane.send(Order::Told { group, told });
+                        });
                     }
                 }
                 wish = wishes.recv() => match wish {
@@ -231,19 +232,19 @@ async fn chunk(body: &mut Incoming) -> Option<hyper::body::Bytes> {
 
 /// Server-sent events, cut out of a byte stream (HTML Living Standard §9.2.6).
 #[derive(Default)]
-struct Events {
+pub(super) struct Events {
     text: Vec<u8>,
 }
 
 impl Events {
     /// Takes what came; false when an event grows without end.
-    fn feed(&mut self, chunk: &[u8]) -> bool {
+    pub(super) fn feed(&mut self, chunk: &[u8]) -> bool {
         self.text.extend_from_slice(chunk);
         self.text.len() <= MAX_EVENT
     }
 
     /// The next whole event: its kind, `message` when it names none, and its data.
-    fn next(&mut self) -> Option<(String, String)> {
+    pub(super) fn next(&mut self) -> Option<(String, String)> {
         loop {
             let end = self.text.windows(2).position(|pair| pair == b"\n\n")?;
             let event: Vec<u8> = self.text.drain(..end + 2).collect();

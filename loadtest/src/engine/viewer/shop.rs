@@ -27,10 +27,8 @@ impl Viewer {
                     channels.send(Label::Shop, &hello);
                 }
                 Brought::Text(text) => {
-                    let told = customer.receive(&text, now, now_us);
-                    tools
-                        .tally
-                        .told(&told, now.saturating_duration_since(tools.begin));
+                    let at = now.saturating_duration_since(tools.begin);
+                    customer.receive(&text, now, now_us, &mut |told| tools.tally.told(&told, at));
                 }
                 Brought::Lost => self.channels_open = false,
             }
