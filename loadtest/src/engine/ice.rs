@@ -215,6 +215,9 @@ impl Ice {
         crypto: &dyn RTCCrypto,
         mut send: impl FnMut(SocketAddr, &[u8]),
     ) {
+        if self.next().is_none_or(|next| next > now) {
+            return;
+        }
         let Some(theirs) = &self.theirs else {
             return;
         };

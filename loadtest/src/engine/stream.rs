@@ -75,13 +75,13 @@ impl Stream {
     pub(super) fn receive(&mut self, head: &Head, since_begin: Duration) -> Arrival {
         let arrival = self.arrivals.receive(head.sequence);
         if matches!(arrival, Arrival::Begin(_) | Arrival::Ahead { .. }) {
-            let rate = u128::from(self.clock_rate());
-            let clock = (since_begin.as_micros() * rate / 1_000_000) as u32;
+            let rate = self.clock_rate();
+            let clock = (since_begin.as_micros() as u64 * u64::from(rate) / 1_000_000) as u32;
             let transit = clock.wrapping_sub(head.timestamp);
             if let Some(before) = self.transit {
                 let step = (transit.wrapping_sub(before) as i32).unsigned_abs();
                 // A jump of seconds is another beginning, not jitter.
-                if u128::from(step) < 5 * rate {
+                if step < rate.saturating_mul(5) {
                     self.jitter = self
                         .jitter
                         .saturating_add(step)

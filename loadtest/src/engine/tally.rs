@@ -31,6 +31,11 @@ impl Tally {
         }
     }
 
+    /// What has been counted of something since it was last told.
+    pub(super) fn count(&self, what: Counter) -> u64 {
+        self.counts.get(what as usize).copied().unwrap_or(0)
+    }
+
     /// A time that was measured at `at` of the run.
     pub(super) fn time(&mut self, at: Duration, what: Timing, took: Duration) {
         self.recorder.time(self.group, at, what, took);

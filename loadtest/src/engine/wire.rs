@@ -14,6 +14,8 @@ use super::viewer::Moment;
 
 /// Asked for the shared socket, both ways; the kernel gives what `rmem_max` and `wmem_max` allow.
 const SHARED_BUFFER: usize = 8 << 20;
+/// With so much, by the kernel's count, a gigabit per second may wait for a millisecond.
+const ROOMY: usize = 2 << 20;
 /// For a socket of one viewer: a tenth of a second at 20 Mbit/s.
 const OWN_BUFFER: usize = 256 << 10;
 /// Buffers of one recvmmsg. With GRO each holds up to a whole run.
@@ -49,6 +51,8 @@ pub(super) struct Wire {
     shared: Option<Port>,
     own: Slab<Port>,
     buffer: Vec<u8>,
+    /// The shared socket's buffer is as large as it should be.
+    is_roomy: bool,
     /// Datagrams the kernel did not take.
     pub(super) unsent: u64,
 }
@@ -60,6 +64,7 @@ impl Wire {
             shared: None,
             own: Slab::new(),
             buffer: vec![0; BATCH * BUFFER],
+            is_roomy: false,
             unsent: 0,
         }
     }
@@ -77,7 +82,9 @@ impl Wire {
         if server.is_ipv4() && server.ip().is_loopback() {
             if self.shared.is_none() {
                 let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-                self.shared = Some(open(any, SHARED_BUFFER, 0, registry, Token(SHARED))?);
+                let port = open(any, SHARED_BUFFER, 0, registry, Token(SHARED))?;
+                self.is_roomy = socket2::SockRef::from(&port.socket).recv_buffer_size()? >= ROOMY;
+                self.shared = Some(port);
             }
             let bound = self
                 .shared
@@ -111,6 +118,11 @@ impl Wire {
             // The socket closes with it.
             let _ = registry.deregister(&mut port.socket);
         }
+    }
+
+    /// Whether packets may wait in the kernel for a millisecond: sockets of single viewers always hold that much.
+    pub(super) fn holds_a_rest(&self) -> bool {
+        self.shared.is_none() || self.is_roomy
     }
 
     /// Local ports in use.

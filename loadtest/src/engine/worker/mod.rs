@@ -32,6 +32,10 @@ use members::Members;
 
 /// Longest wait for something to happen: what the wheel can tell apart and a little.
 const NAP: Duration = Duration::from_millis(2);
+/// Packets of a second above which the thread looks for packets at most once in [`REST`]: looking costs as much as
+/// several packets, and the kernel stamps their arrival.
+const MANY: u64 = 20_000;
+const REST: Duration = Duration::from_millis(1);
 /// Between two deltas.
 const SECOND: Duration = Duration::from_secs(1);
 /// A wheel that is served so late spoils what is measured.
@@ -160,6 +164,8 @@ pub(super) struct Worker {
     scratch: Vec<u8>,
     random: StdRng,
     transit: Transit,
+    /// Many packets came in the last second.
+    is_busy: bool,
     cpu: Duration,
     dropped: u64,
 }
@@ -199,6 +205,7 @@ impl Worker {
             scratch: vec![0; SCRATCH],
             random: StdRng::from_rng(&mut rand::rng()),
             transit: Transit::default(),
+            is_busy: false,
             cpu: Duration::ZERO,
             dropped: 0,
             common,
@@ -220,6 +227,7 @@ impl Worker {
                 .map_or(NAP, |next| next.saturating_duration_since(now));
             // An interrupted wait is a short one.
             let _ = self.poll.poll(&mut events, Some(arrival.min(NAP)));
+            let woken = Instant::now();
             for event in &events {
                 while event.token() != WAKE && self.receive(event.token()) {
                     self.flush();
@@ -239,6 +247,9 @@ impl Worker {
                 }
                 self.obey(order);
                 self.flush();
+            }
+            if self.is_busy && self.wire.holds_a_rest() {
+                std::thread::sleep(REST.saturating_sub(woken.elapsed()));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Worker;
+use super::{MANY, Worker};
 use crate::engine::limits;
 use crate::measure::{Counter, Level, Recorder};
 
@@ -18,6 +18,12 @@ impl Worker {
             self.with(id, |viewer, tools| viewer.every_second(now, tools));
         }
         self.limits();
+        self.is_busy = self
+            .tallies
+            .iter()
+            .map(|tally| tally.count(Counter::Packets))
+            .sum::<u64>()
+            > MANY;
         let mut delta = Recorder::new();
         for tally in &mut self.tallies {
             let group = tally.group();
