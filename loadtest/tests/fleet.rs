@@ -207,6 +207,23 @@ async fn what_the_model_loses_and_doubles_is_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_addresses_are_few_each_viewer_has_a_port() {
+    const VIEWERS: u32 = 3;
+    let stage = Stage::start_at("[::1]:0", Faults::default()).await;
+    let mut watching = Watching::start(group(&stage, Network::default()), VIEWERS);
+    watching
+        .until("pictures", Counter::Frames, u64::from(VIEWERS * FRAMES))
+        .await;
+    stage.fall_silent();
+    let sent = || stage.sent.get(|sent| &sent.packets);
+    watching.until("the last packet", Counter::Packets, sent()).await;
+    let seen = watching.stop().await;
+    assert_eq!(seen.counter(Counter::Packets), sent());
+    assert_eq!(seen.counter(Counter::Left), u64::from(VIEWERS));
+    assert_eq!(seen.counter(Counter::Lost) + seen.counter(Counter::Duplicates), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_ends_a_viewer_is_said() {
     let stage = Stage::start(Faults::default()).await;
     let refused = Group {

@@ -75,6 +75,7 @@ pub(crate) struct Faults {
 pub(crate) struct Stage {
     pub(crate) whep: reqwest::Url,
     pub(crate) sent: Arc<Sent>,
+    address: &'static str,
     faults: Faults,
     is_over: Arc<AtomicBool>,
     sessions: Arc<Mutex<Vec<Arc<dyn PeerConnection>>>>,
@@ -82,11 +83,17 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn start(faults: Faults) -> Stage {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Stage::start_at("127.0.0.1:0", faults).await
+    }
+
+    /// On a free port of this address, for HTTP and for each viewer's media.
+    pub(crate) async fn start_at(address: &'static str, faults: Faults) -> Stage {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let whep = format!("http://{}/whep", listener.local_addr().unwrap());
         let stage = Stage {
             whep: whep.parse().unwrap(),
             sent: Arc::default(),
+            address,
             faults,
             is_over: Arc::default(),
             sessions: Arc::default(),
@@ -155,7 +162,7 @@ async fn join(State(stage): State<Stage>, headers: HeaderMap, offer: String) -> 
             .with_interceptor_registry(interceptors)
             .with_setting_engine(SettingEngineBuilder::new().with_lite(true).build())
             .with_handler(Arc::new(Events { gathered, connected }))
-            .with_udp_addrs(vec!["127.0.0.1:0"])
+            .with_udp_addrs(vec![stage.address])
             .build()
             .await
             .unwrap(),
