@@ -10,6 +10,7 @@ mod sdp;
 mod shard;
 mod shop;
 mod transport;
+mod viewer;
 
 /// A parser under test.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +27,7 @@ const CHEAP: u32 = 20_000;
 const DEAR: u32 = 1_000;
 
 /// Every target.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 23] = [
     target("sdp_offer", sdp::offer, DEAR),
     target("sdp_fragment", sdp::fragment, CHEAP),
     target("stun", transport::stun, CHEAP),
@@ -46,6 +47,10 @@ pub const TARGETS: [Target; 19] = [
     target("shop_message", shop::message, CHEAP),
     target("shop_command", shop::command, CHEAP),
     target("datagrams", shard::datagrams, DEAR),
+    target("viewer_answer", viewer::answer, CHEAP),
+    target("viewer_packet", viewer::packet, CHEAP),
+    target("viewer_reports", viewer::reports, CHEAP),
+    target("viewer_events", viewer::events, CHEAP),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]), mutations: u32) -> Target {

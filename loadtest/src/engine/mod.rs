@@ -11,6 +11,7 @@ mod arrivals;
 mod channels;
 mod customer;
 mod events;
+pub mod hostile;
 mod http;
 mod ice;
 mod limits;

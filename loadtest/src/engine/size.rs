@@ -28,7 +28,8 @@ fn vp8(payload: &[u8]) -> Option<(u16, u16)> {
         return None;
     };
     let side = |low, high| u16::from_le_bytes([low, high]) & 0x3fff;
-    (tag & 1 == 0).then_some((side(w0, w1), side(h0, h1)))
+    let (width, height) = (side(w0, w1), side(h0, h1));
+    (tag & 1 == 0 && width > 0 && height > 0).then_some((width, height))
 }
 
 /// The frame header behind the descriptor (RFC 9628 §4.2; VP9 bitstream §6.2), profiles 0 and 2.
@@ -72,7 +73,8 @@ fn vp9_structure(structure: &[u8]) -> Option<(u16, u16)> {
     let [w0, w1, h0, h1] = *structure.get(last..last + 4)? else {
         return None;
     };
-    Some((u16::from_be_bytes([w0, w1]), u16::from_be_bytes([h0, h1])))
+    let (width, height) = (u16::from_be_bytes([w0, w1]), u16::from_be_bytes([h0, h1]));
+    (width > 0 && height > 0).then_some((width, height))
 }
 
 /// The sequence parameter set, alone or in a STAP-A (RFC 6184 §5.7.1; H.264 §7.3.2.1.1).
