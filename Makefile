@@ -5,9 +5,9 @@ CARGO ?= cargo
 TARGET ?= sdp_offer
 SECONDS ?= 60
 
-.PHONY: test prepare lint deny unit doc browser run bench fuzz fmt
+.PHONY: test prepare lint deny unit doc web browser run bench fuzz fmt
 
-test: prepare lint deny unit doc browser
+test: prepare lint deny unit doc web browser
 
 # Installs what is missing where it may, else says what is.
 prepare:
@@ -30,6 +30,10 @@ unit:
 
 doc:
 	$(CARGO) test --workspace --doc --locked
+
+# The shop client's types against the protocol's schema.
+web:
+	tests/web/run
 
 browser:
 	$(CARGO) build --locked --bins
