@@ -124,6 +124,7 @@ export const selling = [
   },
   {
     name: "shop-one-order-however-it-is-sent",
+    settings: { VITRINE_SHOP_BUYS_PER_TEN_SECONDS: "100" },
     async run(server) {
       const [one, two] = [await watch(server, "chrome"), undefined];
       await inShop(one);

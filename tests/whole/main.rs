@@ -12,5 +12,6 @@ mod ending;
 mod fleet;
 mod folder;
 mod hostile;
+mod once;
 mod server;
 mod viewer;
