@@ -97,6 +97,7 @@ export const selling = [
       await fill(studio, "#questions .asked input", "Yes, on the upper rack.");
       await until("the answer in Firefox", async () => (await text(two, "#questions-list .answer"))?.includes("upper rack"));
       await click(one, "#ask");
+      await new Promise((resolve) => setTimeout(resolve, 500));
       await shot(one, "questions");
       await one.evaluate(() => document.querySelector("#questions").close());
 
