@@ -11,6 +11,7 @@ export class Line {
   #events;
   #secret;
   #patience;
+  #isStopped = false;
 
   /**
    * @param {{address: string, query: () => URLSearchParams, receive: (data: string) => void, opened: () => void, lost: () => void}} options
@@ -22,6 +23,7 @@ export class Line {
 
   /** Takes a player's channels; those before are given up. */
   attach(channels) {
+    if (this.#isStopped) return;
     this.#channels = channels;
     clearTimeout(this.#patience);
     this.#patience = setTimeout(() => this.openEvents(), CHANNEL_PATIENCE_MS);
@@ -39,9 +41,17 @@ export class Line {
     });
   }
 
+  /** Ends it for good. */
+  stop() {
+    this.#isStopped = true;
+    clearTimeout(this.#patience);
+    this.#closeEvents();
+    this.#channels = {};
+  }
+
   /** Listens without data channels. */
   openEvents() {
-    if (this.#events || this.#channels.shop?.readyState === "open") return;
+    if (this.#isStopped || this.#events || this.#channels.shop?.readyState === "open") return;
     const { address, query, receive, lost } = this.#options;
     const events = new EventSource(`${address}/events?${query()}`);
     this.#events = events;

@@ -483,6 +483,8 @@ export class ShopClient extends EventTarget {
   }
 
   #notice(message) {
+    // Who asks again is not let in either.
+    if (message.code === "banned") this.#line.stop();
     if (message.code === "token_invalid" && !this.#options.token) {
       memory.set(this.#key(), undefined);
       this.you = undefined;

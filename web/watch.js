@@ -46,7 +46,10 @@ shop.addEventListener("receipt", ({ detail: { receipt } }) => {
   document.documentElement.dataset.receipt = receipt.outcome;
   navigator.vibrate?.(["held", "waitlisted"].includes(receipt.outcome) ? 30 : [20, 40, 20]);
 });
-shop.addEventListener("notice", ({ detail }) => toast(detail.text, "bad"));
+shop.addEventListener("notice", ({ detail }) => {
+  toast(detail.text, "bad");
+  if (detail.code === "banned") player.stop();
+});
 shop.addEventListener("recommendation", ({ detail: { product, text } }) => {
   const title = shop.products.get(product)?.title;
   if (title) toast(text ? `${title}: ${text}` : `Have a look at this, too: ${title}`, "announce");

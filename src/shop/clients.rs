@@ -257,6 +257,10 @@ impl Stream {
 
     /// Takes a message; false when it fell behind by it, and what waited is lost but for answers.
     fn push(&mut self, priority: Priority, message: ShopMessage) -> bool {
+        if self.is_behind && priority != Priority::Receipt {
+            // It is told everything anew when it has caught up.
+            return true;
+        }
         let bytes = message.len();
         if self.backlog.push(urgency(priority), bytes, message) {
             self.pump();
@@ -332,6 +336,10 @@ mod tests {
         let answer = Bytes::from_static(b"receipt");
         assert_eq!(
             clients.send(client, Channel::Shop, Priority::Receipt, answer.clone()),
+            None
+        );
+        assert_eq!(
+            clients.send(client, Channel::Shop, Priority::State, long.clone()),
             None
         );
         assert!(clients.pump().is_empty(), "it has taken nothing yet");
