@@ -3,8 +3,8 @@
 //!
 //! A [`Fleet`] has a few threads. Each has one socket toward servers on this machine, with a loopback address for
 //! every viewer behind it, a wheel of times and the viewers themselves, which are values: datagrams and the time go
-//! in, datagrams come out. Of most viewers the headers are counted; a share opens every packet, and all open what they need to see a
-//! keyframe, to follow repairs, and now and then one more.
+//! in, datagrams come out. Of most viewers the headers are counted and the first packet of each picture is opened, so
+//! that keyframes and layers are known; a share opens every packet, and all open what repairs a loss.
 
 mod answer;
 mod arrivals;
@@ -43,6 +43,7 @@ use crate::crowd::{Command, Crowd, Group};
 use crate::measure::{GroupId, Recorder};
 use http::{Http, Server};
 use secure::Identity;
+use viewer::Name;
 use worker::{Common, Lane, Order, Party, Worker};
 
 /// Threads of a fleet; more than that many cores nobody gives to a load test.
@@ -62,6 +63,8 @@ pub struct Fleet {
 
 #[derive(Default, Clone)]
 struct Turns {
+    /// The share of the group that opens every packet.
+    inspect: f64,
     join: usize,
     leave: usize,
     speak: usize,
@@ -83,7 +86,11 @@ impl Fleet {
                 "at most 255 groups on 1 to {MAX_THREADS} threads"
             )));
         }
-        let turns = vec![Turns::default(); groups.len()];
+        let turns = groups.iter().map(|group| Turns {
+            inspect: group.inspect.clamp(0.0, 1.0),
+            ..Turns::default()
+        });
+        let turns = turns.collect();
         let parties = groups.into_iter().map(|group| {
             let server = Server::of(&group.whep)?;
             let shop = group
@@ -124,6 +131,18 @@ impl Fleet {
         })
     }
 
+    /// The next viewer of a group. The first opens every packet, and then as many as their share says.
+    fn name(&mut self, group: GroupId) -> Name {
+        let number = self.number;
+        self.number += 1;
+        let turns = self.turns.get(usize::from(group.0));
+        let inspects = turns.is_some_and(|turns| {
+            let those_of = |viewers: usize| (viewers as f64 * turns.inspect).ceil();
+            those_of(turns.join + 1) > those_of(turns.join)
+        });
+        Name { number, inspects }
+    }
+
     /// Gives an order to one of the threads, the next in turn.
     fn tell(&mut self, group: GroupId, turn: impl FnOnce(&mut Turns) -> &mut usize, order: Order) {
         let Some(turns) = self.turns.get_mut(usize::from(group.0)) else {
@@ -142,9 +161,8 @@ impl Crowd for Fleet {
         match command {
             Command::Join { group, count } => {
                 for _ in 0..count {
-                    let number = self.number;
-                    self.number += 1;
-                    self.tell(group, |turns| &mut turns.join, Order::Join { group, number });
+                    let name = self.name(group);
+                    self.tell(group, |turns| &mut turns.join, Order::Join { group, name });
                 }
             }
             Command::Leave { group, count } => {

@@ -52,6 +52,11 @@ impl Pictures {
         self.needs_keyframe
     }
 
+    /// Whether a picture begins with this number: the one before ended one.
+    pub(super) fn begins_with(&self, number: Option<u64>) -> bool {
+        number.is_none_or(|number| self.is_marker(number.saturating_sub(1)))
+    }
+
     /// A packet came, and how it ends.
     pub(super) fn mark(&mut self, number: u64, marker: bool) {
         self.next.get_or_insert(number);

@@ -15,6 +15,11 @@ pub(super) struct Head {
     pub(super) transport_sequence: Option<u16>,
 }
 
+/// Whether a datagram is RTP, as RFC 7983 §7 and RFC 5761 §4 tell it apart.
+pub(super) fn is_media(datagram: &[u8]) -> bool {
+    matches!(datagram, [128..=191, second, ..] if !(192..=223).contains(second))
+}
+
 /// Profile numbers of header extensions with one and with two bytes in front of each (RFC 8285 §4.2, §4.3).
 const ONE_BYTE: u16 = 0xbede;
 const TWO_BYTE: u16 = 0x1000;

@@ -38,7 +38,8 @@ pub(crate) const FRAMES: u32 = 25;
 pub(crate) const PACKETS: usize = 5;
 /// Pictures from one keyframe to the next.
 pub(crate) const GROUP: u32 = 50;
-pub(crate) const HEIGHT: u16 = 360;
+/// The picture changes its height with every keyframe.
+pub(crate) const HEIGHTS: [u16; 2] = [360, 720];
 
 /// What left toward all viewers, and what they said.
 #[derive(Default)]
@@ -289,7 +290,7 @@ async fn send(stage: Stage, mut connected: watch::Receiver<bool>, mut video: Out
             if n == 0 {
                 payload.push(u8::from(frame % GROUP != 0));
                 payload.extend([0, 0, 0x9d, 1, 0x2a, 0x80, 0x02]);
-                payload.extend(HEIGHT.to_le_bytes());
+                payload.extend(HEIGHTS[(frame / GROUP) as usize % 2].to_le_bytes());
             }
             payload.resize(800, 7);
             video.write(96, frame * 3600, n + 1 == PACKETS, payload).await;

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use rtc::shared::marshal::Unmarshal;
 
-use super::{FEEDBACK, MAX_STREAMS, Moment, SETTLED, SPOT_CHECK, Tools, Viewer, count_freeze};
+use super::{FEEDBACK, MAX_STREAMS, Moment, SETTLED, Tools, Viewer, count_freeze};
 use crate::clip::keyframe;
 use crate::engine::answer::Format;
-use crate::engine::arrivals::Arrival;
+use crate::engine::arrivals::{Arrival, unroll};
 use crate::engine::rtcp::{self, Heard};
 use crate::engine::rtp::{self, Head};
 use crate::engine::size;
@@ -95,7 +95,7 @@ impl Viewer {
     }
 
     /// The place of a packet's stream, which is new when the server began another.
-    fn stream(&mut self, head: &Head) -> Option<usize> {
+    pub(super) fn stream(&mut self, head: &Head) -> Option<usize> {
         let known = self.streams.iter().position(|stream| stream.ssrc == head.ssrc);
         if let Some(place) = known
             && self.streams.get(place)?.payload_type == head.payload_type
@@ -116,7 +116,8 @@ impl Viewer {
         Some(self.streams.len() - 1)
     }
 
-    /// Authenticates and decrypts, where this packet is looked into: the outer `None` when it is not authentic,
+    /// Authenticates and decrypts, where this packet is looked into: the first of each picture, all while a keyframe is
+    /// waited for, repairs, and everything when it inspects: the outer `None` when it is not authentic,
     /// the inner one when it was not looked into or holds nothing.
     fn open(
         &mut self,
@@ -128,12 +129,14 @@ impl Viewer {
         let (Some(keys), Some(stream)) = (&mut self.keys, self.streams.get(place)) else {
             return Some(None);
         };
-        let waits = stream
-            .watched
-            .as_deref()
-            .is_some_and(|watched| watched.pictures.needs_keyframe());
-        let is_spot = stream.arrivals.counts.unique % SPOT_CHECK == 0;
-        if !(self.role.inspects || waits || is_spot || stream.format == Format::Repair) {
+        let watched = stream.watched.as_deref();
+        let number = stream
+            .arrivals
+            .highest()
+            .map(|highest| unroll(highest, head.sequence));
+        let tells = watched
+            .is_some_and(|watched| watched.pictures.needs_keyframe() || watched.pictures.begins_with(number));
+        if !(self.role.name.inspects || tells || stream.format == Format::Repair) {
             return Some(None);
         }
         let header = rtc::rtp::Header::unmarshal(&mut &*datagram).ok()?;

@@ -13,7 +13,7 @@ use super::customer::Customer;
 use super::ice::{self, Credentials, Ice};
 use super::offer::Offer;
 use super::outbox::Outbox;
-use super::rtp::Head;
+use super::rtp::{self, Head};
 use super::secure::{Dtls, Happened, Identity, Keys};
 use super::stream::Stream;
 use super::tally::Tally;
@@ -33,9 +33,6 @@ const CONNECT: Duration = Duration::from_secs(15);
 const MAX_STREAMS: usize = 8;
 /// So long after its first picture a viewer is at the live edge.
 const SETTLED: Duration = Duration::from_secs(2);
-/// Of viewers whose headers are counted every n-th packet is opened all the same: it proves the rest, and the
-/// cipher follows the rollover of the numbers.
-const SPOT_CHECK: u64 = 4096;
 
 /// When something arrived.
 #[derive(Debug, Clone, Copy)]
@@ -74,12 +71,19 @@ pub(super) enum Phase {
     Over(Option<String>),
 }
 
-/// What a viewer is to be.
-pub(super) struct Role {
+/// One of many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Name {
+    /// Counts the viewers of a run.
     pub(super) number: u32,
-    pub(super) address: SocketAddr,
     /// Every packet is authenticated and decrypted.
     pub(super) inspects: bool,
+}
+
+/// What a viewer is to be.
+pub(super) struct Role {
+    pub(super) name: Name,
+    pub(super) address: SocketAddr,
     /// It takes part in the shop on its own data channels.
     pub(super) customer: Option<Customer>,
 }
@@ -120,7 +124,7 @@ impl Viewer {
         tools.tally.add(Counter::JoinsStarted, 1);
         let credentials = Credentials::generate(random);
         let story = ViewerOutcome {
-            number: role.number,
+            number: role.name.number,
             joined_at_ms: ms(tools.since_begin(now)),
             ..ViewerOutcome::default()
         };
@@ -158,8 +162,9 @@ impl Viewer {
         .write()
     }
 
-    pub(super) fn number(&self) -> u32 {
-        self.role.number
+    /// Who it is, for somebody who comes back as the same.
+    pub(super) fn name(&self) -> Name {
+        self.role.name
     }
 
     pub(super) fn phase(&self) -> &Phase {
@@ -331,13 +336,14 @@ impl Viewer {
 
     /// Our own network model took this datagram.
     pub(super) fn taken(&mut self, datagram: &[u8], tools: &mut Tools<'_>) {
-        let is_rtp = matches!(datagram, [128..=191, second, ..] if !(192..=223).contains(second));
-        let Some(head) = Head::parse(datagram, None).filter(|_| is_rtp) else {
+        let Some(head) = Head::parse(datagram, None).filter(|_| rtp::is_media(datagram)) else {
             return;
         };
         tools.tally.add(Counter::InjectedLost, 1);
         self.story.injected_lost += 1;
-        if let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == head.ssrc) {
+        if let Some(place) = self.stream(&head)
+            && let Some(stream) = self.streams.get_mut(place)
+        {
             stream.arrivals.take(head.sequence);
         }
     }

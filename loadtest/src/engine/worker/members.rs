@@ -12,7 +12,7 @@ use crate::crowd::{Buy, Shop, ShopBy};
 use crate::engine::customer::Customer;
 use crate::engine::http::Session;
 use crate::engine::line::Line;
-use crate::engine::viewer::{Role, Tools, Viewer};
+use crate::engine::viewer::{Name, Role, Tools, Viewer};
 use crate::engine::wire::MAX_VIEWERS;
 use crate::engine::{answer, events};
 use crate::measure::{Counter, GroupId};
@@ -33,8 +33,8 @@ impl Worker {
     pub(super) fn obey(&mut self, order: Order) {
         let now = Instant::now();
         match order {
-            Order::Join { group, number } => self.prepare(group, number, now),
-            Order::Admit { group, number, token } => self.join(group, number, Customer::new(token), now),
+            Order::Join { group, name } => self.prepare(group, name, now),
+            Order::Admit { group, name, token } => self.join(group, name, Customer::new(token), now),
             Order::Leave { group, says_goodbye } => self.leave(group, says_goodbye, now),
             Order::Chat { group } => self.chat(group, now),
             Order::Buy { group, buy } => self.buy(group, &buy, now),
@@ -59,20 +59,20 @@ impl Worker {
     }
 
     /// Makes a buyer's token, where it takes one, before the viewer's own clock begins.
-    fn prepare(&mut self, group: GroupId, number: u32, now: Instant) {
+    fn prepare(&mut self, group: GroupId, name: Name, now: Instant) {
         if self.shop(group).is_none_or(|shop| shop.operator_token.is_none()) {
-            return self.join(group, number, Customer::new(None), now);
+            return self.join(group, name, Customer::new(None), now);
         }
         let (common, lane) = (self.common.clone(), self.lane.clone());
         self.common.spawn(async move {
             let token = match common.parties.get(usize::from(group.0)) {
-                Some(party) => events::buyers_token(&common.http, party, number).await,
+                Some(party) => events::buyers_token(&common.http, party, name.number).await,
                 None => return,
             };
             lane.send(match token {
                 Ok(token) => Order::Admit {
                     group,
-                    number,
+                    name,
                     token: Some(token),
                 },
                 Err(error) => Order::Failed {
@@ -91,7 +91,7 @@ impl Worker {
         }
     }
 
-    fn join(&mut self, group: GroupId, number: u32, customer: Customer, now: Instant) {
+    fn join(&mut self, group: GroupId, name: Name, customer: Customer, now: Instant) {
         let common = self.common.clone();
         let Some(party) = common.parties.get(usize::from(group.0)) else {
             return;
@@ -121,11 +121,9 @@ impl Worker {
         let Some(tally) = self.tallies.get_mut(usize::from(group.0)) else {
             return;
         };
-        let inspects = self.random.random_bool(party.group.inspect.clamp(0.0, 1.0));
         let role = Role {
-            number,
+            name,
             address,
-            inspects,
             customer,
         };
         let mut tools = Tools {
@@ -144,7 +142,7 @@ impl Worker {
             serial,
             group,
             seat,
-            line: Line::new(&party.group.network, u64::from(number), now).map(Box::new),
+            line: Line::new(&party.group.network, u64::from(name.number), now).map(Box::new),
             session: None,
             events,
         });
@@ -287,13 +285,13 @@ impl Worker {
     fn hang_up(&mut self, id: u32, group: GroupId, now: Instant) {
         self.flush();
         let taken = self.with(id, |viewer, tools| {
-            let taken = (viewer.number(), viewer.take_customer());
+            let taken = (viewer.name(), viewer.take_customer());
             viewer.leave(false, now, tools);
             taken
         });
         self.tidy(id);
-        if let Some((number, Some(customer))) = taken {
-            self.join(group, number, customer, now);
+        if let Some((name, Some(customer))) = taken {
+            self.join(group, name, customer, now);
         }
     }
 }

@@ -19,10 +19,11 @@ use super::http::{Http, Server, Session};
 use super::limits;
 use super::line::{Fate, Line};
 use super::outbox::Outbox;
+use super::rtp;
 use super::secure::{Identity, SCRATCH};
 use super::tally::Tally;
 use super::transit::Transit;
-use super::viewer::{Moment, Phase, Tools, Viewer, unix_us};
+use super::viewer::{Moment, Name, Phase, Tools, Viewer, unix_us};
 use super::wheel::Wheel;
 use super::wire::{Seat, Wire};
 use crate::Error;
@@ -47,12 +48,12 @@ pub(super) enum Order {
     /// Somebody joins; a buyer's token is made first.
     Join {
         group: GroupId,
-        number: u32,
+        name: Name,
     },
     /// Somebody joins now, with the token that was made.
     Admit {
         group: GroupId,
-        number: u32,
+        name: Name,
         token: Option<String>,
     },
     /// The oldest of a group leaves.
@@ -441,15 +442,10 @@ fn put_on_line(
     let Some(again) = again else {
         return;
     };
-    if is_media(datagram) {
+    if rtp::is_media(datagram) {
         // A copy of a media packet changes nothing for a viewer, and it is no duplicate of the server's.
         tools.tally.add(Counter::InjectedDuplicates, 1);
     } else {
         transit.push(again, whose, from, true, datagram);
     }
-}
-
-/// RTP, as RFC 7983 §7 and RFC 5761 §4 tell it apart.
-pub(super) fn is_media(datagram: &[u8]) -> bool {
-    matches!(datagram, [128..=191, second, ..] if !(192..=223).contains(second))
 }
