@@ -369,6 +369,7 @@ fn media_settings(config: &Config) -> MediaSettings {
         public_addresses: config.media_public_addresses.clone(),
         max_peers: config.media_max_peers,
         pin_threads: config.media_pin_threads,
+        hold_max: Duration::from_millis(config.media_hold_max_ms),
         ..MediaSettings::default()
     };
     settings.transport.consent_timeout = Duration::from_secs(config.media_consent_timeout_seconds);

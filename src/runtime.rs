@@ -47,6 +47,8 @@ pub struct MediaSettings {
     pub max_peers: usize,
     /// Give every shard a core of its own.
     pub pin_threads: bool,
+    /// How long a busy shard holds a frame's packets toward the last one.
+    pub hold_max: Duration,
     /// Transport limits.
     pub transport: TransportConfig,
     /// Ingest limits.
@@ -65,6 +67,7 @@ impl Default for MediaSettings {
             public_addresses: Vec::new(),
             max_peers: 10_000,
             pin_threads: false,
+            hold_max: Duration::from_millis(10),
             transport: TransportConfig::default(),
             media: MediaConfig::default(),
         }
@@ -140,6 +143,7 @@ impl MediaRuntime {
                 media: settings.media.clone(),
                 playback: playback.clone(),
                 health_interval: HEALTH_INTERVAL,
+                hold_max: settings.hold_max,
             };
             let core = settings.pin_threads.then(|| core(shard)).flatten();
             let seed = rand::rng().next_u64();

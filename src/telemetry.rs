@@ -18,7 +18,7 @@ use crate::media::command::ShardReport;
 type Reading = (&'static str, &'static str, fn(&ShardReport) -> u64);
 
 /// Counters per shard; they only grow.
-const COUNTERS: [Reading; 42] = [
+const COUNTERS: [Reading; 44] = [
     ("vitrine_datagrams_received_total", "Datagrams taken in.", |r| {
         r.shard.datagrams_in
     }),
@@ -151,9 +151,19 @@ const COUNTERS: [Reading; 42] = [
         |r| r.shard.playback.dropped,
     ),
     (
+        "vitrine_udp_runs_total",
+        "Runs of datagrams to one peer, sent together.",
+        |r| r.udp.runs,
+    ),
+    (
         "vitrine_udp_send_full_total",
         "Datagrams dropped because the kernel's buffer was full.",
         |r| r.udp.send_full,
+    ),
+    (
+        "vitrine_udp_send_waited_total",
+        "Datagrams of sound, reports and messages that waited for room in the kernel's buffer.",
+        |r| r.udp.send_waited,
     ),
     (
         "vitrine_udp_send_failed_total",
@@ -226,7 +236,7 @@ const COUNTERS: [Reading; 42] = [
 ];
 
 /// Gauges per shard.
-const GAUGES: [Reading; 5] = [
+const GAUGES: [Reading; 7] = [
     ("vitrine_publishers", "Publishers now.", |r| r.shard.publishers),
     ("vitrine_viewers", "Viewers now.", |r| r.shard.viewers),
     (
@@ -238,6 +248,16 @@ const GAUGES: [Reading; 5] = [
         "vitrine_event_queue_length",
         "Events waiting for the shop and directory.",
         |r| r.lanes.event_queue,
+    ),
+    (
+        "vitrine_udp_without_gso",
+        "1 where every datagram is sent alone because nothing cuts up runs of them.",
+        |r| r.udp.without_gso,
+    ),
+    (
+        "vitrine_udp_without_gro",
+        "1 where the kernel does not join datagrams it received.",
+        |r| r.udp.without_gro,
     ),
     ("vitrine_tcp_connections", "ICE-TCP connections open now.", |r| {
         r.tcp.open

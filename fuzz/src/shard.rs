@@ -59,6 +59,7 @@ fn shard(now: Instant) -> Shard {
             ..PlaybackConfig::new((now, 0))
         },
         health_interval: Duration::from_secs(1),
+        hold_max: Duration::from_millis(10),
     };
     let mut shard = Shard::new(config, 7, now);
     let ice = IceCredentials {

@@ -204,6 +204,29 @@ pub enum Extension {
     VideoTiming,
 }
 
+impl Extension {
+    /// Whether it speaks of the media, not of the line it came by.
+    pub fn is_end_to_end(self) -> bool {
+        match self {
+            Extension::VideoOrientation
+            | Extension::PlayoutDelay
+            | Extension::AudioLevel
+            | Extension::DependencyDescriptor
+            | Extension::ColorSpace
+            | Extension::VideoContentType => true,
+            Extension::Mid
+            | Extension::Rid
+            | Extension::RepairedRid
+            | Extension::TransportSequence
+            | Extension::AbsSendTime
+            | Extension::TransmissionOffset
+            // Its clock is the publisher's; ours is in the sender reports.
+            | Extension::AbsCaptureTime
+            | Extension::VideoTiming => false,
+        }
+    }
+}
+
 /// The header extension ids of one m-section, 1 to 14 one-byte or up to 255 two-byte (RFC 8285).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExtensionMap {

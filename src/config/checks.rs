@@ -157,6 +157,7 @@ impl Config {
                 self.media_port,
             );
         }
+        within("media_hold_max_ms", self.media_hold_max_ms, 0, 50)?;
         within("media_max_peers", self.media_max_peers as u64, 1, 1_000_000)?;
         within(
             "media_consent_timeout_seconds",

@@ -4,6 +4,7 @@
 pub mod command;
 mod credentials;
 pub mod lanes;
+mod load;
 pub mod news;
 pub mod service;
 mod sessions;

@@ -11,10 +11,12 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use sfu::Shard;
 use sfu::relay::{Relay, ShardId};
 use sfu::shard::{Event, ShardConfig};
+use sfu::transport::Outbox;
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, LaneCounts, ShardReport};
 use super::lanes::{ShardInbox, ShardLane, is_lossy, lanes};
+use super::load::Load;
 use crate::net::tcp::{TcpCounts, TcpPort};
 use crate::net::udp::UdpPort;
 
@@ -94,11 +96,13 @@ impl ShardSeat {
                     shard: Shard::new(config, seed, Instant::now()),
                     seat: self,
                     relay_backlog: lanes.iter().map(|_| VecDeque::new()).collect(),
+                    woken: vec![false; lanes.len()],
                     lanes,
                     events,
                     event_backlog: VecDeque::new(),
                     counts: LaneCounts::default(),
                     busy: Duration::ZERO,
+                    load: Load::new(Instant::now()),
                     turns: 0,
                 };
                 thread.run();
@@ -118,7 +122,10 @@ struct ShardThread {
     event_backlog: VecDeque<Event>,
     counts: LaneCounts,
     busy: Duration,
+    load: Load,
     turns: u64,
+    /// Lanes with something new in this turn.
+    woken: Vec<bool>,
 }
 
 impl ShardThread {
@@ -152,7 +159,6 @@ impl ShardThread {
             if shutdown.is_some() {
                 self.shard.close_all(now);
             }
-            self.shard.flush(now);
             self.send(now);
             self.deliver_relays();
             self.deliver_events();
@@ -164,6 +170,9 @@ impl ShardThread {
             }
             let finished = Instant::now();
             self.busy += finished - now;
+            if let Some(load) = self.load.measure(finished, self.busy) {
+                self.shard.set_load(load);
+            }
             timeout = if readable || commands_left || relays_left || !self.seat.unread.is_empty() {
                 Duration::ZERO
             } else {
@@ -198,10 +207,13 @@ impl ShardThread {
     fn wait(&self, now: Instant) -> Duration {
         /// A full lane has room again soon, and nobody wakes us for it.
         const RETRY: Duration = Duration::from_millis(5);
-        let longest = if self.relay_backlog.iter().all(VecDeque::is_empty) && self.event_backlog.is_empty() {
-            LONGEST_WAIT
-        } else {
-            RETRY
+        /// A full network card sends a few hundred datagrams in this time.
+        const UDP_RETRY: Duration = Duration::from_micros(500);
+        let is_clear = self.relay_backlog.iter().all(VecDeque::is_empty) && self.event_backlog.is_empty();
+        let longest = match (self.seat.udp.is_waiting(), is_clear) {
+            (true, _) => UDP_RETRY,
+            (false, true) => LONGEST_WAIT,
+            (false, false) => RETRY,
         };
         let deadline = self.shard.poll_timeout();
         deadline.map_or(longest, |deadline| {
@@ -210,12 +222,18 @@ impl ShardThread {
     }
 
     fn send(&mut self, now: Instant) {
-        let outbox = self.shard.outbox();
-        if !outbox.is_empty() {
-            self.seat.udp.send(outbox);
-            if let Some(tcp) = &mut self.seat.tcp {
+        let ShardSeat { udp, tcp, .. } = &mut self.seat;
+        udp.send_waiting();
+        let mut send = |outbox: &Outbox| {
+            udp.send(outbox);
+            if let Some(tcp) = tcp {
                 tcp.send(now, outbox);
             }
+        };
+        self.shard.flush_through(now, &mut send);
+        let outbox = self.shard.outbox();
+        if !outbox.is_empty() {
+            send(outbox);
             outbox.clear();
         }
     }
@@ -323,7 +341,8 @@ impl ShardThread {
     }
 
     fn deliver_relays(&mut self) {
-        let mut woken = vec![false; self.lanes.len()];
+        let mut woken = std::mem::take(&mut self.woken);
+        woken.fill(false);
         for ((lane, backlog), woken) in self.lanes.iter().zip(&mut self.relay_backlog).zip(&mut woken) {
             while let Some(relay) = backlog.front()
                 && lane.relay(self.id, relay.clone()).is_ok()
@@ -343,9 +362,10 @@ impl ShardThread {
                 }
             }
         }
-        for (lane, _) in self.lanes.iter().zip(woken).filter(|(_, woken)| *woken) {
+        for (lane, _) in self.lanes.iter().zip(&woken).filter(|(_, woken)| **woken) {
             lane.wake();
         }
+        self.woken = woken;
     }
 
     fn relay(&mut self, to: usize, relay: Relay, woken: &mut [bool]) {

@@ -3,5 +3,6 @@
 pub mod framing;
 pub mod interfaces;
 mod outgoing;
+mod overflow;
 pub mod tcp;
 pub mod udp;

@@ -8,6 +8,8 @@ use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use sfu::transport::{Outbox, Remote, Run};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::overflow::{Handed, Overflow};
+
 /// Asked of the kernel for both directions; it gives what `rmem_max` and `wmem_max` allow. 4 MiB hold 16 ms of a
 /// 2 Gbit/s port while its thread is held up.
 const SOCKET_BUFFER: usize = 4 << 20;
@@ -15,18 +17,28 @@ const SOCKET_BUFFER: usize = 4 << 20;
 const BATCH: usize = 16;
 /// The longest datagram or run of datagrams the kernel can hand over.
 const BUFFER: usize = 1 << 16;
+/// `errno` of a full queue on Linux.
+const ENOBUFS: i32 = 105;
 /// Receive calls before what came in is handled: bounds the wait of the first datagram of a flood.
 const MAX_BATCHES: usize = 8;
 
 /// What a port counted; only ever grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UdpCounts {
+    /// Runs that were to be sent: with a network card that cuts them up, packets of this count cost as much as one.
+    pub runs: u64,
     /// Datagrams not sent because the kernel's buffer was full.
     pub send_full: u64,
+    /// Datagrams that waited for room in the kernel's buffer.
+    pub send_waited: u64,
     /// Datagrams not sent for another reason: no route, too long.
     pub send_failed: u64,
     /// Receive calls that failed.
     pub receive_failed: u64,
+    /// 1 where the kernel or a device does not cut up runs (GSO), so that every datagram is sent alone.
+    pub without_gso: u64,
+    /// 1 where the kernel does not join datagrams it received (GRO).
+    pub without_gro: u64,
 }
 
 /// A bound port.
@@ -35,7 +47,9 @@ pub struct UdpPort {
     state: UdpSocketState,
     is_ipv6: bool,
     buffer: Vec<u8>,
-    counts: UdpCounts,
+    overflow: Overflow,
+    runs: u64,
+    receive_failed: u64,
 }
 
 impl UdpPort {
@@ -68,7 +82,9 @@ impl UdpPort {
             state,
             is_ipv6: address.is_ipv6(),
             buffer: vec![0; BATCH * BUFFER],
-            counts: UdpCounts::default(),
+            overflow: Overflow::default(),
+            runs: 0,
+            receive_failed: 0,
         })
     }
 
@@ -87,7 +103,16 @@ impl UdpPort {
 
     /// What was counted so far.
     pub fn counts(&self) -> UdpCounts {
-        self.counts
+        let lost = self.overflow.lost();
+        UdpCounts {
+            runs: self.runs,
+            send_full: lost.full,
+            send_waited: lost.waited,
+            send_failed: lost.refused,
+            receive_failed: self.receive_failed,
+            without_gso: u64::from(self.state.max_gso_segments() <= 1),
+            without_gro: u64::from(self.state.gro_segments() <= 1),
+        }
     }
 
     /// Hands over waiting datagrams; true when there may be more.
@@ -105,7 +130,7 @@ impl UdpPort {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(error) => {
                     // An ICMP error of an earlier send, for one. The next call goes on behind it.
-                    self.counts.receive_failed += 1;
+                    self.receive_failed += 1;
                     tracing::debug!(%error, "receiving failed");
                     continue;
                 }
@@ -120,54 +145,87 @@ impl UdpPort {
                     take(from, datagram);
                 }
             }
+            // Fewer than asked for: nothing is left, and what comes now wakes the poll anew.
+            if count < BATCH {
+                return false;
+            }
         }
         true
     }
 
-    /// Sends every run that goes by UDP. What the kernel does not take is dropped and counted.
+    /// Sends every run that goes by UDP, behind what waits from before. What the kernel has no room for is dropped where
+    /// it is of a picture, and waits where not.
     pub fn send(&mut self, outbox: &Outbox) {
-        for run in outbox.runs() {
-            if let Remote::Udp { peer, local } = run.to {
-                self.send_run(run, peer, local);
-            }
+        let UdpPort {
+            socket,
+            state,
+            is_ipv6,
+            overflow,
+            runs: count,
+            ..
+        } = self;
+        let runs = outbox.runs().filter(|run| matches!(run.to, Remote::Udp { .. }));
+        let runs = runs.inspect(|_| *count += 1);
+        overflow.send(runs, |runs| match runs {
+            [first, ..] => hand_over(socket, state, *is_ipv6, first),
+            [] => Handed::Taken(0),
+        });
+    }
+
+    /// Sends what waits for room in the kernel.
+    pub fn send_waiting(&mut self) {
+        if self.overflow.is_waiting() {
+            self.send(&Outbox::new());
         }
     }
 
-    fn send_run(&mut self, run: Run<'_>, peer: SocketAddr, local: Option<IpAddr>) {
-        let segment = run.segment.max(1);
-        let mut rest = run.bytes;
-        while !rest.is_empty() {
-            // Read each time: the count falls to one when a device turns out not to segment.
-            let segments = self.state.max_gso_segments().max(1);
-            let (chunk, behind) = rest.split_at(rest.len().min(segment * segments));
-            let transmit = Transmit {
-                destination: self.outward(peer),
-                ecn: None,
-                contents: chunk,
-                segment_size: (chunk.len() > segment).then_some(segment),
-                src_ip: local.map(|address| self.outward((address, 0).into()).ip()),
-            };
-            match self.state.try_send(UdpSockRef::from(&self.socket), &transmit) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.counts.send_full += chunk.len().div_ceil(segment) as u64;
-                }
-                Err(_) if chunk.len() > segment && self.state.max_gso_segments() <= 1 => continue,
-                Err(error) => {
-                    self.counts.send_failed += chunk.len().div_ceil(segment) as u64;
-                    tracing::debug!(%error, %peer, "sending failed");
-                }
+    /// Whether something waits for room in the kernel.
+    pub fn is_waiting(&self) -> bool {
+        self.overflow.is_waiting()
+    }
+}
+
+/// Gives the kernel one run, in one call where it can cut it up.
+fn hand_over(socket: &UdpSocket, state: &UdpSocketState, is_ipv6: bool, run: &Run<'_>) -> Handed {
+    let Remote::Udp { peer, local } = run.to else {
+        return Handed::Taken(1);
+    };
+    let segment = run.segment.max(1);
+    let mut sent = 0;
+    while let Some(rest) = run.bytes.get(sent..).filter(|rest| !rest.is_empty()) {
+        // Read each time: the count falls to one when a device turns out not to segment.
+        let segments = state.max_gso_segments().max(1);
+        let chunk = rest.get(..segment * segments).unwrap_or(rest);
+        let transmit = Transmit {
+            destination: outward(is_ipv6, peer),
+            ecn: None,
+            contents: chunk,
+            segment_size: (chunk.len() > segment).then_some(segment),
+            src_ip: local.map(|address| outward(is_ipv6, (address, 0).into()).ip()),
+        };
+        match state.try_send(UdpSockRef::from(socket), &transmit) {
+            Ok(()) => sent += chunk.len(),
+            Err(error) if is_full(&error) => return Handed::Full(sent),
+            Err(_) if chunk.len() > segment && state.max_gso_segments() <= 1 => {}
+            Err(error) => {
+                tracing::debug!(%error, %peer, "sending failed");
+                return Handed::Refused(sent);
             }
-            rest = behind;
         }
     }
+    Handed::Taken(1)
+}
 
-    /// An address as the socket's family writes it (RFC 4291 §2.5.5.2).
-    fn outward(&self, address: SocketAddr) -> SocketAddr {
-        match address {
-            SocketAddr::V4(v4) if self.is_ipv6 => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
-            other => other,
-        }
+/// The socket's buffer (EAGAIN) or a queue below it (ENOBUFS) has no room.
+fn is_full(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(ENOBUFS)
+}
+
+/// An address as the socket's family writes it (RFC 4291 §2.5.5.2).
+fn outward(is_ipv6: bool, address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if is_ipv6 => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
+        other => other,
     }
 }
 
@@ -260,7 +318,12 @@ mod tests {
         let mut buffer = [0; 2000];
         let lengths: Vec<usize> = (0..5).map(|_| client.recv(&mut buffer).unwrap()).collect();
         assert_eq!(lengths, [1200, 1200, 1200, 300, 700]);
-        assert_eq!(port.counts(), UdpCounts::default());
+        let runs = 2;
+        let counts = UdpCounts {
+            runs,
+            ..UdpCounts::default()
+        };
+        assert_eq!(port.counts(), counts);
     }
 
     #[test]

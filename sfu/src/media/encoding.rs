@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::checkup::Checkup;
-use super::history::{History, StoredPacket};
+use super::history::{History, Release, StoredPacket};
 use super::keyframes::KeyframeRequest;
 use super::meter::Meter;
 use super::payload::dependency::{DependencyDescriptor, Templates};
@@ -142,6 +142,13 @@ impl Encoding {
         self.report = Some((at, ntp, rtp));
     }
 
+    /// Decides which packets may leave ([`History::release`]); sound is never held.
+    pub(super) fn release(&mut self, now: Instant, hold: Duration) -> Release {
+        let is_video = self.codec.is_some_and(|codec| codec.kind() == MediaKind::Video);
+        self.history
+            .release(now, if is_video { hold } else { Duration::ZERO })
+    }
+
     /// Lets time pass for the meter.
     pub(super) fn advance(&mut self, now: Instant) {
         self.meter.advance(now);
@@ -229,6 +236,13 @@ impl Encoding {
             info: facts.info,
             bytes: bytes.slice(..offset + packet.payload().len()),
             payload_offset: offset as u16,
+            passes_extensions: packet.extensions().any(|(id, _)| {
+                media
+                    .extensions
+                    .extension(id)
+                    .is_some_and(Extension::is_end_to_end)
+            }),
+            padding: 0,
         });
         taken
     }

@@ -64,6 +64,10 @@ pub struct StoredPacket {
     pub bytes: Bytes,
     /// Where the payload starts in `bytes`.
     pub payload_offset: u16,
+    /// Whether the header carries extensions that a viewer may be given; most packets of a picture do not.
+    pub passes_extensions: bool,
+    /// Bytes of RTP padding that make it as long as its frame's other packets ([`History::release`]).
+    pub padding: u8,
 }
 
 impl StoredPacket {
@@ -86,6 +90,10 @@ impl StoredPacket {
 /// slots of the sequence index. Counted, so that many small packets stay within the bound too.
 const OVERHEAD: usize = 2 * size_of::<StoredPacket>() + 2 * size_of::<u64>();
 
+/// Padding that a packet may get to be as long as its neighbours. libwebrtc cuts a frame into packets that differ by a
+/// byte, the longer ones last; what differs by more (a frame's last packet) ends its run anyway.
+const MAX_PADDING: usize = 4;
+
 /// Slots of the sequence index at first: a second of a middling stream.
 const INITIAL_SLOTS: usize = 256;
 
@@ -106,6 +114,21 @@ pub struct History {
     group_bytes: u64,
     /// Positions by sequence number modulo the length, a power of two. A slot may be stale: the packet tells.
     index: Vec<u64>,
+    /// Packets before this position may leave; everything until the first [`History::release`].
+    released: u64,
+    /// Behind the newest frame that is whole, or as whole as it will be.
+    frames_end: u64,
+    /// Sequence number and timestamp of the newest packet.
+    newest: Option<(u64, u32)>,
+}
+
+/// What [`History::release`] found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Release {
+    /// Whether packets may leave now that might not before.
+    pub has_more: bool,
+    /// When the packets that are held may leave at the latest; `None` when there are none.
+    pub next: Option<Instant>,
 }
 
 impl History {
@@ -121,6 +144,9 @@ impl History {
             keyframe: None,
             group_bytes: 0,
             index: Vec::new(),
+            released: u64::MAX,
+            frames_end: 0,
+            newest: None,
         }
     }
 
@@ -133,6 +159,7 @@ impl History {
             self.group_bytes = 0;
         }
         self.group_bytes += packet.bytes.len() as u64;
+        self.note_frame(position, &packet);
         let now = packet.arrival;
         self.bytes += cost(&packet);
         let sequence = packet.sequence;
@@ -179,6 +206,83 @@ impl History {
     /// Bytes held, bookkeeping included.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The packet at a position, unless it is held.
+    pub fn ready(&self, position: u64) -> Option<&StoredPacket> {
+        if position < self.released {
+            self.get(position)
+        } else {
+            None
+        }
+    }
+
+    /// Decides which packets may leave. Packets of a frame that is not whole yet are held for `hold` after the first
+    /// of them came, so that a viewer gets the frame in one run; packets that leave together are made equally long.
+    pub fn release(&mut self, now: Instant, hold: Duration) -> Release {
+        let end = self.end();
+        // Until now nothing was held.
+        let before = if self.released == u64::MAX {
+            self.start
+        } else {
+            self.released
+        };
+        let whole = before.max(self.frames_end).min(end);
+        let first = self.get(whole).map(|first| first.arrival + hold);
+        let (released, next) = match first {
+            Some(at) if at > now => (whole, Some(at)),
+            _ => (end, None),
+        };
+        self.pad(before, released);
+        self.released = released;
+        Release {
+            has_more: released > before,
+            next,
+        }
+    }
+
+    /// Makes neighbours of one frame equally long where little is missing.
+    fn pad(&mut self, from: u64, to: u64) {
+        let mut frame = from.max(self.start);
+        while frame < to {
+            let Some(timestamp) = self.get(frame).map(|packet| packet.timestamp) else {
+                return;
+            };
+            let (mut end, mut longest) = (frame, 0);
+            while end < to
+                && let Some(packet) = self.get(end)
+                && packet.timestamp == timestamp
+            {
+                longest = longest.max(packet.payload().len());
+                end += 1;
+            }
+            for position in frame..end {
+                let place = usize::try_from(position - self.start).ok();
+                if let Some(packet) = place.and_then(|place| self.packets.get_mut(place)) {
+                    let len = packet.payload().len();
+                    let missing = longest - len;
+                    packet.padding = if missing <= MAX_PADDING && len > 0 {
+                        missing as u8
+                    } else {
+                        0
+                    };
+                }
+            }
+            frame = end;
+        }
+    }
+
+    fn note_frame(&mut self, position: u64, packet: &StoredPacket) {
+        let (newest, timestamp) = self.newest.unwrap_or((packet.sequence, packet.timestamp));
+        if packet.marker || packet.sequence < newest {
+            // The end of a frame, or one that was missing and is waited for.
+            self.frames_end = position + 1;
+        } else if packet.timestamp != timestamp {
+            self.frames_end = position;
+        }
+        if packet.sequence >= newest {
+            self.newest = Some((packet.sequence, packet.timestamp));
+        }
     }
 
     fn trim(&mut self, now: Instant) {
@@ -245,7 +349,85 @@ mod tests {
             info: PayloadInfo::Opaque,
             bytes: Bytes::from(vec![0; 1000]),
             payload_offset: 12,
+            passes_extensions: false,
+            padding: 0,
         }
+    }
+
+    /// One packet of a frame with that many payload bytes.
+    fn part(at: Instant, sequence: u64, timestamp: u32, len: usize, marker: bool) -> StoredPacket {
+        StoredPacket {
+            timestamp,
+            marker,
+            bytes: Bytes::from(vec![0; 12 + len]),
+            ..packet(at, sequence, false)
+        }
+    }
+
+    fn ready(history: &History) -> u64 {
+        (history.start()..)
+            .find(|&position| history.ready(position).is_none())
+            .unwrap()
+    }
+
+    #[test]
+    fn a_frame_is_held_until_it_is_whole_or_its_time_is_over() {
+        let (now, hold) = (begin(), Duration::from_millis(10));
+        let mut history = History::new(1 << 20, SECOND);
+        history.push(part(now, 1, 0, 100, false));
+        assert_eq!(ready(&history), 1, "nobody asked to hold anything");
+        let held = history.release(now, hold);
+        assert_eq!((held.next, ready(&history)), (Some(now + hold), 0));
+
+        history.push(part(now + hold / 2, 2, 0, 100, true));
+        let whole = history.release(now + hold / 2, hold);
+        assert_eq!((whole.has_more, whole.next, ready(&history)), (true, None, 2));
+
+        // Of the next frame the end is lost: the one behind it says that it is over.
+        let next = now + Duration::from_millis(33);
+        history.push(part(next, 3, 3000, 100, false));
+        assert!(!history.release(next, hold).has_more);
+        history.push(part(next + hold / 2, 5, 6000, 100, false));
+        let late = history.release(next + hold / 2, hold);
+        assert_eq!((late.next, ready(&history)), (Some(next + hold / 2 + hold), 3));
+        // What was missing is wanted at once, and what waits goes with it.
+        history.push(part(next + hold, 4, 3000, 100, true));
+        assert_eq!(history.release(next + hold, hold).next, None);
+        assert_eq!(ready(&history), 5);
+
+        history.push(part(next + 3 * hold, 6, 9000, 100, false));
+        history.release(next + 3 * hold, hold);
+        assert_eq!(ready(&history), 5);
+        assert!(
+            history.release(next + 4 * hold, hold).has_more,
+            "its time is over"
+        );
+        history.push(part(next + 5 * hold, 7, 9000, 100, false));
+        assert!(
+            history.release(next + 5 * hold, Duration::ZERO).has_more,
+            "an idle server holds nothing"
+        );
+    }
+
+    #[test]
+    fn packets_that_leave_together_are_equally_long_where_little_is_missing() {
+        let now = begin();
+        let mut history = History::new(1 << 20, SECOND);
+        let sizes = [1000, 1000, 1001, 1001, 700];
+        for (sequence, len) in (0..).zip(sizes) {
+            history.push(part(now, sequence, 0, len, false));
+        }
+        history.push(part(now, 5, 3000, 1004, true));
+        history.push(part(now, 6, 6000, 0, true));
+        history.release(now, SECOND);
+        let padding: Vec<u8> = (0..7)
+            .map(|position| history.get(position).unwrap().padding)
+            .collect();
+        assert_eq!(
+            padding,
+            [1, 1, 0, 0, 0, 0, 0],
+            "other frames and far shorter packets stay as they are"
+        );
     }
 
     #[test]

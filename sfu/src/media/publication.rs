@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::encoding::{Encoding, Taken};
 use super::feedback::Feedback;
+use super::history::Release;
 use super::rtp_packet::RtpPacket;
 use super::streams::{Stream, Streams};
 use crate::negotiation::{Extension, MediaKind, ReceivedMedia};
@@ -190,6 +191,19 @@ impl Publication {
         encodings
             .filter(|encoding| encoding.id != id)
             .for_each(Encoding::miss);
+    }
+
+    /// Decides what of the media that came may leave. A frame of a picture is held until it is whole, at most for
+    /// `hold`. Without a call nothing is held.
+    pub fn release(&mut self, now: Instant, hold: Duration) -> Release {
+        let encodings = self.tracks.iter_mut().flat_map(|track| &mut track.encodings);
+        encodings.fold(Release::default(), |all, encoding| {
+            let one = encoding.release(now, hold);
+            Release {
+                has_more: all.has_more || one.has_more,
+                next: all.next.into_iter().chain(one.next).min(),
+            }
+        })
     }
 
     /// Takes one decrypted compound RTCP packet.

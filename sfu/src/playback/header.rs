@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::media::{RtpPacket, StoredPacket};
-use crate::negotiation::{Extension, ExtensionMap};
+use crate::negotiation::ExtensionMap;
 
 /// Room for a header with all common extensions; longer ones (a dependency descriptor's structure) allocate.
 pub(super) type HeaderBytes = SmallVec<[u8; 96]>;
@@ -16,7 +16,8 @@ pub(super) type Extensions<'a> = SmallVec<[(u8, &'a [u8]); 6]>;
 pub(super) struct Fields {
     pub(super) payload_type: u8,
     pub(super) marker: bool,
-    pub(super) padding: bool,
+    /// Bytes of padding behind the payload, 0 for none.
+    pub(super) padding: u8,
     pub(super) sequence: u16,
     pub(super) timestamp: u32,
     pub(super) ssrc: u32,
@@ -26,7 +27,7 @@ pub(super) struct Fields {
 pub(super) fn write(out: &mut HeaderBytes, fields: Fields, extensions: &Extensions<'_>) {
     out.clear();
     let has_extensions = !extensions.is_empty();
-    out.push(0x80 | u8::from(fields.padding) << 5 | u8::from(has_extensions) << 4);
+    out.push(0x80 | u8::from(fields.padding > 0) << 5 | u8::from(has_extensions) << 4);
     out.push(u8::from(fields.marker) << 7 | fields.payload_type);
     out.extend_from_slice(&fields.sequence.to_be_bytes());
     out.extend_from_slice(&fields.timestamp.to_be_bytes());
@@ -65,8 +66,7 @@ pub(super) fn passed_through<'a>(
     viewer: &ExtensionMap,
     out: &mut Extensions<'a>,
 ) {
-    let header = packet.header();
-    if header.first().is_none_or(|first| first & 0x10 == 0) {
+    if !packet.passes_extensions {
         return;
     }
     let Some(view) = RtpPacket::parse(&packet.bytes) else {
@@ -75,31 +75,10 @@ pub(super) fn passed_through<'a>(
     for (id, value) in view.extensions() {
         let viewers = publisher
             .extension(id)
-            .filter(|&extension| is_end_to_end(extension))
+            .filter(|extension| extension.is_end_to_end())
             .and_then(|extension| viewer.id(extension));
         if let Some(id) = viewers {
             out.push((id, value));
         }
-    }
-}
-
-/// Whether an extension speaks of the media, not of the line it came by.
-fn is_end_to_end(extension: Extension) -> bool {
-    match extension {
-        Extension::VideoOrientation
-        | Extension::PlayoutDelay
-        | Extension::AudioLevel
-        | Extension::DependencyDescriptor
-        | Extension::ColorSpace
-        | Extension::VideoContentType => true,
-        Extension::Mid
-        | Extension::Rid
-        | Extension::RepairedRid
-        | Extension::TransportSequence
-        | Extension::AbsSendTime
-        | Extension::TransmissionOffset
-        // Its clock is the publisher's; ours is in the sender reports.
-        | Extension::AbsCaptureTime
-        | Extension::VideoTiming => false,
     }
 }

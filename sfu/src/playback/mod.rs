@@ -90,6 +90,11 @@ impl PlaybackConfig {
 pub trait RtpSink {
     /// Seals and queues one packet; false when it could not be queued.
     fn send(&mut self, packet: RtpParts<'_>) -> bool;
+
+    /// The same for a packet of a picture: where not everything can leave, these are left behind first.
+    fn send_video(&mut self, packet: RtpParts<'_>) -> bool {
+        self.send(packet)
+    }
 }
 
 /// What a viewer asks for by itself (layer extension, its element's size).
@@ -244,6 +249,12 @@ impl Playback {
         let backlog = self.bandwidth.backlog().min(LONGEST_HOLD);
         let hold = limit.map_or(Duration::ZERO, |_| backlog * HOLD / 100);
         Pace { fast, limit, hold }
+    }
+
+    /// Whether the viewer's line has shown that it carries no more. Then a frame's first packets are on the way while
+    /// the others still come, and holding them would delay the frame.
+    pub fn is_on_a_full_line(&self, now: Instant) -> bool {
+        self.bandwidth.limit(now).is_some()
     }
 
     /// Answers a viewer's keyframe request from the cache.

@@ -11,7 +11,7 @@ use super::segments::{Segment, Segments};
 use super::{PlayoutDelay, RtpSink};
 use crate::bandwidth::Bandwidth;
 use crate::media::{Encoding, Publication, StoredPacket};
-use crate::negotiation::{Codec, Extension, ExtensionMap, Payload, SentMedia};
+use crate::negotiation::{Codec, Extension, ExtensionMap, MediaKind, Payload, SentMedia};
 use crate::relay::EncodingId;
 use crate::stats::PlaybackStats;
 use crate::transport::RtpParts;
@@ -188,7 +188,13 @@ impl Sender {
                 }
                 return Progress::Lost;
             }
-            let Some(packet) = history.get(cursor.position) else {
+            // A frame's first packets are on the way of a full line while the others still come.
+            let packet = if line.limit.is_some() {
+                history.get(cursor.position)
+            } else {
+                history.ready(cursor.position)
+            };
+            let Some(packet) = packet else {
                 if !self.awaits_keyframe() {
                     self.burst = None;
                 }
@@ -239,7 +245,12 @@ impl Sender {
         let fields = Fields {
             payload_type: payload.payload_type,
             marker: packet.marker,
-            padding: packet.payload().is_empty(),
+            // A publisher's packet of padding only keeps its place: a hole would be asked for.
+            padding: if packet.payload().is_empty() {
+                1
+            } else {
+                packet.padding
+            },
             sequence: sequence as u16,
             timestamp,
             ssrc: self.media.ssrc,
@@ -294,7 +305,7 @@ impl Sender {
             let fields = Fields {
                 payload_type,
                 marker: packet.marker,
-                padding: false,
+                padding: 0,
                 sequence: self.rtx_sequence,
                 timestamp: self.segments.stamp(&segment, packet.timestamp),
                 ssrc: self.media.rtx_ssrc,
@@ -320,12 +331,12 @@ impl Sender {
         let fields = Fields {
             payload_type: rtx,
             marker: false,
-            padding: true,
+            padding: PADDING,
             sequence: self.rtx_sequence,
             timestamp,
             ssrc: self.media.rtx_ssrc,
         };
-        let sent = self.seal(fields, &[], &[], &[], PADDING, line);
+        let sent = self.seal(fields, &[], &[], &[], line);
         if sent { usize::from(PADDING) } else { 0 }
     }
 
@@ -355,9 +366,7 @@ impl Sender {
         }
         let replaced = segment.pictures.rewrite(packet, &mut lead);
         let body = packet.payload().get(replaced..).unwrap_or_default();
-        // A publisher's packet of padding only keeps its place: a hole would be asked for.
-        let padding = u8::from(fields.padding);
-        self.seal(fields, &extensions, &lead, body, padding, line)
+        self.seal(fields, &extensions, &lead, body, line)
     }
 
     fn seal<S: RtpSink>(
@@ -366,7 +375,6 @@ impl Sender {
         passed: &[(u8, &[u8])],
         lead: &[u8],
         body: &[u8],
-        padding: u8,
         line: &mut Line<'_, S>,
     ) -> bool {
         let (number, send_time);
@@ -377,7 +385,7 @@ impl Sender {
         {
             extensions.push((id, self.media.mid.as_bytes()));
         }
-        let bytes = lead.len() + body.len() + usize::from(padding);
+        let bytes = lead.len() + body.len() + usize::from(fields.padding);
         if let Some(id) = map.id(Extension::TransportSequence) {
             number = line.bandwidth.number(line.now, bytes).to_be_bytes();
             extensions.push((id, &number));
@@ -387,12 +395,16 @@ impl Sender {
         }
         let mut header = HeaderBytes::new();
         header::write(&mut header, fields, &extensions);
-        let sent = line.sink.send(RtpParts {
+        let packet = RtpParts {
             header: &header,
             lead,
             body,
-            padding,
-        });
+            padding: fields.padding,
+        };
+        let sent = match self.media.kind {
+            MediaKind::Audio => line.sink.send(packet),
+            MediaKind::Video => line.sink.send_video(packet),
+        };
         if sent {
             line.stats.packets += 1;
             line.stats.bytes += (header.len() + bytes) as u64;

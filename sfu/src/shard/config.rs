@@ -33,6 +33,8 @@ pub struct ShardConfig {
     pub playback: PlaybackConfig,
     /// How often [`Event::Health`] tells of each publisher.
     pub health_interval: Duration,
+    /// How long a busy shard holds the packets of a frame toward its last one; zero for never.
+    pub hold_max: Duration,
 }
 
 /// Why a peer was not taken.

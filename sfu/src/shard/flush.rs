@@ -7,9 +7,18 @@ use super::deadlines::Owner;
 use super::peer::Channels;
 use super::room::Source;
 use crate::relay::Relay;
+use crate::transport::Outbox;
 
 /// A deadline that stays in the past would spin the caller.
 const EARLIEST_RETURN: Duration = Duration::from_micros(250);
+
+/// Below this load nothing is held, from the other on packets are held as long as the configuration allows. A frame
+/// in one run costs a third of its packets one by one, so a busy shard gets what it needs well before it is full.
+const HOLDS_FROM: f32 = 0.15;
+const HOLDS_FULLY_FROM: f32 = 0.6;
+
+/// Takes what is in the outbox while more is written.
+pub(super) type Drain<'a> = Option<&'a mut dyn FnMut(&Outbox)>;
 
 impl Shard {
     /// The next flush serves this peer.
@@ -62,20 +71,22 @@ impl Shard {
                     if let Some(stage) = &mut room.stage {
                         stage.publication.handle_timeout(now);
                     }
+                    room.has_media |= room.held_until.is_some_and(|at| at <= now);
                     self.touch_room(key);
                 }
             }
         }
     }
 
-    pub(super) fn write_due(&mut self, now: Instant) {
+    pub(super) fn write_due(&mut self, now: Instant, mut drain: Drain<'_>) {
         let mut place = 0;
         while let Some(&room) = self.dirty_rooms.get(place) {
-            self.serve_viewers(now, room);
+            self.serve_viewers(now, room, &mut drain);
             place += 1;
         }
         while let Some(peer) = self.dirty_peers.pop() {
             self.serve_peer(now, peer);
+            drain_into(&mut drain, &mut self.outbox);
         }
         // Only now: what viewers ask of their publishers is known.
         while let Some(room) = self.dirty_rooms.pop() {
@@ -83,8 +94,15 @@ impl Shard {
         }
     }
 
+    /// For how long packets of an unfinished frame are held: from nothing on an idle shard to the bound on a busy one.
+    fn hold(&self) -> Duration {
+        let share = (self.load - HOLDS_FROM) / (HOLDS_FULLY_FROM - HOLDS_FROM);
+        self.config.hold_max.mul_f32(share.clamp(0.0, 1.0))
+    }
+
     /// New packets and messages to every viewer of a room.
-    fn serve_viewers(&mut self, now: Instant, key: usize) {
+    fn serve_viewers(&mut self, now: Instant, key: usize, drain: &mut Drain<'_>) {
+        let hold = self.hold();
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
@@ -92,6 +110,16 @@ impl Shard {
         if !std::mem::take(&mut room.has_media) && !are_due {
             return;
         }
+        let release = room
+            .stage
+            .as_mut()
+            .map(|stage| stage.publication.release(now, hold));
+        room.held_until = release.and_then(|release| release.next);
+        let only_eager = release.is_some_and(|release| !release.has_more);
+        if only_eager && !room.has_eager && !are_due {
+            return;
+        }
+        room.has_eager = false;
         let channels = if room.riders_since.is_some() {
             Channels::BehindPicture
         } else {
@@ -102,6 +130,11 @@ impl Shard {
             let Some(peer) = self.peers.get_mut(viewer) else {
                 continue;
             };
+            let is_eager = peer.is_eager(now);
+            room.has_eager |= is_eager;
+            if only_eager && !is_eager && !are_due {
+                continue;
+            }
             // What is its alone, an acknowledgement or a receipt, waits for nothing.
             let channels = if peer.dirty { Channels::Now } else { channels };
             let (compound, keyframes) = (&mut self.compound, &mut self.keyframes);
@@ -109,6 +142,7 @@ impl Shard {
             peer.take_news(&mut self.events);
             let deadline = peer.deadline().map(|at| at.max(now + EARLIEST_RETURN));
             self.deadlines.arm(Owner::Peer(viewer), &mut peer.armed, deadline);
+            drain_into(drain, &mut self.outbox);
         }
         self.ask_for_keyframes(now, key);
     }
@@ -182,5 +216,15 @@ impl Shard {
         }
         let deadline = room.deadline().map(|at| at.max(now + EARLIEST_RETURN));
         self.deadlines.arm(Owner::Room(key), &mut room.armed, deadline);
+    }
+}
+
+/// Hands over what is written once it is enough.
+fn drain_into(drain: &mut Drain<'_>, outbox: &mut Outbox) {
+    if let Some(drain) = drain
+        && outbox.is_full()
+    {
+        drain(outbox);
+        outbox.clear();
     }
 }

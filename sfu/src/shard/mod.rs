@@ -53,6 +53,8 @@ pub struct Shard {
     handshakes: Pace,
     dirty_peers: Vec<usize>,
     dirty_rooms: Vec<usize>,
+    /// The share of its time that the thread works.
+    load: f32,
     outbox: Outbox,
     events: VecDeque<Event>,
     relays: VecDeque<(Option<ShardId>, Relay)>,
@@ -81,6 +83,7 @@ impl Shard {
             handshakes: Pace::new(now),
             dirty_peers: Vec::new(),
             dirty_rooms: Vec::new(),
+            load: 0.0,
             outbox: Outbox::new(),
             events: VecDeque::new(),
             relays: VecDeque::new(),
@@ -206,7 +209,20 @@ impl Shard {
 
     /// After a batch: forwards what came in, writes what is due. The caller sends [`Shard::outbox`] and clears it.
     pub fn flush(&mut self, now: Instant) {
-        self.write_due(now);
+        self.write_due(now, None);
+    }
+
+    /// The same in portions: `send` gets and must send what was written so far whenever it is enough, so that little
+    /// memory is used and what was sealed is still in the processor's cache when it is sent. The rest is in
+    /// [`Shard::outbox`], as after [`Shard::flush`].
+    pub fn flush_through(&mut self, now: Instant, send: &mut dyn FnMut(&Outbox)) {
+        self.write_due(now, Some(send));
+    }
+
+    /// Tells which share of its time the shard's thread works, 0 to 1: the busier it is, the longer packets of a
+    /// picture are held toward the end of their frame ([`ShardConfig::hold_max`]).
+    pub fn set_load(&mut self, load: f32) {
+        self.load = load;
     }
 
     /// Datagrams to send.

@@ -81,6 +81,14 @@ impl Peer {
         transport.into_iter().chain(media).min()
     }
 
+    /// Whether it wants a picture's packets as they come ([`Playback::is_on_a_full_line`]).
+    pub(super) fn is_eager(&self, now: Instant) -> bool {
+        match &self.role {
+            Role::Viewer(playback) => playback.is_on_a_full_line(now),
+            Role::Publisher { .. } => false,
+        }
+    }
+
     /// Writes all that is due: media and reports of a viewer, then what rides behind them, data channels and
     /// handshakes. `keyframes` gets what the publisher is to be asked for.
     pub(super) fn serve(
@@ -174,5 +182,11 @@ impl RtpSink for PeerSink<'_> {
         let association = &mut *self.association;
         self.outbox
             .push(self.path, |out| association.seal_rtp(packet, out))
+    }
+
+    fn send_video(&mut self, packet: RtpParts<'_>) -> bool {
+        let association = &mut *self.association;
+        self.outbox
+            .push_video(self.path, |out| association.seal_rtp(packet, out))
     }
 }

@@ -48,6 +48,10 @@ pub(super) struct Room {
     pub has_messages: bool,
     /// Since when messages wait for the next picture.
     pub riders_since: Option<Instant>,
+    /// When packets that are held toward the end of their frame must leave.
+    pub held_until: Option<Instant>,
+    /// Whether a viewer, when all were served last, wanted packets that are held for the others.
+    pub has_eager: bool,
     /// In the list of rooms that the next flush serves.
     pub dirty: bool,
 }
@@ -64,6 +68,8 @@ impl Room {
             has_media: false,
             has_messages: false,
             riders_since: None,
+            held_until: None,
+            has_eager: false,
             dirty: false,
         }
     }
@@ -81,7 +87,10 @@ impl Room {
         let health = stage.filter(|stage| matches!(stage.source, Source::Peer(_)));
         let health = health.map(|stage| stage.next_health);
         let publication = stage.and_then(|stage| stage.publication.poll_timeout());
-        [riders, health, publication].into_iter().flatten().min()
+        [riders, health, publication, self.held_until]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether what waits in the viewers' data channels must leave now, picture or not.

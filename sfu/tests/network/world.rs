@@ -65,6 +65,7 @@ impl World {
                 ..PlaybackConfig::new((begin, 3_900_000_000_000_000_000))
             },
             health_interval: Duration::from_secs(1),
+            hold_max: Duration::from_millis(10),
         };
         World {
             begin,
