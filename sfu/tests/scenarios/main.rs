@@ -16,6 +16,7 @@ mod screen;
 mod viewer;
 mod world;
 
+mod busy;
 mod channels;
 mod hostile;
 mod hosts;

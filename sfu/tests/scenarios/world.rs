@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) events: Vec<(Instant, Event)>,
     /// Datagrams of data channels that were the tail of a run.
     pub(crate) riders: usize,
+    /// Runs of datagrams that shards sent.
+    pub(crate) runs: usize,
     peers: u64,
     generations: u64,
 }
@@ -79,6 +81,7 @@ impl World {
             viewers: Vec::new(),
             events: Vec::new(),
             riders: 0,
+            runs: 0,
             peers: 0,
             generations: 0,
         }
@@ -311,6 +314,7 @@ impl World {
         }
         for (number, shard) in self.shards.iter_mut().enumerate() {
             for run in shard.outbox().runs() {
+                self.runs += 1;
                 let Remote::Udp { peer, .. } = run.to else {
                     continue;
                 };
