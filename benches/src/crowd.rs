@@ -2,8 +2,8 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,8 @@ const BUFFER: usize = 1 << 16;
 const SOCKET_BUFFER: usize = 4 << 20;
 /// Between two looks at the sockets while watching: a browser's thread is not woken for every packet either.
 const LOOK: Duration = Duration::from_millis(2);
+/// What took longer was not sent now.
+const LONGEST_WAY: Duration = Duration::from_secs(2);
 /// Between a browser's checks of consent.
 const CONSENT: Duration = Duration::from_millis(2500);
 
@@ -66,8 +68,8 @@ impl Shared {
         let _ = self.state.try_send(UdpSockRef::from(&self.socket), &transmit);
     }
 
-    /// Hands over what waits, as address of the peer and datagram.
-    fn receive(&mut self, mut take: impl FnMut(Ipv4Addr, SocketAddr, &mut [u8])) {
+    /// Hands over what waits: the peer's address, the sender's, when it came by the wall clock, and the datagram.
+    fn receive(&mut self, mut take: impl FnMut(Ipv4Addr, SocketAddr, Duration, &mut [u8])) {
         loop {
             let mut chunks = self.buffer.chunks_mut(BUFFER);
             let mut buffers: [IoSliceMut<'_>; BATCH] =
@@ -83,8 +85,9 @@ impl Shared {
                 let Some(IpAddr::V4(to)) = meta.dst_ip else {
                     continue;
                 };
+                let at = meta.timestamp.unwrap_or_default();
                 for datagram in buffer[..meta.len].chunks_mut(meta.stride.max(1)) {
-                    take(to, meta.addr, datagram);
+                    take(to, meta.addr, at, datagram);
                 }
             }
         }
@@ -107,15 +110,28 @@ struct Member {
     feedback: Feedback,
     next_feedback: Instant,
     next_check: Instant,
+    /// Whether it opens what it gets, to see when that was sent.
+    is_timed: bool,
+}
+
+/// How long packets took from their publisher to a viewer's socket.
+#[derive(Clone, Debug, Default)]
+pub struct Times {
+    /// Of every packet of a picture.
+    pub packets: Vec<Duration>,
+    /// Of the last packet of each frame, without which it cannot be shown.
+    pub frames: Vec<Duration>,
 }
 
 /// What came to a crowd.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Received {
     /// RTP packets.
     pub packets: u64,
     /// Everything else.
     pub others: u64,
+    /// What timed viewers saw.
+    pub times: Times,
 }
 
 impl Crowd {
@@ -149,6 +165,7 @@ impl Crowd {
                     feedback: Feedback::default(),
                     next_feedback: now,
                     next_check: now,
+                    is_timed: false,
                 });
                 if self.members.len() > self.sockets.len() * PEERS_PER_SOCKET {
                     self.sockets.push(Shared::new(self.offload));
@@ -173,17 +190,24 @@ impl Crowd {
                     .peer
                     .handle_timeout(now, &mut |datagram: &[u8]| socket.send(from, to, datagram));
             }
-            self.receive(now);
+            self.receive(now, &mut Received::default());
             std::thread::sleep(Duration::from_micros(500));
         }
     }
 
+    /// Lets so many members, evenly spread, time what they get.
+    pub fn time(&mut self, count: usize) {
+        let every = (self.members.len() / count.max(1)).max(1);
+        for (place, member) in self.members.iter_mut().enumerate() {
+            member.is_timed = place % every == 0;
+        }
+    }
+
     /// Takes what came.
-    fn receive(&mut self, now: Instant) -> Received {
-        let mut received = Received::default();
+    fn receive(&mut self, now: Instant, received: &mut Received) {
         let mut replies: Vec<(Ipv4Addr, SocketAddr, Vec<u8>)> = Vec::new();
         for socket in &mut self.sockets {
-            socket.receive(|to, from, datagram| {
+            socket.receive(|to, from, at, datagram| {
                 let Some(place) = place(to, self.first) else {
                     return;
                 };
@@ -194,6 +218,9 @@ impl Crowd {
                     [128..=191, 192..=223, ..] => received.others += 1,
                     [128..=191, ..] => {
                         received.packets += 1;
+                        if member.is_timed {
+                            member.time(at, datagram, &mut received.times);
+                        }
                         member.note(now, datagram);
                     }
                     _ => {
@@ -208,7 +235,6 @@ impl Crowd {
                 socket.send(from, to, &reply);
             }
         }
-        received
     }
 
     /// Feedback and checks that are due.
@@ -241,6 +267,8 @@ impl Crowd {
     pub fn watch(mut self, interval: Duration) -> Watching {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let timed = Arc::new(Mutex::new((0, 0)));
+        let counted = Arc::clone(&timed);
         let count = self.members.len().max(1) as u32;
         let now = Instant::now();
         // Nobody's feedback keeps step with another's.
@@ -252,9 +280,8 @@ impl Crowd {
             let mut total = Received::default();
             while !stopped.load(Ordering::Relaxed) {
                 let now = Instant::now();
-                let received = self.receive(now);
-                total.packets += received.packets;
-                total.others += received.others;
+                self.receive(now, &mut total);
+                *counted.lock().unwrap() = (total.times.packets.len(), total.times.frames.len());
                 self.answer(now, interval);
                 std::thread::sleep(LOOK);
             }
@@ -262,6 +289,7 @@ impl Crowd {
         });
         Watching {
             stop,
+            timed,
             thread: thread.unwrap(),
         }
     }
@@ -306,6 +334,31 @@ impl Crowd {
 }
 
 impl Member {
+    /// Opens a copy of a packet and reads the stamp at its end.
+    fn time(&mut self, at: Duration, datagram: &[u8], times: &mut Times) {
+        let mut packet = datagram.to_vec();
+        let Some(keys) = &mut self.peer.keys else { return };
+        let Some(len) = keys.open_rtp(&mut packet) else {
+            return;
+        };
+        let Some(packet) = RtpPacket::parse(&packet[..len]) else {
+            return;
+        };
+        let Some(stamp) = packet.payload().last_chunk() else {
+            return;
+        };
+        let Some(took) = at.checked_sub(Duration::from_nanos(u64::from_be_bytes(*stamp))) else {
+            return;
+        };
+        // Sound, and what is sent again, has no stamp of now.
+        if took < LONGEST_WAY {
+            times.packets.push(took);
+            if packet.marker() {
+                times.frames.push(took);
+            }
+        }
+    }
+
     fn note(&mut self, now: Instant, datagram: &mut [u8]) {
         // The count of padding is encrypted; nothing here reads the payload.
         datagram[0] &= !0x20;
@@ -331,10 +384,16 @@ fn place(address: Ipv4Addr, first: u64) -> Option<usize> {
 /// A crowd that watches.
 pub struct Watching {
     stop: Arc<AtomicBool>,
+    timed: Arc<Mutex<(usize, usize)>>,
     thread: JoinHandle<(Crowd, Received)>,
 }
 
 impl Watching {
+    /// Packets and frames timed so far.
+    pub fn timed(&self) -> (usize, usize) {
+        *self.timed.lock().unwrap()
+    }
+
     /// Ends it; gives the crowd back and what came.
     pub fn stop(self) -> (Crowd, Received) {
         self.stop.store(true, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! A publisher that sends one of the patterns in real time.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::crowd::Crowd;
 use crate::house::House;
@@ -98,7 +98,10 @@ impl Publisher {
                 h264(frame.is_key, part.starts, ends)
             }
         };
-        body.resize(part.len.max(body.len()), 0x5a);
+        body.resize(part.len.max(body.len() + 8) - 8, 0x5a);
+        // When it was sent, for viewers that time it.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        body.extend((now.as_nanos() as u64).to_be_bytes());
         self.sequence = self.sequence.wrapping_add(1);
         self.crowd.send_rtp(0, &header, &body);
     }
