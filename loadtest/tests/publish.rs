@@ -7,7 +7,9 @@ mod other;
 use std::time::Duration;
 
 use bytes::Bytes;
-use loadtest::clip::{Clip, Rendition, ivf::Ivf, ogg::OpusFile};
+use loadtest::clip::keyframe::Codec;
+use loadtest::clip::synthetic::{self, Recipe};
+use loadtest::clip::{Clip, Rendition, ivf, ogg};
 use loadtest::{Error, PublishOptions, PublishReport, publish};
 use other::{Other, until};
 use tokio::sync::oneshot;
@@ -46,7 +48,7 @@ fn short_clip() -> Clip {
             bytes.extend_from_slice(&rest[..length]);
             rest = &rest[length..];
         }
-        Ivf::parse(bytes.into()).unwrap()
+        ivf::parse(bytes.into()).unwrap()
     };
     let rendition = |rid: &str, file| Rendition {
         rid: rid.into(),
@@ -58,7 +60,7 @@ fn short_clip() -> Clip {
         rendition("f", include_bytes!("../demo/high.ivf")),
     ];
     let audio = Bytes::from_static(include_bytes!("../demo/chime.ogg"));
-    Clip::new(renditions, Some(OpusFile::parse(audio).unwrap())).unwrap()
+    Clip::new(renditions, Some(ogg::parse(audio).unwrap())).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -186,6 +188,44 @@ async fn a_request_makes_the_clip_jump_to_its_next_keyframe_unless_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stamps_arrive_with_every_packet_and_the_best_layer_drops_out() {
+    let other = Other::start().await;
+    let recipe = Recipe {
+        codec: Codec::Vp8,
+        layers: vec![(180, 100), (360, 400), (720, 900)],
+        fps: 25,
+        gop: Duration::from_secs(1),
+        audio_kbps: 32,
+    };
+    let options = PublishOptions {
+        stamped: true,
+        dropout: Some(Duration::from_secs(1)),
+        ..PublishOptions::new(other.whip(), synthetic::clip(&recipe).unwrap())
+    };
+    let publisher = Publisher::start(options);
+    until("four seconds of sound", PATIENCE, || other.packets("audio") > 200).await;
+    let report = publisher.stop().await;
+    let seen = other.seen.lock().unwrap();
+    for (name, arrived) in &seen.arrived {
+        let numbers: Vec<_> = arrived.stamps.iter().map(|stamp| stamp.unwrap().number).collect();
+        // The first packets may come before the other side is ready for them.
+        assert!(numbers[0] < 5, "{name}: {numbers:?}");
+        assert!(
+            numbers.windows(2).all(|pair| pair[1] == pair[0] + 1),
+            "{name}: {numbers:?}"
+        );
+    }
+    let frames: Vec<_> = report.streams.iter().map(|stream| stream.frames).collect();
+    let [_, low, mid, high] = frames[..] else {
+        panic!("{frames:?}")
+    };
+    assert!(
+        low.abs_diff(mid) <= 1 && high <= low * 3 / 5 && high >= low * 2 / 5,
+        "{frames:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publisher_comes_back_after_a_restart_and_says_why_it_cannot() {
     let other = Other::start().await;
     let publisher = Publisher::start(PublishOptions::new(other.whip(), short_clip()));
@@ -201,7 +241,7 @@ async fn a_publisher_comes_back_after_a_restart_and_says_why_it_cannot() {
     *other.refuse.lock().unwrap() = Some(401);
     let refused = publish(
         PublishOptions::new(other.whip(), short_clip()),
-        std::future::pending(),
+        std::future::pending::<()>(),
     )
     .await;
     assert!(
@@ -220,7 +260,7 @@ async fn one_rendition_is_sent_without_simulcast_and_ends_when_asked() {
         looped: false,
         ..PublishOptions::new(other.whip(), clip)
     };
-    let report = publish(options, std::future::pending()).await.unwrap();
+    let report = publish(options, std::future::pending::<()>()).await.unwrap();
     let seen = other.seen.lock().unwrap();
     assert!(!seen.offers[0].contains("a=simulcast"));
     let frames: Vec<_> = report.streams.iter().map(|s| s.frames).collect();

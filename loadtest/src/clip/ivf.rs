@@ -8,123 +8,58 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 
 use super::keyframe::Codec;
+use super::video::{Frame, MAX_FRAMES, Video};
 use crate::Error;
 
-/// An hour at 60 frames a second: more is not a clip, and the frame index must stay small.
-pub const MAX_FRAMES: usize = 216_000;
-/// A 4K intra frame stays below this; larger lengths are damage.
-pub const MAX_FRAME_BYTES: usize = 8 << 20;
+/// Reads a whole file.
+///
+/// # Errors
+/// [`Error::Clip`] naming what is wrong: not IVF, unknown codec, no rate, a frame cut off, or what [`Video::new`] refuses.
+pub fn parse(mut file: Bytes) -> Result<Video, Error> {
+    let bad = |why: &str| Error::Clip(format!("IVF: {why}"));
+    if file.len() < 32 || !file.starts_with(b"DKIF") {
+        return Err(bad("no DKIF header"));
+    }
+    file.advance(6);
+    let header_bytes = usize::from(file.get_u16_le());
+    let mut fourcc = [0; 4];
+    file.copy_to_slice(&mut fourcc);
+    let (width, height) = (file.get_u16_le(), file.get_u16_le());
+    let (rate, scale) = (file.get_u32_le(), file.get_u32_le());
+    file.advance(8);
+    let codec = match &fourcc {
+        b"VP80" => Codec::Vp8,
+        b"VP90" => Codec::Vp9,
+        b"AV01" => Codec::Av1,
+        _ => return Err(bad("the codec is none of VP8, VP9, AV1")),
+    };
+    if rate == 0 || scale == 0 {
+        return Err(bad("the frame rate is zero"));
+    }
+    if header_bytes < 32 || header_bytes - 32 > file.len() {
+        return Err(bad("the header length is wrong"));
+    }
+    file.advance(header_bytes - 32);
 
-/// An encoded frame and when it is shown, from the start of the clip.
-#[derive(Debug, Clone)]
-pub struct Frame {
-    /// Time from the start of the clip.
-    pub at: Duration,
-    /// The frame as the encoder made it; a view into the file.
-    pub data: Bytes,
-}
-
-/// A parsed file. Frames are views: the file is kept in memory once.
-#[derive(Debug, Clone)]
-pub struct Ivf {
-    codec: Codec,
-    width: u16,
-    height: u16,
-    frames: Vec<Frame>,
-    duration: Duration,
-}
-
-impl Ivf {
-    /// Reads a whole file.
-    ///
-    /// # Errors
-    /// [`Error::Clip`] naming what is wrong: not IVF, unknown codec, no rate, times that do not rise, frames that are empty,
-    /// longer than [`MAX_FRAME_BYTES`] or cut off, or more than [`MAX_FRAMES`].
-    pub fn parse(mut file: Bytes) -> Result<Self, Error> {
-        let bad = |why: &str| Error::Clip(format!("IVF: {why}"));
-        if file.len() < 32 || !file.starts_with(b"DKIF") {
-            return Err(bad("no DKIF header"));
+    let mut frames = Vec::new();
+    while !file.is_empty() {
+        if file.len() < 12 {
+            return Err(bad("the last frame header is cut off"));
         }
-        file.advance(6);
-        let header_bytes = usize::from(file.get_u16_le());
-        let mut fourcc = [0; 4];
-        file.copy_to_slice(&mut fourcc);
-        let (width, height) = (file.get_u16_le(), file.get_u16_le());
-        let (rate, scale) = (file.get_u32_le(), file.get_u32_le());
-        file.advance(8);
-        let codec = match &fourcc {
-            b"VP80" => Codec::Vp8,
-            b"VP90" => Codec::Vp9,
-            b"AV01" => Codec::Av1,
-            _ => return Err(bad("the codec is none of VP8, VP9, AV1")),
-        };
-        if rate == 0 || scale == 0 {
-            return Err(bad("the frame rate is zero"));
+        let bytes = file.get_u32_le() as usize;
+        let stamp = file.get_u64_le();
+        if bytes == 0 || bytes > file.len() {
+            return Err(bad("a frame is empty or cut off"));
         }
-        if header_bytes < 32 || header_bytes - 32 > file.len() {
-            return Err(bad("the header length is wrong"));
+        if frames.len() == MAX_FRAMES {
+            return Err(bad("too many frames"));
         }
-        file.advance(header_bytes - 32);
-
-        let tick = |n: u64| ticks(n, scale, rate).ok_or_else(|| bad("a timestamp is out of range"));
-        let mut stamps = Vec::new();
-        let mut frames = Vec::new();
-        while !file.is_empty() {
-            if file.len() < 12 {
-                return Err(bad("the last frame header is cut off"));
-            }
-            let bytes = file.get_u32_le() as usize;
-            let stamp = file.get_u64_le();
-            if bytes == 0 || bytes > MAX_FRAME_BYTES || bytes > file.len() {
-                return Err(bad("a frame is empty, too long or cut off"));
-            }
-            if frames.len() == MAX_FRAMES {
-                return Err(bad("too many frames"));
-            }
-            if stamps.last().is_some_and(|last| *last >= stamp) {
-                return Err(bad("timestamps do not rise"));
-            }
-            let first = *stamps.first().unwrap_or(&stamp);
-            frames.push(Frame {
-                at: tick(stamp - first)?,
-                data: file.split_to(bytes),
-            });
-            stamps.push(stamp);
-        }
-        let (Some(first), Some(last)) = (stamps.first(), stamps.last()) else {
-            return Err(bad("no frames"));
-        };
-        // The last frame lasts as long as the one before it.
-        let step = stamps.iter().rev().nth(1).map_or(1, |before| last - before);
-        let duration = tick((last - first).saturating_add(step))?;
-        Ok(Self {
-            codec,
-            width,
-            height,
-            frames,
-            duration,
-        })
+        frames.push(Frame {
+            at: ticks(stamp, scale, rate).ok_or_else(|| bad("a timestamp is out of range"))?,
+            data: file.split_to(bytes),
+        });
     }
-
-    /// The codec named in the header.
-    pub fn codec(&self) -> Codec {
-        self.codec
-    }
-
-    /// Width and height in pixels, as the header says.
-    pub fn size(&self) -> (u16, u16) {
-        (self.width, self.height)
-    }
-
-    /// The frames, in time order; never empty.
-    pub fn frames(&self) -> &[Frame] {
-        &self.frames
-    }
-
-    /// From the first frame to the end of the last.
-    pub fn duration(&self) -> Duration {
-        self.duration
-    }
+    Video::new(codec, (width, height), frames)
 }
 
 /// `n` ticks of `scale / rate` seconds, to the nanosecond.
@@ -157,7 +92,7 @@ mod tests {
 
     #[test]
     fn frames_come_back_with_their_times() {
-        let ivf = Ivf::parse(write(
+        let ivf = parse(write(
             b"VP80",
             180,
             320,
@@ -175,7 +110,7 @@ mod tests {
     #[test]
     fn damage_is_named() {
         let good = write(b"VP80", 16, 16, 25, &[(0, b"abc"), (1, b"def")]);
-        let parse = |bytes: Vec<u8>| Ivf::parse(bytes.into()).unwrap_err().to_string();
+        let parse = |bytes: Vec<u8>| parse(bytes.into()).unwrap_err().to_string();
         for cut in [0, 10, 31] {
             assert!(parse(good[..cut].to_vec()).contains("DKIF"));
         }

@@ -9,7 +9,7 @@ pub enum Codec {
     Vp9,
     /// Payload: AV1 RTP specification (AOMedia).
     Av1,
-    /// Payload RFC 6184; received only.
+    /// Payload RFC 6184.
     H264,
 }
 
@@ -33,7 +33,7 @@ impl Codec {
     }
 }
 
-/// Whether a whole encoded frame (as a container holds it) is a keyframe. H.264 is never asked here.
+/// Whether a whole encoded frame (as a container holds it; H.264 with start codes) is a keyframe.
 pub fn in_frame(codec: Codec, frame: &[u8]) -> bool {
     let Some(&first) = frame.first() else { return false };
     match codec {
@@ -47,7 +47,10 @@ pub fn in_frame(codec: Codec, frame: &[u8]) -> bool {
         }
         // A temporal unit that starts a coded video sequence holds a sequence header (OBU type 1).
         Codec::Av1 => av1_has_sequence_header(frame),
-        Codec::H264 => false,
+        // ITU-T H.264 §7.4.1.2.4: an IDR picture has only slices of type 5.
+        Codec::H264 => frame
+            .windows(4)
+            .any(|w| matches!(w, [0, 0, 1, nal] if nal & 0x1f == 5)),
     }
 }
 

@@ -6,16 +6,20 @@
 pub mod ivf;
 pub mod keyframe;
 pub mod ogg;
+pub mod sound;
+pub mod synthetic;
+pub mod video;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::Error;
-use ivf::Ivf;
 use keyframe::Codec;
-use ogg::OpusFile;
+use sound::Sound;
+use video::Video;
 
 /// RFC 8853 sets no number; encoders in the field send two or three, and each costs an SSRC and a history.
 pub const MAX_RENDITIONS: usize = 4;
@@ -29,14 +33,14 @@ pub struct Rendition {
     /// The RID it is sent under (RFC 8852: up to 16 letters and digits are safe everywhere). Unused when it is the only one.
     pub rid: String,
     /// The encoded frames.
-    pub video: Ivf,
+    pub video: Video,
 }
 
 /// What a publisher sends, over and over.
 #[derive(Debug, Clone)]
 pub struct Clip {
     renditions: Vec<Rendition>,
-    audio: Option<OpusFile>,
+    audio: Option<Sound>,
     period: Duration,
     codec: Codec,
 }
@@ -47,7 +51,7 @@ impl Clip {
     /// # Errors
     /// [`Error::Clip`] when there is no picture, too many of them, when codecs or durations differ, when one does
     /// not begin with a keyframe, or when RIDs repeat or are not RFC 8852 ids.
-    pub fn new(renditions: Vec<Rendition>, audio: Option<OpusFile>) -> Result<Self, Error> {
+    pub fn new(renditions: Vec<Rendition>, audio: Option<Sound>) -> Result<Self, Error> {
         let first = renditions
             .first()
             .ok_or_else(|| Error::Clip("no video rendition given".into()))?;
@@ -84,12 +88,7 @@ impl Clip {
                     "rendition {rid:?} lasts {other:?}, the first {period:?}"
                 )));
             }
-            if !rendition
-                .video
-                .frames()
-                .first()
-                .is_some_and(|f| keyframe::in_frame(codec, &f.data))
-            {
+            if !rendition.video.begins_with_a_keyframe() {
                 return Err(Error::Clip(format!(
                     "rendition {rid:?} does not begin with a keyframe"
                 )));
@@ -106,12 +105,9 @@ impl Clip {
     /// Reads renditions (smallest first, named `l`, `m`, `h`; `l`, `h` when there are two) and a sound from file contents.
     ///
     /// # Errors
-    /// As [`Ivf::parse`], [`OpusFile::parse`] and [`Clip::new`].
+    /// As [`ivf::parse`], [`ogg::parse`] and [`Clip::new`].
     pub fn from_files(videos: Vec<Bytes>, audio: Option<Bytes>) -> Result<Self, Error> {
-        let rids: &[&str] = match videos.len() {
-            2 => &["l", "h"],
-            _ => &["l", "m", "h", "x"],
-        };
+        let rids = Self::rids(videos.len());
         if videos.len() > MAX_RENDITIONS {
             return Err(Error::Clip(format!(
                 "{} renditions given, at most {MAX_RENDITIONS}",
@@ -124,11 +120,36 @@ impl Clip {
             .map(|(file, rid)| {
                 Ok(Rendition {
                     rid: (*rid).into(),
-                    video: Ivf::parse(file)?,
+                    video: ivf::parse(file)?,
                 })
             })
             .collect::<Result<_, Error>>()?;
-        Self::new(renditions, audio.map(OpusFile::parse).transpose()?)
+        Self::new(renditions, audio.map(ogg::parse).transpose()?)
+    }
+
+    /// Reads video files, smallest first, and a sound file.
+    ///
+    /// # Errors
+    /// As [`Clip::from_files`], or that a file cannot be read.
+    pub fn from_paths<'a>(
+        videos: impl IntoIterator<Item = &'a Path>,
+        audio: Option<&Path>,
+    ) -> Result<Self, Error> {
+        let read = |path: &Path| {
+            let file = std::fs::read(path);
+            file.map(Bytes::from)
+                .map_err(|error| Error::Clip(format!("{}: {error}", path.display())))
+        };
+        let videos = videos.into_iter().map(read).collect::<Result<_, Error>>()?;
+        Self::from_files(videos, audio.map(read).transpose()?)
+    }
+
+    /// The names of so many renditions, smallest first.
+    fn rids(count: usize) -> &'static [&'static str] {
+        match count {
+            2 => &["l", "h"],
+            _ => &["l", "m", "h", "x"],
+        }
     }
 
     /// The renditions, smallest first.
@@ -137,7 +158,7 @@ impl Clip {
     }
 
     /// The sound, if there is one.
-    pub fn audio(&self) -> Option<&OpusFile> {
+    pub fn audio(&self) -> Option<&Sound> {
         self.audio.as_ref()
     }
 
@@ -148,8 +169,8 @@ impl Clip {
 
     /// Where all renditions have a keyframe: times from the start of the clip, sorted, the first 0.
     pub fn keyframes(&self) -> Vec<Duration> {
-        let is_key = |frame: &&ivf::Frame| keyframe::in_frame(self.codec, &frame.data);
-        let keys = |video: &Ivf| -> BTreeSet<Duration> {
+        let is_key = |frame: &&video::Frame| keyframe::in_frame(self.codec, &frame.data);
+        let keys = |video: &Video| -> BTreeSet<Duration> {
             video
                 .frames()
                 .iter()
@@ -188,7 +209,7 @@ mod tests {
             .collect();
         Rendition {
             rid: rid.into(),
-            video: Ivf::parse(ivf::write(b"VP80", 16, 16, 25, &frames)).unwrap(),
+            video: ivf::parse(ivf::write(b"VP80", 16, 16, 25, &frames)).unwrap(),
         }
     }
 

@@ -1,84 +1,28 @@
 //! Opus in Ogg (RFC 3533, RFC 7845): one logical stream, as ffmpeg and opusenc write it.
 
-use std::time::Duration;
-
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::sound::{MAX_PACKETS, Sound};
 use crate::Error;
 
-/// An hour of 20 ms packets.
-pub const MAX_PACKETS: usize = 180_000;
-/// RFC 6716 §3.2: an Opus packet of 120 ms cannot be longer than this, whatever its frames are.
-pub const MAX_PACKET_BYTES: usize = 61_440;
 /// `OpusTags` may hold a cover picture; past this it is not a clip.
 const MAX_HEADER_BYTES: usize = 1 << 20;
 
-/// An Opus packet and when it sounds, from the start of the clip.
-#[derive(Debug, Clone)]
-pub struct Packet {
-    /// Time from the start of the clip.
-    pub at: Duration,
-    /// The packet as the encoder made it.
-    pub data: Bytes,
-}
-
-/// A parsed file: its packets in order.
-#[derive(Debug, Clone)]
-pub struct OpusFile {
-    channels: u8,
-    packets: Vec<Packet>,
-    duration: Duration,
-}
-
-impl OpusFile {
-    /// Reads a whole file. Page checksums are not verified: it comes from a disk, not from a wire.
-    ///
-    /// # Errors
-    /// [`Error::Clip`] naming what is wrong: not Ogg, not Opus, cut off, several streams, packets too many or too long.
-    pub fn parse(file: Bytes) -> Result<Self, Error> {
-        let bad = |why: &str| Error::Clip(format!("Ogg: {why}"));
-        let mut raw = raw_packets(file)?.into_iter();
-        let head = raw.next().ok_or_else(|| bad("no packets"))?;
-        let (true, Some(&channels)) = (head.starts_with(b"OpusHead"), head.get(9)) else {
-            return Err(bad("the stream is not Opus"));
-        };
-        if !raw.next().is_some_and(|tags| tags.starts_with(b"OpusTags")) {
-            return Err(bad("the OpusTags header is missing"));
-        }
-        let mut at = Duration::ZERO;
-        let mut packets = Vec::new();
-        for data in raw {
-            let length = packet_duration(&data).ok_or_else(|| bad("a packet is empty or damaged"))?;
-            if data.len() > MAX_PACKET_BYTES {
-                return Err(bad("a packet is too long"));
-            }
-            packets.push(Packet { at, data });
-            at += length;
-        }
-        if packets.is_empty() {
-            return Err(bad("no sound after the headers"));
-        }
-        Ok(Self {
-            channels,
-            packets,
-            duration: at,
-        })
+/// Reads a whole file. Page checksums are not verified: it comes from a disk, not from a wire.
+///
+/// # Errors
+/// [`Error::Clip`] naming what is wrong: not Ogg, not Opus, cut off, several streams, packets too many or too long.
+pub fn parse(file: Bytes) -> Result<Sound, Error> {
+    let bad = |why: &str| Error::Clip(format!("Ogg: {why}"));
+    let mut raw = raw_packets(file)?.into_iter();
+    let head = raw.next().ok_or_else(|| bad("no packets"))?;
+    let (true, Some(&channels)) = (head.starts_with(b"OpusHead"), head.get(9)) else {
+        return Err(bad("the stream is not Opus"));
+    };
+    if !raw.next().is_some_and(|tags| tags.starts_with(b"OpusTags")) {
+        return Err(bad("the OpusTags header is missing"));
     }
-
-    /// The channel count of the header; RTP always says two (RFC 7587 §7).
-    pub fn channels(&self) -> u8 {
-        self.channels
-    }
-
-    /// The packets in order; never empty.
-    pub fn packets(&self) -> &[Packet] {
-        &self.packets
-    }
-
-    /// The sum of all packets.
-    pub fn duration(&self) -> Duration {
-        self.duration
-    }
+    Sound::new(channels, raw)
 }
 
 /// Undoes the paging (RFC 3533 §6): segments of 255 bytes continue a packet, a shorter one ends it.
@@ -123,33 +67,12 @@ fn raw_packets(mut file: Bytes) -> Result<Vec<Bytes>, Error> {
     Ok(packets)
 }
 
-/// How long an Opus packet sounds, from its first bytes (RFC 6716 §3.1).
-fn packet_duration(packet: &[u8]) -> Option<Duration> {
-    let toc = *packet.first()?;
-    let config = toc >> 3;
-    let frame_us: u64 = match config {
-        0..=11 => [10_000, 20_000, 40_000, 60_000]
-            .get(usize::from(config % 4))
-            .copied()?,
-        12..=15 => [10_000, 20_000].get(usize::from(config % 2)).copied()?,
-        _ => [2_500, 5_000, 10_000, 20_000]
-            .get(usize::from(config % 4))
-            .copied()?,
-    };
-    let frames = match toc & 3 {
-        0 => 1,
-        1 | 2 => 2,
-        _ => u64::from(packet.get(1)? & 0x3f),
-    };
-    let total = frame_us * frames;
-    (1..=120_000)
-        .contains(&total)
-        .then(|| Duration::from_micros(total))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::clip::sound::packet_duration;
 
     /// Writes pages of up to `per_page` whole packets.
     fn write(packets: &[&[u8]], per_page: usize) -> Vec<u8> {
@@ -179,7 +102,7 @@ mod tests {
     fn packets_come_back_with_their_times() {
         let long = [&[0xfc][..], &[7; 700]].concat();
         let file = write(&[HEAD, b"OpusTags....", &long, &[0xf8, 1], &[0xfb, 2, 9]], 2);
-        let opus = OpusFile::parse(file.into()).unwrap();
+        let opus = parse(file.into()).unwrap();
         assert_eq!(opus.channels(), 2);
         let times: Vec<_> = opus.packets().iter().map(|p| p.at.as_millis()).collect();
         assert_eq!(times, [0, 20, 40]);
@@ -190,11 +113,7 @@ mod tests {
     #[test]
     fn damage_is_named() {
         let good = write(&[HEAD, b"OpusTags", &[0xfc, 1, 2, 3]], 1);
-        let parse = |bytes: &[u8]| {
-            OpusFile::parse(Bytes::copy_from_slice(bytes))
-                .unwrap_err()
-                .to_string()
-        };
+        let parse = |bytes: &[u8]| parse(Bytes::copy_from_slice(bytes)).unwrap_err().to_string();
         assert!(parse(b"").contains("no packets"));
         assert!(parse(b"RIFF").contains("OggS"));
         assert!(parse(&good[..good.len() - 1]).contains("cut off"));

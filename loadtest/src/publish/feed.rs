@@ -13,10 +13,13 @@ use super::offer::{Connection, Outgoing};
 use super::packets::Packetizer;
 use super::repair::Feedback;
 use super::schedule::{Due, Schedule, rtp_ticks};
+use super::stamp::{self, Stamp, unix_us};
 use super::{PublishOptions, Stop, StreamReport};
 use crate::Error;
+use crate::clip::Clip;
 use crate::clip::keyframe::{self, Codec};
-use crate::clip::{Clip, ivf, ogg};
+use crate::clip::sound::Packet;
+use crate::clip::video::Frame;
 
 /// Packets that leave together, and the pause after them: a 50-packet keyframe takes 12 ms, a common frame leaves at
 /// once. Chromium's pacer works in 5 ms bursts, so a server must take this anyway.
@@ -40,6 +43,8 @@ pub(super) struct Feed<'a> {
     queue: VecDeque<(usize, rtp::Packet)>,
     /// When the newest frame was due.
     newest: Duration,
+    /// The stream that falls silent now and then, and for how long each time.
+    dropout: Option<(usize, Duration)>,
     requests: Option<Requests>,
 }
 
@@ -83,14 +88,15 @@ struct Stream<'a> {
     clock_hz: u32,
     first_timestamp: u32,
     packetizer: Packetizer,
+    stamped: bool,
     report: StreamReport,
 }
 
 /// The encoded frames of a stream.
 #[derive(Clone, Copy)]
 enum Frames<'a> {
-    Video(&'a [ivf::Frame]),
-    Audio(&'a [ogg::Packet]),
+    Video(&'a [Frame]),
+    Audio(&'a [Packet]),
 }
 
 impl Frames<'_> {
@@ -119,8 +125,12 @@ impl<'a> Feed<'a> {
         let streams = connection
             .streams
             .iter()
-            .map(|o| Stream::new(clip, o))
+            .map(|o| Stream::new(clip, o, options.stamped))
             .collect::<Result<Vec<_>, Error>>()?;
+        // The best picture is the last stream.
+        let dropout = options
+            .dropout
+            .map(|silence| (streams.len().saturating_sub(1), silence));
         let times = streams.iter().map(|s| s.frames.times()).collect();
         let schedule = Schedule::new(times, clip.period());
         let queue = VecDeque::new();
@@ -131,6 +141,7 @@ impl<'a> Feed<'a> {
             codec: clip.codec(),
             queue,
             newest: Duration::ZERO,
+            dropout,
             requests: (!options.ignore_pli).then(|| Requests::new(clip, feedback)),
         })
     }
@@ -183,6 +194,12 @@ impl<'a> Feed<'a> {
     }
 
     fn enqueue(&mut self, due: &Due) -> Result<(), Error> {
+        if self
+            .dropout
+            .is_some_and(|(stream, silence)| stream == due.stream && is_silent(due.at, silence))
+        {
+            return Ok(());
+        }
         let Some(stream) = self.streams.get_mut(due.stream) else {
             return Ok(());
         };
@@ -212,7 +229,7 @@ impl<'a> Feed<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(clip: &'a Clip, outgoing: &Outgoing) -> Result<Self, Error> {
+    fn new(clip: &'a Clip, outgoing: &Outgoing, stamped: bool) -> Result<Self, Error> {
         let mut header = rtp::Header {
             version: 2,
             payload_type: outgoing.payload_type,
@@ -226,7 +243,8 @@ impl<'a> Stream<'a> {
         let rendition = outgoing.rendition.and_then(|n| clip.renditions().get(n));
         let (frames, clock_hz, packetizer, name) = match rendition {
             Some(rendition) => {
-                let packetizer = Packetizer::new(clip.codec(), rand::random())?;
+                let spare = if stamped { stamp::LENGTH } else { 0 };
+                let packetizer = Packetizer::new(clip.codec(), rand::random(), spare);
                 (
                     Frames::Video(rendition.video.frames()),
                     90_000,
@@ -236,7 +254,7 @@ impl<'a> Stream<'a> {
             }
             None => {
                 let packets = clip.audio().map_or(&[][..], |a| a.packets());
-                (Frames::Audio(packets), 48_000, Packetizer::Opus, "audio".into())
+                (Frames::Audio(packets), 48_000, Packetizer::opus(), "audio".into())
             }
         };
         Ok(Self {
@@ -246,6 +264,7 @@ impl<'a> Stream<'a> {
             clock_hz,
             first_timestamp: rand::random(),
             packetizer,
+            stamped,
             report: StreamReport {
                 name,
                 ..Default::default()
@@ -273,9 +292,21 @@ impl<'a> Stream<'a> {
     }
 
     /// Hands a packet to the connection; false when that is over.
-    async fn send(&mut self, packet: rtp::Packet) -> bool {
+    async fn send(&mut self, mut packet: rtp::Packet) -> bool {
+        if self.stamped {
+            let stamp = Stamp {
+                sent_us: unix_us(),
+                number: self.report.packets,
+            };
+            packet.payload = [&packet.payload[..], &stamp.bytes()].concat().into();
+        }
         self.report.packets += 1;
         self.report.bytes += packet.payload.len() as u64;
         self.track.write_rtp(packet).await.is_ok()
     }
+}
+
+/// Silence follows sound, each as long as the other.
+fn is_silent(at: Duration, silence: Duration) -> bool {
+    at.as_nanos() / silence.as_nanos().max(1) % 2 == 1
 }

@@ -8,7 +8,7 @@ mod schedule;
 pub mod stamp;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::{Client, Url};
@@ -44,6 +44,12 @@ pub struct PublishOptions {
     pub reconnect: bool,
     /// Do not answer keyframe requests, as most encoders do not. Otherwise the clip jumps to its next keyframe.
     pub ignore_pli: bool,
+    /// Put a [`stamp`] at the end of each payload. A picture does not survive it.
+    pub stamped: bool,
+    /// The best rendition falls silent for so long, and comes back for so long, over and over.
+    pub dropout: Option<Duration>,
+    /// Counts connections as they come up; may be looked at from elsewhere.
+    pub connections: Arc<AtomicU64>,
 }
 
 impl PublishOptions {
@@ -56,6 +62,9 @@ impl PublishOptions {
             looped: true,
             reconnect: true,
             ignore_pli: false,
+            stamped: false,
+            dropout: None,
+            connections: Arc::default(),
         }
     }
 }
@@ -107,23 +116,39 @@ impl StreamReport {
     }
 }
 
+/// How a publisher is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goodbye {
+    /// It takes its session back with a DELETE.
+    Leave,
+    /// It breaks off without one, as a lost line does.
+    Break,
+}
+
+impl From<()> for Goodbye {
+    fn from((): ()) -> Self {
+        Self::Leave
+    }
+}
+
 /// Why a connection stopped sending.
 #[derive(Debug, PartialEq, Eq)]
 enum Stop {
-    Asked,
+    Asked(Goodbye),
     ClipOver,
     Lost,
 }
 
-/// Publishes until `shutdown` resolves (or the clip is over, when not looped), then DELETEs the session.
+/// Publishes until `shutdown` resolves (or the clip is over, when not looped), then DELETEs the session, unless told to
+/// break off.
 ///
 /// Must run on a tokio runtime with time and I/O.
 ///
 /// # Errors
 /// A refusal that trying again cannot help (such as 401), a broken answer, or, without `reconnect`, any loss.
-pub async fn publish(
+pub async fn publish<G: Into<Goodbye>>(
     options: PublishOptions,
-    shutdown: impl Future<Output = ()> + Send,
+    shutdown: impl Future<Output = G> + Send,
 ) -> Result<PublishReport, Error> {
     let client = session::client()?;
     let feedback = Arc::new(Feedback::default());
@@ -133,7 +158,7 @@ pub async fn publish(
     loop {
         let attempt = one_connection(&client, &options, &feedback, &mut report, shutdown.as_mut()).await;
         let (wait, retry) = match attempt {
-            Ok((Stop::Asked | Stop::ClipOver, _)) => break,
+            Ok((Stop::Asked(_) | Stop::ClipOver, _)) => break,
             Ok((Stop::Lost, lasted)) => {
                 if !options.reconnect {
                     return Err(Error::Ended);
@@ -160,7 +185,7 @@ pub async fn publish(
         backoff = (retry * 2).min(LONGEST_BACKOFF);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = shutdown.as_mut() => break,
+            _ = shutdown.as_mut() => break,
         }
     }
     report.nacked = feedback.nacked.load(Ordering::Relaxed);
@@ -170,28 +195,32 @@ pub async fn publish(
 }
 
 /// Connects, sends until something stops it, and leaves properly. Returns why it stopped and how long it lasted.
-async fn one_connection(
+async fn one_connection<G: Into<Goodbye>>(
     client: &Client,
     options: &PublishOptions,
     feedback: &Arc<Feedback>,
     report: &mut PublishReport,
-    mut shutdown: std::pin::Pin<&mut (impl Future<Output = ()> + Send)>,
+    mut shutdown: std::pin::Pin<&mut (impl Future<Output = G> + Send)>,
 ) -> Result<(Stop, Duration), Error> {
     let connection = tokio::select! {
         connection = Connection::open(client, options, feedback) => connection?,
-        () = shutdown.as_mut() => return Ok((Stop::Asked, Duration::ZERO)),
+        goodbye = shutdown.as_mut() => return Ok((Stop::Asked(goodbye.into()), Duration::ZERO)),
     };
     report.connections += 1;
+    options.connections.fetch_add(1, Ordering::Relaxed);
     let started = Instant::now();
     let mut feed = Feed::new(options, &connection, feedback)?;
     let stop = tokio::select! {
         sent = feed.run() => sent,
         () = connection.ended() => Ok(Stop::Lost),
-        () = shutdown => Ok(Stop::Asked),
+        goodbye = shutdown => Ok(Stop::Asked(goodbye.into())),
     };
     let lasted = started.elapsed();
     report.seconds += lasted.as_secs_f64();
     feed.add_to(&mut report.streams);
-    connection.close().await;
+    match stop {
+        Ok(Stop::Asked(Goodbye::Break)) => connection.break_off().await,
+        _ => connection.close().await,
+    }
     Ok((stop?, lasted))
 }

@@ -135,6 +135,11 @@ impl Connection {
         self.peer.ended()
     }
 
+    /// Ends the connection without a word to the server's HTTP side.
+    pub(super) async fn break_off(self) {
+        self.peer.close().await;
+    }
+
     /// Takes the session back, then ends the connection.
     pub(super) async fn close(self) {
         self.session.close().await;

@@ -1,20 +1,30 @@
 //! Cutting encoded frames into RTP payloads.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use rtp::codec::{av1::Av1Payloader, vp9::Vp9Payloader};
+use rtp::codec::{av1::Av1Payloader, h264::H264Payloader};
 use rtp::packetizer::Payloader;
 
 use crate::Error;
-use crate::clip::keyframe::Codec;
+use crate::clip::keyframe::{self, Codec};
 
 /// Leaves room below 1200 bytes for the RTP header, mid and rid, and the two bytes RTX adds.
 pub(super) const MAX_PAYLOAD: usize = 1_150;
-/// X, I, and a 15-bit picture id.
-const VP8_DESCRIPTOR: usize = 4;
+/// VP8: X, I, and a 15-bit picture id; VP9 has no X and needs one less.
+const DESCRIPTOR: usize = 4;
 
 /// Cuts the frames of one stream; picture ids run on over loop seams.
-pub(super) enum Packetizer {
+pub(super) struct Packetizer {
+    scheme: Scheme,
+    /// Bytes of a payload at most.
+    room: usize,
+}
+
+enum Scheme {
     Vp8 {
+        picture_id: u16,
+    },
+    /// The crate's own payloader marks no frame as predicted.
+    Vp9 {
         picture_id: u16,
     },
     Other(Box<dyn Payloader>),
@@ -23,59 +33,126 @@ pub(super) enum Packetizer {
 }
 
 impl Packetizer {
-    pub(super) fn new(codec: Codec, picture_id: u16) -> Result<Self, Error> {
-        match codec {
-            Codec::Vp8 => Ok(Self::Vp8 {
+    /// For a picture; `spare` bytes of each payload are left free.
+    pub(super) fn new(codec: Codec, picture_id: u16, spare: usize) -> Self {
+        let scheme = match codec {
+            Codec::Vp8 => Scheme::Vp8 {
                 picture_id: picture_id & 0x7fff,
-            }),
-            Codec::Vp9 => Ok(Self::Other(Box::new(Vp9Payloader::default()))),
-            Codec::Av1 => Ok(Self::Other(Box::new(Av1Payloader::default()))),
-            Codec::H264 => Err(Error::Clip("H.264 cannot be published from IVF".into())),
+            },
+            Codec::Vp9 => Scheme::Vp9 {
+                picture_id: picture_id & 0x7fff,
+            },
+            Codec::Av1 => Scheme::Other(Box::new(Av1Payloader::default())),
+            Codec::H264 => Scheme::Other(Box::new(H264Payloader::default())),
+        };
+        Self {
+            scheme,
+            room: MAX_PAYLOAD.saturating_sub(spare),
+        }
+    }
+
+    /// For sound.
+    pub(super) fn opus() -> Self {
+        Self {
+            scheme: Scheme::Opus,
+            room: MAX_PAYLOAD,
         }
     }
 
     /// The payloads of one frame, in order; the last carries the marker.
     pub(super) fn cut(&mut self, frame: &Bytes) -> Result<Vec<Bytes>, Error> {
-        match self {
-            Self::Vp8 { picture_id } => {
-                let payloads = cut_vp8(frame, *picture_id);
+        match &mut self.scheme {
+            Scheme::Vp8 { picture_id } => {
+                let payloads = cut_evenly(frame, self.room, |n, _| vp8_descriptor(n == 0, *picture_id));
                 *picture_id = (*picture_id + 1) & 0x7fff;
                 Ok(payloads)
             }
-            Self::Other(payloader) => Ok(payloader.payload(MAX_PAYLOAD, frame)?),
-            Self::Opus => Ok(vec![frame.clone()]),
+            Scheme::Vp9 { picture_id } => {
+                let is_key = keyframe::in_frame(Codec::Vp9, frame);
+                let descriptor = |n, last| vp9_descriptor(is_key, n == 0, n == last, *picture_id);
+                let payloads = cut_evenly(frame, self.room, descriptor);
+                *picture_id = (*picture_id + 1) & 0x7fff;
+                Ok(payloads)
+            }
+            Scheme::Other(payloader) => Ok(payloader.payload(self.room, frame)?),
+            Scheme::Opus => Ok(vec![frame.clone()]),
         }
     }
 }
 
-/// Equal parts, as browsers cut them: a server can then send them in one run.
-fn cut_vp8(frame: &Bytes, picture_id: u16) -> Vec<Bytes> {
-    let room = MAX_PAYLOAD - VP8_DESCRIPTOR;
-    let parts = frame.len().div_ceil(room).max(1);
+/// Equal parts, as browsers cut them: a server can then send them in one run. The descriptor is asked for by the place of
+/// a part and that of the last.
+fn cut_evenly<const N: usize>(
+    frame: &Bytes,
+    room: usize,
+    descriptor: impl Fn(usize, usize) -> [u8; N],
+) -> Vec<Bytes> {
+    let parts = frame.len().div_ceil(room - DESCRIPTOR).max(1);
     let size = frame.len().div_ceil(parts).max(1);
-    frame
-        .chunks(size)
-        .enumerate()
-        .map(|(n, part)| {
-            let mut payload = BytesMut::with_capacity(VP8_DESCRIPTOR + part.len());
-            // RFC 7741 §4.2: X; S on the first packet of partition 0.
-            payload.put_u8(if n == 0 { 0x90 } else { 0x80 });
-            payload.put_u8(0x80);
-            payload.put_u16(0x8000 | picture_id);
-            payload.put_slice(part);
-            payload.freeze()
-        })
-        .collect()
+    let cut = frame.chunks(size).enumerate().map(|(n, part)| {
+        let mut payload = BytesMut::with_capacity(N + part.len());
+        payload.put_slice(&descriptor(n, parts - 1));
+        payload.put_slice(part);
+        payload.freeze()
+    });
+    cut.collect()
+}
+
+/// RFC 7741 §4.2: X; S on the first packet of partition 0; a picture id.
+fn vp8_descriptor(is_first: bool, picture_id: u16) -> [u8; 4] {
+    let [high, low] = picture_id.to_be_bytes();
+    [if is_first { 0x90 } else { 0x80 }, 0x80, 0x80 | high, low]
+}
+
+/// RFC 9628 §4.2: I; P on predicted frames; B and E on the first and the last packet; a picture id.
+fn vp9_descriptor(is_key: bool, is_first: bool, is_last: bool, picture_id: u16) -> [u8; 3] {
+    let flags = [(!is_key, 0x40), (is_first, 0x08), (is_last, 0x04)];
+    let flags = flags
+        .into_iter()
+        .filter(|(is_set, _)| *is_set)
+        .fold(0x80, |all, (_, flag)| all | flag);
+    let [high, low] = picture_id.to_be_bytes();
+    [flags, 0x80 | high, low]
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::clip::keyframe;
+    use crate::clip::synthetic::{self, Recipe};
+    use crate::publish::stamp;
+
+    #[test]
+    fn made_up_frames_of_every_codec_are_keyframes_in_their_first_packet() {
+        for codec in [Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1] {
+            let recipe = Recipe {
+                codec,
+                layers: vec![(720, 2_000)],
+                fps: 25,
+                gop: Duration::from_secs(1),
+                audio_kbps: 0,
+            };
+            let clip = synthetic::clip(&recipe).unwrap();
+            let mut packetizer = Packetizer::new(codec, 0, stamp::LENGTH);
+            for (n, frame) in clip.renditions()[0].video.frames().iter().enumerate() {
+                let payloads = packetizer.cut(&frame.data).unwrap();
+                let keys: Vec<_> = payloads.iter().map(|p| keyframe::in_payload(codec, p)).collect();
+                assert_eq!(keys[0], n == 0, "{codec:?}, frame {n}");
+                assert!(payloads.iter().all(|p| p.len() <= MAX_PAYLOAD - stamp::LENGTH));
+                let whole: usize = payloads.iter().map(Bytes::len).sum();
+                assert!(
+                    whole >= frame.data.len() * 9 / 10,
+                    "{codec:?}, frame {n}: {whole} of {}",
+                    frame.data.len()
+                );
+            }
+        }
+    }
 
     #[test]
     fn vp8_frames_are_cut_evenly_and_picture_ids_wrap() {
-        let mut packetizer = Packetizer::new(Codec::Vp8, 0x7fff).unwrap();
+        let mut packetizer = Packetizer::new(Codec::Vp8, 0x7fff, 0);
         let frame = Bytes::from(vec![0x10; 3_000]);
         let payloads = packetizer.cut(&frame).unwrap();
         let sizes: Vec<_> = payloads.iter().map(Bytes::len).collect();
@@ -85,6 +162,11 @@ mod tests {
         assert!(payloads.iter().all(|p| p[2..4] == [0xff, 0xff]));
         let whole: Vec<u8> = payloads.iter().flat_map(|p| p[4..].to_vec()).collect();
         assert_eq!(whole, frame);
+
+        let stamped = Packetizer::new(Codec::Vp8, 0, 24)
+            .cut(&Bytes::from(vec![0x10; 20_000]))
+            .unwrap();
+        assert!(stamped.iter().all(|payload| payload.len() <= MAX_PAYLOAD - 24));
 
         let next = packetizer.cut(&Bytes::from_static(&[0x11])).unwrap();
         assert_eq!(next[0][..], [0x90, 0x80, 0x80, 0x00, 0x11]);

@@ -121,7 +121,8 @@ impl Stream {
 
 /// An RTP timestamp offset: `at` in ticks of `clock_hz`, wrapped as RTP wraps (RFC 3550 §5.1).
 pub(super) fn rtp_ticks(at: Duration, clock_hz: u32) -> u32 {
-    (at.as_nanos() * u128::from(clock_hz) / 1_000_000_000) as u32
+    // To the nearest: a third of a second is not a whole number of nanoseconds.
+    ((at.as_nanos() * u128::from(clock_hz) + 500_000_000) / 1_000_000_000) as u32
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! Servers rewrite what stands in front (sequence, timestamp, payload descriptor); none touches the end. RTP padding
 //! must be off before it is read.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 /// Bytes of a stamp.
 pub const LENGTH: usize = 24;
 const MAGIC: [u8; 8] = *b"VtrStamp";
@@ -30,6 +32,11 @@ impl Stamp {
         bytes
     }
 
+    /// How long ago it left, by this machine's clock; zero when the publisher's is ahead.
+    pub fn age(self) -> Duration {
+        Duration::from_micros(unix_us().saturating_sub(self.sent_us))
+    }
+
     /// The stamp of a payload; none when it has none.
     pub fn read(payload: &[u8]) -> Option<Stamp> {
         let rest = payload
@@ -41,6 +48,12 @@ impl Stamp {
             number: u64::from_be_bytes(number.try_into().ok()?),
         })
     }
+}
+
+/// The clock that stamps are written and read by: of one machine, or of two that agree.
+pub(super) fn unix_us() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

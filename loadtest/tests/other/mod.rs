@@ -15,6 +15,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use loadtest::stamp::Stamp;
 use rtc::interceptor::{Interceptor, Packet, Slot, StreamInfo, TaggedPacket};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtp;
@@ -36,6 +37,7 @@ pub(crate) struct Arrived {
     pub(crate) sequence: Vec<u16>,
     pub(crate) picture_ids: Vec<u16>,
     pub(crate) at: Vec<Instant>,
+    pub(crate) stamps: Vec<Option<Stamp>>,
 }
 
 #[derive(Default)]
@@ -197,6 +199,7 @@ async fn record(track: Arc<dyn TrackRemote>, seen: Arc<Mutex<Seen>>, tracks: Tra
                 arrived.sequence.push(packet.header.sequence_number);
                 arrived.timestamps.push(packet.header.timestamp);
                 arrived.at.push(Instant::now());
+                arrived.stamps.push(Stamp::read(&packet.payload));
                 if name != "audio" {
                     let id = u16::from_be_bytes([packet.payload[2], packet.payload[3]]);
                     arrived.picture_ids.push(id & 0x7fff);
