@@ -79,7 +79,8 @@ pub fn command() -> Command {
                 .arg(Arg::new("name").long("name").help("The name shown in chat")),
         )
         .subcommand(loadtest::cli::LoadTest::augment_args(
-            Command::new("loadtest").about("Sends publishers, viewers or buyers to a server: publish, watch, buy"),
+            Command::new("loadtest")
+                .about("Sends publishers, viewers and buyers to a server, by scenario: run, publish, watch, buy, report, compare"),
         ))
         .subcommand(Command::new("audit").about("Checks the ledger against its own journal; fails when they differ"))
 }

@@ -4,9 +4,9 @@
 //! the shop's data channels. Its WebRTC is the `webrtc` crate: an implementation independent of the server under test.
 //!
 //! - [`publish()`] sends a [`clip::Clip`] in a loop, with simulcast, and comes back when the server does.
-//! - [`watch::watch`] sends viewers and says what they saw.
 //! - [`buy::buy`] sends buyers who all want the same.
 //! - [`crowd`] is what a scenario asks of viewers, and [`measure`] what they bring back.
+//! - [`scenario`] says what happens, [`run`] makes it happen, and [`report`] says how it was.
 //! - [`cpu`] reads what that cost the server.
 //! - [`demo`] is the clip that ships with the server.
 //! - [`cli`] is the command line over all of it.
@@ -22,9 +22,12 @@ mod error;
 pub mod measure;
 mod peer;
 mod publish;
+pub mod report;
+pub mod run;
 pub mod scenario;
 mod session;
-pub mod watch;
+pub mod terminal;
+mod watch;
 
 pub use error::Error;
-pub use publish::{PublishOptions, PublishReport, StreamReport, publish, stamp};
+pub use publish::{Goodbye, PublishOptions, PublishReport, StreamReport, publish, stamp};

@@ -296,6 +296,17 @@ impl Figure {
         }
     }
 
+    /// Whether less of it is better; none where neither is.
+    pub fn is_better_low(self) -> Option<bool> {
+        match self.name().as_str() {
+            "viewers" | "held" | "kbps_per_viewer" | "mbps" | "packets_per_second" | "repaired_percent" => {
+                None
+            }
+            "watching_percent" | "frames_per_second" | "chat_delivered" => Some(false),
+            _ => Some(true),
+        }
+    }
+
     /// Its value; none when nothing of the kind was measured.
     pub fn value(self, window: &Window) -> Option<f64> {
         match self {

@@ -25,7 +25,7 @@ pub struct Search {
     held: u32,
     /// The smallest that failed.
     failed: Option<u32>,
-    /// Whether that one has failed twice: one bad moment of a busy machine must not halve the result.
+    /// A number that has failed once: one bad moment of a busy machine must not decide, so it is tried again.
     suspect: Option<u32>,
 }
 
@@ -40,6 +40,11 @@ impl Search {
             failed: None,
             suspect: None,
         }
+    }
+
+    /// The largest number that held so far; 0 when none has.
+    pub fn held(&self) -> u32 {
+        self.held
     }
 
     /// What to try next.

@@ -12,28 +12,55 @@ const LATE: u64 = 500;
 
 /// What one viewer saw.
 #[derive(Debug, Clone, Default)]
-pub struct Watched {
+pub(crate) struct Watched {
     /// RTP packets.
-    pub packets: u64,
+    pub(crate) packets: u64,
     /// Their payload bytes.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Packets of the picture that never came.
-    pub lost: u64,
+    pub(crate) lost: u64,
     /// Whole pictures: every packet up to a marker is there.
-    pub frames: u64,
+    pub(crate) frames: u64,
     /// Gaps between whole pictures above half a second.
-    pub freezes: u64,
+    pub(crate) freezes: u64,
+    /// How long those lasted, together.
+    pub(crate) frozen: Duration,
     /// From the request to the first whole picture.
-    pub first_picture: Option<Duration>,
+    pub(crate) first_picture: Option<Duration>,
     /// Whether sound came.
-    pub has_sound: bool,
+    pub(crate) has_sound: bool,
 }
+
+/// What one viewer saw since it was last looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Sight {
+    pub(crate) seen: Watched,
+    /// From the request to the first packet.
+    pub(crate) first_packet: Option<Duration>,
+    /// From the publisher to here, of each packet that has a stamp.
+    pub(crate) one_way: Vec<Duration>,
+}
+
+impl Sight {
+    /// Adds what remained at the end.
+    pub(super) fn with(mut self, rest: Watched) -> Sight {
+        self.seen.lost += rest.lost;
+        self.seen.freezes += rest.freezes;
+        self.seen.frozen += rest.frozen;
+        self
+    }
+}
+
+/// Stamps kept between two looks; a stream of 8 Mbit/s has 1,000 packets a second.
+const MAX_STAMPS: usize = 4_000;
 
 /// Counts the packets of one picture stream.
 #[derive(Debug)]
 pub(super) struct Frames {
     begin: Instant,
     pub(super) seen: Watched,
+    first_packet: Option<Duration>,
+    one_way: Vec<Duration>,
     /// The highest number, unrolled.
     highest: Option<u64>,
     missing: BTreeSet<u64>,
@@ -45,6 +72,8 @@ impl Frames {
         Frames {
             begin,
             seen: Watched::default(),
+            first_packet: None,
+            one_way: Vec::new(),
             highest: None,
             missing: BTreeSet::new(),
             last_frame: None,
@@ -94,9 +123,7 @@ impl Frames {
 
     fn frame(&mut self, now: Instant) {
         self.seen.frames += 1;
-        if self.last_frame.is_some_and(|last| now - last > FREEZE) {
-            self.seen.freezes += 1;
-        }
+        self.gap(now);
         self.last_frame = Some(now);
         let begin = self.begin;
         self.seen.first_picture.get_or_insert_with(|| now - begin);
@@ -104,10 +131,41 @@ impl Frames {
 
     pub(super) fn finish(mut self, now: Instant) -> Watched {
         self.seen.lost += self.missing.len() as u64;
-        if self.last_frame.is_some_and(|last| now - last > FREEZE) {
-            self.seen.freezes += 1;
-        }
+        self.gap(now);
         self.seen
+    }
+
+    /// Counts the time since the last whole picture when people notice it.
+    fn gap(&mut self, now: Instant) {
+        if let Some(gap) = self.last_frame.map(|last| now - last)
+            && gap > FREEZE
+        {
+            self.seen.freezes += 1;
+            self.seen.frozen += gap;
+        }
+    }
+
+    /// A packet of any stream, and how old its stamp is.
+    pub(super) fn packet(&mut self, now: Instant, age: Option<Duration>) {
+        let begin = self.begin;
+        self.first_packet.get_or_insert_with(|| now - begin);
+        if self.one_way.len() < MAX_STAMPS {
+            self.one_way.extend(age);
+        }
+    }
+
+    /// What was seen since the last time. First moments are told again each time.
+    pub(super) fn take(&mut self) -> Sight {
+        let rest = Watched {
+            first_picture: self.seen.first_picture,
+            has_sound: self.seen.has_sound,
+            ..Watched::default()
+        };
+        Sight {
+            seen: std::mem::replace(&mut self.seen, rest),
+            first_packet: self.first_packet,
+            one_way: std::mem::take(&mut self.one_way),
+        }
     }
 }
 

@@ -2,27 +2,32 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reqwest::Client;
+use reqwest::{Client, Url};
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use tokio::time::Instant;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{MediaEngine, Registry, register_default_interceptors};
 
-use super::WatchOptions;
-use super::frames::{Frames, Watched};
+use super::frames::{Frames, Sight};
 use crate::Error;
 use crate::peer::Peer;
+use crate::publish::stamp::Stamp;
 use crate::session::Session;
 
-pub(super) struct Viewer {
+/// A viewer that has joined.
+pub(crate) struct Viewer {
     peer: Peer,
     session: Session,
     frames: Arc<Mutex<Frames>>,
+    /// When the answer came.
+    pub(crate) answered: Instant,
+    /// When DTLS was up.
+    pub(crate) connected: Instant,
 }
 
 impl Viewer {
     /// Joins and begins to count.
-    pub(super) async fn join(client: &Client, options: &WatchOptions) -> Result<Viewer, Error> {
+    pub(crate) async fn join(client: &Client, whep: &Url, token: Option<&str>) -> Result<Viewer, Error> {
         let mut media = MediaEngine::default();
         media.register_default_codecs()?;
         let interceptors = register_default_interceptors(Registry::new(), &mut media)?;
@@ -31,16 +36,16 @@ impl Viewer {
         let on_track = Box::new(move |track: Arc<dyn TrackRemote>| {
             tokio::spawn(count(track, counted.clone()));
         });
-        let mut peer = Peer::new(&options.whep_url, media, interceptors, on_track).await?;
+        let mut peer = Peer::new(whep, media, interceptors, on_track).await?;
         let joined = async {
             for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
                 peer.connection.add_transceiver_from_kind(kind, None).await?;
             }
             let offer = peer.offer().await?;
-            let token = options.token.as_deref();
-            let (session, answer) = Session::open(client, &options.whep_url, token, offer).await?;
+            let (session, answer) = Session::open(client, whep, token, offer).await?;
+            let answered = Instant::now();
             match peer.connect(answer).await {
-                Ok(()) => Ok(session),
+                Ok(()) => Ok((session, answered)),
                 Err(error) => {
                     session.close().await;
                     Err(error)
@@ -48,10 +53,12 @@ impl Viewer {
             }
         };
         match joined.await {
-            Ok(session) => Ok(Viewer {
+            Ok((session, answered)) => Ok(Viewer {
                 peer,
                 session,
                 frames,
+                answered,
+                connected: Instant::now(),
             }),
             Err(error) => {
                 peer.close().await;
@@ -60,16 +67,30 @@ impl Viewer {
         }
     }
 
-    /// Leaves and says what there was to see.
-    pub(super) async fn leave(self) -> Watched {
+    /// What was seen since the last time.
+    pub(crate) fn take(&self) -> Sight {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Resolves when the connection is lost.
+    pub(crate) fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.peer.ended()
+    }
+
+    /// Leaves, with a DELETE or without a word, and says what there was still to see.
+    pub(crate) async fn leave(self, properly: bool) -> Sight {
         let now = Instant::now();
-        let seen = {
+        let sight = {
             let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *frames, Frames::new(now)).finish(now)
+            let sight = frames.take();
+            let rest = std::mem::replace(&mut *frames, Frames::new(now)).finish(now);
+            sight.with(rest)
         };
-        self.session.close().await;
+        if properly {
+            self.session.close().await;
+        }
         self.peer.close().await;
-        seen
+        sight
     }
 }
 
@@ -79,10 +100,12 @@ async fn count(track: Arc<dyn TrackRemote>, frames: Arc<Mutex<Frames>>) {
         let TrackRemoteEvent::OnRtpPacket(packet) = event else {
             continue;
         };
+        let (header, bytes, now) = (&packet.header, packet.payload.len(), Instant::now());
+        let age = Stamp::read(&packet.payload).map(|stamp| stamp.age());
         let mut frames = frames.lock().unwrap_or_else(PoisonError::into_inner);
-        let (header, bytes) = (&packet.header, packet.payload.len());
+        frames.packet(now, age);
         if is_picture {
-            frames.picture(Instant::now(), header.sequence_number, header.marker, bytes);
+            frames.picture(now, header.sequence_number, header.marker, bytes);
         } else {
             frames.sound(bytes);
         }

@@ -1,0 +1,520 @@
+//! The page of a run: one file that needs nothing else.
+
+use std::fmt::Write;
+
+use super::chart::{Chart, Line};
+use super::number::{grouped, short, with_unit};
+use super::result::{End, Run, Verdict};
+use super::series::Steps;
+use crate::measure::{Counter, Figure, Level, Timing, Window};
+
+const STYLE: &str = include_str!("style.css");
+
+/// The figures at the top of a page.
+const HEADLINES: &[&str] = &[
+    "viewers",
+    "watching_percent",
+    "first_picture_p95_ms",
+    "loss_percent",
+    "one_way_p95_ms",
+    "frozen_percent",
+    "kbps_per_viewer",
+    "server_us_per_packet",
+];
+/// The times of the table.
+const RANKS: &[(&str, f64)] = &[("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("longest", 1.0)];
+
+/// Letters that mean something in HTML are written so that they do not.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+/// The frame of every page.
+pub(super) fn page(title: &str, body: &str) -> String {
+    let title = escape(title);
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
+    )
+}
+
+impl Run {
+    /// The whole report as one HTML file.
+    pub fn to_html(&self) -> String {
+        let window = self.window();
+        let mut body = self.head();
+        body.push_str(&headlines(&window));
+        body.push_str(&self.remarks());
+        body.push_str(&self.tries());
+        body.push_str(&verdicts(&self.verdicts()));
+        body.push_str(&self.charts());
+        body.push_str(&times(&window));
+        body.push_str(&self.groups_table());
+        body.push_str(&self.reasons());
+        body.push_str(&self.publishers());
+        body.push_str(&self.audited());
+        body.push_str(&self.foot());
+        page(&format!("Load test: {}", self.scenario.name), &body)
+    }
+
+    fn head(&self) -> String {
+        let (class, word) = match (self.has_passed(), self.end) {
+            (_, End::Interrupted) => ("stopped", "stopped early"),
+            (true, End::Finished) => ("passed", "passed"),
+            (false, End::Finished) => ("failed", "did not pass"),
+        };
+        format!(
+            "<header>\n<p class=\"kicker\">Load test <b>{}</b> <span class=\"badge {class}\">{word}</span></p>\n\
+             <h1>{}</h1>\n<p class=\"about\">{}</p>\n</header>\n",
+            escape(&self.scenario.name),
+            escape(&self.sentence()),
+            escape(&self.scenario.about),
+        )
+    }
+
+    fn remarks(&self) -> String {
+        let items: String = self
+            .remarks
+            .iter()
+            .map(|remark| format!("<li>{}</li>", escape(remark)))
+            .collect();
+        if items.is_empty() {
+            items
+        } else {
+            format!("<ul class=\"remarks\">{items}</ul>\n")
+        }
+    }
+
+    /// Every try of a search.
+    fn tries(&self) -> String {
+        let Some(found) = &self.search else {
+            return String::new();
+        };
+        let mut rows = String::new();
+        for tried in &found.tries {
+            let (class, word) = if tried.has_held() {
+                ("ok", "held")
+            } else {
+                ("bad", "did not hold")
+            };
+            let figures: Vec<_> = tried
+                .verdicts
+                .iter()
+                .map(|verdict| {
+                    let unit = Figure::named(&verdict.figure).map_or("", Figure::unit);
+                    let value = verdict
+                        .value
+                        .map_or("not measured".into(), |value| with_unit(value, unit));
+                    let value = if verdict.is_ok {
+                        value
+                    } else {
+                        format!("<b class=\"bad\">{value}</b>")
+                    };
+                    format!("<td>{value}</td>")
+                })
+                .collect();
+            let _ = write!(
+                rows,
+                "<tr><td>{}</td><td class=\"{class}\">{word}</td>{}</tr>",
+                grouped(tried.viewers.into()),
+                figures.concat()
+            );
+        }
+        let names = found
+            .tries
+            .first()
+            .map(|tried| &tried.verdicts[..])
+            .unwrap_or_default();
+        let names: String = names
+            .iter()
+            .map(|verdict| {
+                let says =
+                    Figure::named(&verdict.figure).map_or_else(|| verdict.figure.clone(), Figure::says);
+                format!(
+                    "<th>{}<br><small>{}</small></th>",
+                    escape(&says),
+                    escape(&verdict.allowed())
+                )
+            })
+            .collect();
+        section(
+            "The search",
+            &table(&format!("<th>viewers</th><th></th>{names}"), &rows),
+        )
+    }
+
+    fn charts(&self) -> String {
+        let steps = Steps::of(self);
+        let marks: Vec<_> = self
+            .marks
+            .iter()
+            .map(|mark| (mark.name.clone(), mark.from_s))
+            .collect();
+        let limit = |figure: &str| {
+            let search = self.scenario.search.as_ref().map(|plan| &plan.limits);
+            let all = [Some(&self.scenario.thresholds), search];
+            all.into_iter()
+                .flatten()
+                .find_map(|bounds| bounds.0.get(figure)?.max)
+        };
+        let chart = |title, unit, lines, is_stacked, limit| {
+            let marks = marks.clone();
+            Chart {
+                title,
+                unit,
+                lines,
+                is_stacked,
+                seconds: self.seconds,
+                marks,
+                limit,
+            }
+            .figure()
+        };
+        let line = |name: &str, values| Line::new(name, values);
+        let ranks = |what| {
+            let rank = |(name, share): (&str, f64)| line(name, steps.time(what, share));
+            [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)].map(rank).into()
+        };
+        let layers = steps.heights().into_iter().map(|height| {
+            let name = if height == 0 {
+                "unknown".to_owned()
+            } else {
+                format!("{height} lines")
+            };
+            Line::new(name, steps.layer(height))
+        });
+        let (cpu, memory) = steps.server(self);
+        let viewers = vec![
+            line("watching", steps.level(Level::Viewers)),
+            line("joining", steps.level(Level::Joining)),
+        ];
+        let came = [Counter::Packets, Counter::Lost];
+        let mut loss = vec![line("lost", steps.percent(Counter::Lost, &came))];
+        if self.window().counter(Counter::Repaired) > 0 {
+            loss.push(line("repaired", steps.percent(Counter::Repaired, &came)));
+        }
+        let changes = vec![
+            line("joins", steps.rate(Counter::JoinsStarted, 1.0)),
+            line("failed", steps.rate(Counter::JoinsFailed, 1.0)),
+            line("cut off", steps.rate(Counter::Ended, 1.0)),
+        ];
+        let has_client = self.window().counter(Counter::ClientCpuUs) > 0;
+        let client = if has_client {
+            steps.rate(Counter::ClientCpuUs, 1e-4)
+        } else {
+            Vec::new()
+        };
+        let charts = [
+            chart("Viewers", "", viewers, true, None),
+            chart("Joins", "per second", changes, false, None),
+            chart(
+                "Request to first picture",
+                "ms",
+                ranks(Timing::FirstPicture),
+                false,
+                limit("first_picture_p95_ms"),
+            ),
+            chart(
+                "Publisher to viewer",
+                "ms",
+                ranks(Timing::OneWay),
+                false,
+                limit("one_way_p95_ms"),
+            ),
+            chart("Packets lost", "%", loss, false, limit("loss_percent")),
+            chart(
+                "Received by all",
+                "Mbit/s",
+                vec![line("", steps.rate(Counter::Bytes, 8e-6))],
+                false,
+                None,
+            ),
+            chart("Layer received", "viewers", layers.collect(), true, None),
+            chart(
+                "Freezes",
+                "per second, all viewers",
+                vec![line("", steps.rate(Counter::Freezes, 1.0))],
+                false,
+                None,
+            ),
+            chart(
+                "Buy to receipt",
+                "ms",
+                ranks(Timing::Receipt),
+                false,
+                limit("receipt_p99_ms"),
+            ),
+            chart(
+                "Message to its receiver",
+                "ms",
+                ranks(Timing::Message),
+                false,
+                limit("message_p95_ms"),
+            ),
+            chart(
+                "CPU",
+                "% of a core",
+                vec![line("server", cpu), line("load test", client)],
+                false,
+                None,
+            ),
+            chart("Server memory", "MiB", vec![line("", memory)], false, None),
+        ];
+        section(
+            "Over time",
+            &format!("<div class=\"charts\">{}</div>", charts.concat()),
+        )
+    }
+
+    /// Groups beside each other, where there are several.
+    fn groups_table(&self) -> String {
+        if self.groups.len() < 2 {
+            return String::new();
+        }
+        const COLUMNS: &[&str] = &[
+            "viewers",
+            "watching_percent",
+            "first_picture_p95_ms",
+            "loss_percent",
+            "repaired_percent",
+            "one_way_p95_ms",
+            "frozen_percent",
+            "frames_per_second",
+            "kbps_per_viewer",
+        ];
+        let figures: Vec<_> = COLUMNS.iter().filter_map(|name| Figure::named(name)).collect();
+        let mut rows = String::new();
+        for group in &self.groups {
+            let window = Window::whole([&group.measures], &[]);
+            let values: String = figures
+                .iter()
+                .map(|figure| format!("<td>{}</td>", value(*figure, &window)))
+                .collect();
+            let injected = window.counter(Counter::InjectedLost);
+            let injected = if injected > 0 {
+                format!("{} on purpose", grouped(injected))
+            } else {
+                String::new()
+            };
+            let _ = write!(
+                rows,
+                "<tr><td>{}</td>{values}<td>{injected}</td></tr>",
+                escape(&group.name)
+            );
+        }
+        let names: String = figures
+            .iter()
+            .map(|figure| format!("<th>{}</th>", escape(&figure.says())))
+            .collect();
+        let mut body = table(&format!("<th>group</th>{names}<th>lost</th>"), &rows);
+        if self.groups.iter().any(|group| group.is_canary) {
+            body.push_str("<p class=\"note\">Canaries are viewers on another WebRTC implementation, to check the others against.</p>");
+        }
+        section("Groups", &body)
+    }
+
+    /// Why joins failed, and what buys came to.
+    fn reasons(&self) -> String {
+        let list = |title: &str, all: &mut dyn Iterator<Item = (&String, &u64)>| {
+            let mut sums = std::collections::BTreeMap::<&str, u64>::new();
+            for (text, n) in all {
+                *sums.entry(text).or_default() += n;
+            }
+            let mut sums: Vec<_> = sums.into_iter().collect();
+            sums.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+            let rows: String = sums
+                .iter()
+                .map(|(text, n)| format!("<tr><td>{}</td><td>{}</td></tr>", escape(text), grouped(*n)))
+                .collect();
+            if rows.is_empty() {
+                rows
+            } else {
+                section(title, &table("<th></th><th>how many</th>", &rows))
+            }
+        };
+        let failures = list(
+            "Why viewers failed",
+            &mut self.crowd().flat_map(|measures| measures.failures()),
+        );
+        let receipts = list(
+            "Receipts",
+            &mut self.crowd().flat_map(|measures| measures.receipts()),
+        );
+        failures + &receipts
+    }
+
+    fn publishers(&self) -> String {
+        if self.publishers.streams.is_empty() {
+            return String::new();
+        }
+        let seconds = self.publishers.seconds.max(0.001);
+        let rows: String = self
+            .publishers
+            .streams
+            .iter()
+            .map(|stream| {
+                format!(
+                    "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                    escape(&stream.name),
+                    grouped(stream.packets),
+                    short(stream.bytes as f64 * 0.008 / seconds),
+                    grouped(stream.frames),
+                    grouped(stream.keyframes),
+                )
+            })
+            .collect();
+        let note = format!(
+            "<p class=\"note\">{} connections; {} packets asked for again, {} sent again; {} keyframes asked for.</p>",
+            grouped(self.publishers.connections),
+            grouped(self.publishers.nacked),
+            grouped(self.publishers.repaired),
+            grouped(self.publishers.keyframe_requests),
+        );
+        let head = "<th>stream</th><th>packets</th><th>kbit/s</th><th>frames</th><th>keyframes</th>";
+        section("Published", &(table(head, &rows) + &note))
+    }
+
+    fn audited(&self) -> String {
+        let Some(audit) = &self.audit else {
+            return String::new();
+        };
+        let class = if audit.is_ok { "ok" } else { "bad" };
+        let word = if audit.is_ok {
+            "The books are right"
+        } else {
+            "It failed"
+        };
+        let body = format!(
+            "<p><b class=\"{class}\">{word}</b> <code>{}</code></p><pre>{}</pre>",
+            escape(&audit.command.join(" ")),
+            escape(&audit.said)
+        );
+        section("Audit", &body)
+    }
+
+    fn foot(&self) -> String {
+        let machines: Vec<_> = self
+            .machines
+            .iter()
+            .map(|machine| format!("{} ({} cores, {})", machine.name, machine.cores, machine.cpu))
+            .collect();
+        format!(
+            "<details><summary>The scenario, with every value</summary><pre>{}</pre></details>\n\
+             <footer>{} · {} · {} s against {} · from {}</footer>\n",
+            escape(&self.scenario.to_toml()),
+            escape(&self.tool),
+            date(self.started_unix_ms),
+            short(self.seconds),
+            escape(&self.scenario.server.url),
+            escape(&machines.join(", ")),
+        )
+    }
+}
+
+fn headlines(window: &Window) -> String {
+    let tile = |name: &&str| {
+        let figure = Figure::named(name)?;
+        let value = figure.value(window)?;
+        let says = escape(&figure.says());
+        Some(format!(
+            "<div><b>{}</b> <i>{}</i><span>{says}</span></div>",
+            short(value),
+            figure.unit()
+        ))
+    };
+    format!(
+        "<div class=\"tiles\">{}</div>\n",
+        HEADLINES.iter().filter_map(tile).collect::<String>()
+    )
+}
+
+fn verdicts(verdicts: &[Verdict]) -> String {
+    if verdicts.is_empty() {
+        return String::new();
+    }
+    let row = |verdict: &Verdict| {
+        let figure = Figure::named(&verdict.figure);
+        let says = figure.map_or_else(|| verdict.figure.clone(), Figure::says);
+        let value = verdict.value.map_or("not measured".into(), |value| {
+            with_unit(value, figure.map_or("", Figure::unit))
+        });
+        let (class, word) = if verdict.is_ok {
+            ("ok", "held")
+        } else {
+            ("bad", "did not hold")
+        };
+        format!(
+            "<tr><td>{}</td><td>{value}</td><td>{}</td><td class=\"{class}\">{word}</td></tr>",
+            escape(&says),
+            escape(&verdict.allowed())
+        )
+    };
+    let rows: String = verdicts.iter().map(row).collect();
+    section(
+        "Thresholds",
+        &table("<th></th><th>measured</th><th>accepted</th><th></th>", &rows),
+    )
+}
+
+fn times(window: &Window) -> String {
+    let mut rows = String::new();
+    for what in Timing::ALL {
+        let values: Vec<_> = RANKS
+            .iter()
+            .filter_map(|(_, share)| window.quantile(*what, *share))
+            .collect();
+        if values.is_empty() {
+            continue;
+        }
+        let values: String = values
+            .iter()
+            .map(|time| format!("<td>{}</td>", short(time.as_secs_f64() * 1_000.0)))
+            .collect();
+        let _ = write!(rows, "<tr><td>{}</td>{values}</tr>", what.says());
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    let names: String = RANKS.iter().map(|(name, _)| format!("<th>{name}</th>")).collect();
+    section(
+        "Times in milliseconds",
+        &table(&format!("<th></th>{names}"), &rows),
+    )
+}
+
+/// A figure's value in a cell.
+pub(super) fn value(figure: Figure, window: &Window) -> String {
+    figure
+        .value(window)
+        .map_or("–".into(), |value| with_unit(value, figure.unit()))
+}
+
+pub(super) fn section(title: &str, body: &str) -> String {
+    format!("<section>\n<h2>{}</h2>\n{body}\n</section>\n", escape(title))
+}
+
+pub(super) fn table(head: &str, rows: &str) -> String {
+    format!("<div class=\"wide\"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>")
+}
+
+/// `2026-11-27 23:58 UTC`, by the civil calendar.
+pub(super) fn date(unix_ms: u64) -> String {
+    let (days, seconds) = (unix_ms / 86_400_000, unix_ms / 1_000 % 86_400);
+    // Days since 0000-03-01, so that the leap day ends a year; eras of 400 years have 146,097 days.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let (day, month) = (day_of_year - (153 * shifted + 2) / 5 + 1, (shifted + 2) % 12 + 1);
+    let year = era * 400 + year + u64::from(month <= 2);
+    format!(
+        "{year}-{month:02}-{day:02} {:02}:{:02} UTC",
+        seconds / 3_600,
+        seconds / 60 % 60
+    )
+}
