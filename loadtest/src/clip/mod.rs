@@ -1,14 +1,18 @@
 //! Encoded media read from files: what a publisher sends.
 //!
-//! A [`Clip`] is one to three renditions of the same picture (IVF) and an optional sound (Opus in Ogg).
+//! A [`Clip`] is one to four renditions of the same picture and an optional sound, from IVF, WebM, MP4 and Ogg.
 //! It is looped, so every rendition must last equally long and begin with a keyframe.
 
+mod avc;
+mod container;
 pub mod ivf;
 pub mod keyframe;
+pub mod mp4;
 pub mod ogg;
 pub mod sound;
 pub mod synthetic;
 pub mod video;
+pub mod webm;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,6 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::Error;
+pub use container::Media;
 use keyframe::Codec;
 use sound::Sound;
 use video::Video;
@@ -103,9 +108,10 @@ impl Clip {
     }
 
     /// Reads renditions (smallest first, named `l`, `m`, `h`; `l`, `h` when there are two) and a sound from file contents.
+    /// Without a sound of its own the clip has that of the first file with one.
     ///
     /// # Errors
-    /// As [`ivf::parse`], [`ogg::parse`] and [`Clip::new`].
+    /// As [`Media::parse`] and [`Clip::new`].
     pub fn from_files(videos: Vec<Bytes>, audio: Option<Bytes>) -> Result<Self, Error> {
         let rids = Self::rids(videos.len());
         if videos.len() > MAX_RENDITIONS {
@@ -114,17 +120,19 @@ impl Clip {
                 videos.len()
             )));
         }
-        let renditions = videos
-            .into_iter()
-            .zip(rids)
-            .map(|(file, rid)| {
-                Ok(Rendition {
-                    rid: (*rid).into(),
-                    video: ivf::parse(file)?,
-                })
-            })
-            .collect::<Result<_, Error>>()?;
-        Self::new(renditions, audio.map(ogg::parse).transpose()?)
+        let mut sound = audio.map(Media::parse).transpose()?.and_then(|media| media.sound);
+        let mut renditions = Vec::new();
+        for (file, rid) in videos.into_iter().zip(rids) {
+            let media = Media::parse(file)?;
+            sound = sound.or(media.sound);
+            renditions.push(Rendition {
+                rid: (*rid).into(),
+                video: media
+                    .video
+                    .ok_or_else(|| Error::Clip("a video file has no picture".into()))?,
+            });
+        }
+        Self::new(renditions, sound)
     }
 
     /// Reads video files, smallest first, and a sound file.
