@@ -16,11 +16,13 @@ use crate::measure::{Counter, GroupId, Level, Recorder, Timing, ViewerOutcome};
 use crate::watch::{Sight, Viewer};
 use crate::{Error, session};
 
-/// What a viewer looks for each time it is looked at.
+/// Viewers are looked at this often.
 const LOOK: Duration = Duration::from_secs(1);
+/// After this a joiner has caught up with the live picture.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// Viewers on the `webrtc` crate.
-pub(super) struct Canaries {
+pub struct Canaries {
     groups: Vec<Group>,
     client: Client,
     begin: Instant,
@@ -32,8 +34,11 @@ pub(super) struct Canaries {
 }
 
 impl Canaries {
-    /// Nobody yet. `begin` is the run's start.
-    pub(super) fn start(groups: Vec<Group>, begin: Instant) -> Result<Self, Error> {
+    /// Nobody yet. `begin` is the run's start. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// When there can be no HTTP client.
+    pub fn start(groups: Vec<Group>, begin: Instant) -> Result<Self, Error> {
         Ok(Self {
             leaving: groups.iter().map(|_| VecDeque::new()).collect(),
             groups,
@@ -61,6 +66,7 @@ impl Canaries {
                 joined_at_ms: millis(self.begin.elapsed()),
                 ..ViewerOutcome::default()
             },
+            watching_since: None,
         };
         self.next += 1;
         self.viewers
@@ -108,6 +114,7 @@ struct Canary {
     begin: Instant,
     recorder: Arc<Mutex<Recorder>>,
     outcome: ViewerOutcome,
+    watching_since: Option<Instant>,
 }
 
 impl Canary {
@@ -134,7 +141,10 @@ impl Canary {
         looking.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let properly = loop {
             tokio::select! {
-                _ = looking.tick() => self.look(&viewer.take()),
+                _ = looking.tick() => {
+                    self.look(&viewer.take());
+                    self.stand();
+                }
                 properly = &mut left => break properly.unwrap_or(true),
                 () = viewer.ended() => {
                     self.count(Counter::Ended, 1);
@@ -167,7 +177,13 @@ impl Canary {
         self.outcome.frames += seen.frames;
         self.outcome.freezes += u32::try_from(seen.freezes).unwrap_or(u32::MAX);
         self.outcome.frozen_ms += millis(seen.frozen);
-        let is_watching = self.outcome.first_picture_ms.is_some();
+        // What is sent to a joiner from the server's cache is old by design.
+        let is_settled = self
+            .watching_since
+            .is_some_and(|since| since.elapsed() >= SETTLED);
+        if first.is_some() {
+            self.watching_since = Some(Instant::now());
+        }
         let watching = u64::from(first.is_some());
         self.with(|recorder, group, at| {
             for (what, n) in [
@@ -187,20 +203,21 @@ impl Canary {
                     recorder.time(group, at, what, took);
                 }
             }
-            for took in &sight.one_way {
+            for took in sight.one_way.iter().filter(|_| is_settled) {
                 recorder.time(group, at, Timing::OneWay, *took);
             }
-            recorder.level(
-                group,
-                at,
-                if is_watching {
-                    Level::Viewers
-                } else {
-                    Level::Joining
-                },
-                1,
-            );
         });
+    }
+
+    /// Tells that it is there; once a second.
+    fn stand(&self) {
+        let is_watching = self.outcome.first_picture_ms.is_some();
+        let level = if is_watching {
+            Level::Viewers
+        } else {
+            Level::Joining
+        };
+        self.with(|recorder, group, at| recorder.level(group, at, level, 1));
     }
 
     fn fail(mut self, why: &str) {

@@ -87,8 +87,6 @@ impl Frames {
     }
 
     pub(super) fn picture(&mut self, now: Instant, sequence: u16, marker: bool, bytes: usize) {
-        self.seen.packets += 1;
-        self.seen.bytes += bytes as u64;
         let number = match self.highest {
             None => (1 << 16) + u64::from(sequence),
             Some(highest) => {
@@ -101,15 +99,17 @@ impl Frames {
             }
         };
         match self.highest {
-            Some(highest) if number <= highest => {
-                self.missing.remove(&number);
-            }
+            // What comes twice (asked for again, and late) is no second packet.
+            Some(highest) if number <= highest && !self.missing.remove(&number) => return,
+            Some(highest) if number <= highest => {}
             Some(highest) => {
                 self.missing.extend(highest + 1..number);
                 self.highest = Some(number);
             }
             None => self.highest = Some(number),
         }
+        self.seen.packets += 1;
+        self.seen.bytes += bytes as u64;
         while let Some(&oldest) = self.missing.first()
             && number > oldest + LATE
         {
@@ -184,11 +184,17 @@ mod tests {
         receive(110, 65_535, true);
         receive(150, 1, true);
         receive(160, 0, false);
+        receive(170, 1, true);
         receive(200, 2, true);
         receive(900, 3, true);
         receive(950, 5, true);
         let seen = frames.finish(begin + Duration::from_millis(1000));
-        assert_eq!((seen.frames, seen.freezes, seen.lost), (3, 1, 1));
+        assert_eq!(
+            (seen.frames, seen.freezes, seen.lost),
+            (3, 1, 1),
+            "one that comes twice counts once"
+        );
+        assert_eq!(seen.packets, 7);
         assert_eq!(seen.first_picture, Some(Duration::from_millis(110)));
     }
 }
