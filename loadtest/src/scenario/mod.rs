@@ -116,9 +116,9 @@ pub struct Publisher {
     pub count: u32,
     /// What they send.
     pub source: Source,
-    /// Video files, smallest first, of which the sound comes from `audio` or the first that has one.
+    /// Video files, smallest first.
     pub files: Vec<String>,
-    /// A sound file.
+    /// A sound file; without one the sound is that of the first video file that has any.
     pub audio: String,
     /// The codec of a synthetic picture: `vp8`, `vp9`, `h264` or `av1`.
     #[serde(with = "codec_name")]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::measure::Figure;
 
 const LEAST: &str = "[[phases]]\nseconds = 1\n";
 
@@ -202,4 +203,26 @@ fn bounds_accept_what_lies_between_and_nothing_unmeasured() {
     assert!(bound.accepts(Some(1.0)) && bound.accepts(Some(2.0)));
     assert!(!bound.accepts(Some(0.99)) && !bound.accepts(Some(2.01)) && !bound.accepts(None));
     assert!(!bound.accepts(Some(f64::NAN)));
+}
+
+#[test]
+fn every_key_and_figure_is_explained() {
+    let guide = include_str!("../../SCENARIOS.md");
+    let full = "canaries = 1\n[shop]\nstock = 1\n[search]\n[[groups]]\nname = 'a'\nnetwork = { rate_kbps = 9999 }\n\
+                [[phases]]\nseconds = 1\nviewers = 1\nhosts = 'stop'\n";
+    let written = Scenario::parse(full, &[]).unwrap().to_toml();
+    let keys = written
+        .lines()
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(key, _)| key.trim());
+    for key in keys.filter(|key| Figure::named(key).is_none()) {
+        assert!(guide.contains(&format!("`{key}`")), "{key}");
+    }
+    for figure in Figure::all() {
+        let name = match figure {
+            Figure::Time(what, _) => what.name().to_owned(),
+            Figure::Plain(_) => figure.name(),
+        };
+        assert!(guide.contains(&format!("`{name}`")), "{name}");
+    }
 }
