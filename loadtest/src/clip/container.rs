@@ -83,3 +83,39 @@ impl Media {
         Ok(Media { video, sound })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What ffmpeg wrote; the same files are the corpus of the fuzz target.
+    fn parse(name: &str) -> Result<Media, Error> {
+        let path = format!("{}/../fuzz/corpus/media_file/{name}", env!("CARGO_MANIFEST_DIR"));
+        Media::parse(std::fs::read(path).unwrap().into())
+    }
+
+    #[test]
+    fn files_as_ffmpeg_writes_them_are_read() {
+        for (name, codec, has_sound) in [
+            ("vp8.webm", Codec::Vp8, true),
+            ("live.webm", Codec::Vp8, false),
+            ("vp9.ivf", Codec::Vp9, false),
+            ("av1.mp4", Codec::Av1, true),
+            ("h264.mp4", Codec::H264, false),
+            ("h264-opus.mkv", Codec::H264, true),
+        ] {
+            let media = parse(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let video = media.video.unwrap();
+            assert_eq!((video.codec(), video.size()), (codec, (16, 16)), "{name}");
+            assert_eq!(video.frames().len(), 4, "{name}");
+            assert!(video.begins_with_a_keyframe(), "{name}");
+            let millis = video.duration().as_millis();
+            assert!((395..=405).contains(&millis), "{name}: {millis}");
+            assert_eq!(media.sound.is_some(), has_sound, "{name}");
+        }
+        assert!(parse("sound.ogg").unwrap().sound.is_some());
+        for (name, words) in [("b-frames.mp4", "B-frames"), ("fragmented.mp4", "fragmented")] {
+            assert!(parse(name).unwrap_err().to_string().contains(words), "{name}");
+        }
+    }
+}

@@ -225,18 +225,13 @@ const PLAIN: &[Plain] = &[
         name: "client_cpu_percent",
         says: "load test CPU, 100 % is one core",
         unit: "%",
-        value: |w| percent(w.counter(Counter::ClientCpuUs), (w.seconds() * 1e6) as u64),
+        value: |w| client_cpu(w).and_then(|used| per(used * 1e-4, w.seconds())),
     },
     Plain {
         name: "client_us_per_packet",
         says: "load test CPU per packet",
         unit: "µs",
-        value: |w| {
-            per(
-                w.counter(Counter::ClientCpuUs) as f64,
-                w.counter(Counter::Packets) as f64,
-            )
-        },
+        value: |w| client_cpu(w).and_then(|used| per(used, w.counter(Counter::Packets) as f64)),
     },
     Plain {
         name: "client_limited_s",
@@ -252,6 +247,11 @@ fn count(window: &Window, what: Counter) -> Option<f64> {
 
 fn per(part: f64, whole: f64) -> Option<f64> {
     (whole > 0.0).then(|| part / whole)
+}
+
+/// Microseconds; none where the crowd does not tell.
+fn client_cpu(window: &Window) -> Option<f64> {
+    Some(window.counter(Counter::ClientCpuUs) as f64).filter(|used| *used > 0.0)
 }
 
 fn percent(part: u64, whole: u64) -> Option<f64> {
@@ -311,6 +311,12 @@ impl Figure {
     pub fn value(self, window: &Window) -> Option<f64> {
         match self {
             Figure::Plain(at) => PLAIN.get(at).and_then(|plain| (plain.value)(window)),
+            // Nobody froze: that is a length, too.
+            Figure::Time(Timing::Freeze, _)
+                if window.counter(Counter::Freezes) == 0 && window.counter(Counter::Frames) > 0 =>
+            {
+                Some(0.0)
+            }
             Figure::Time(what, rank) => window
                 .quantile(what, rank.share())
                 .map(|time| time.as_secs_f64() * 1_000.0),

@@ -41,6 +41,8 @@ pub(super) struct Feed<'a> {
     looped: bool,
     codec: Codec,
     queue: VecDeque<(usize, rtp::Packet)>,
+    /// Sound does not wait behind a keyframe: it has a queue of its own, served first.
+    sound: VecDeque<(usize, rtp::Packet)>,
     /// When the newest frame was due.
     newest: Duration,
     /// The stream that falls silent now and then, and for how long each time.
@@ -140,6 +142,7 @@ impl<'a> Feed<'a> {
             looped: options.looped,
             codec: clip.codec(),
             queue,
+            sound: VecDeque::new(),
             newest: Duration::ZERO,
             dropout,
             requests: (!options.ignore_pli).then(|| Requests::new(clip, feedback)),
@@ -171,7 +174,7 @@ impl<'a> Feed<'a> {
                 self.enqueue(&due)?;
             }
             for _ in 0..BURST {
-                let Some((stream, packet)) = self.queue.pop_front() else {
+                let Some((stream, packet)) = self.sound.pop_front().or_else(|| self.queue.pop_front()) else {
                     break;
                 };
                 if let Some(stream) = self.streams.get_mut(stream)
@@ -180,17 +183,22 @@ impl<'a> Feed<'a> {
                     return Ok(Stop::Lost);
                 }
             }
-            if self.queue.is_empty() && !self.looped && self.schedule.pass() > 0 {
+            if self.is_idle() && !self.looped && self.schedule.pass() > 0 {
                 return Ok(Stop::ClipOver);
             }
             let due = started + self.schedule.next();
-            let wake = if self.queue.is_empty() {
+            let wake = if self.is_idle() {
                 due
             } else {
                 due.min(Instant::now() + BURST_PAUSE)
             };
             tokio::time::sleep_until(wake).await;
         }
+    }
+
+    /// Nothing waits to be sent.
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.sound.is_empty()
     }
 
     fn enqueue(&mut self, due: &Due) -> Result<(), Error> {
@@ -210,12 +218,8 @@ impl<'a> Feed<'a> {
         stream.report.keyframes += u64::from(stream.is_video() && keyframe::in_frame(self.codec, &frame));
         let video = stream.is_video();
         for packet in stream.packets(&frame, due.at)? {
-            // Sound does not wait behind a keyframe.
-            if video {
-                self.queue.push_back((due.stream, packet));
-            } else {
-                self.queue.push_front((due.stream, packet));
-            }
+            let queue = if video { &mut self.queue } else { &mut self.sound };
+            queue.push_back((due.stream, packet));
         }
         Ok(())
     }

@@ -12,3 +12,6 @@ mod summary;
 pub use compare::{Comparison, MOST_RUNS};
 pub use result::{Audit, End, Found, GroupResult, Machine, Mark, Run, Try, VERSION, Verdict};
 pub use summary::summary;
+
+#[cfg(test)]
+mod tests;

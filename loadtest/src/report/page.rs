@@ -296,7 +296,7 @@ impl Run {
                 .collect();
             let injected = window.counter(Counter::InjectedLost);
             let injected = if injected > 0 {
-                format!("{} on purpose", grouped(injected))
+                grouped(injected)
             } else {
                 String::new()
             };
@@ -310,7 +310,7 @@ impl Run {
             .iter()
             .map(|figure| format!("<th>{}</th>", escape(&figure.says())))
             .collect();
-        let mut body = table(&format!("<th>group</th>{names}<th>lost</th>"), &rows);
+        let mut body = table(&format!("<th>group</th>{names}<th>lost on purpose</th>"), &rows);
         if self.groups.iter().any(|group| group.is_canary) {
             body.push_str("<p class=\"note\">Canaries are viewers on another WebRTC implementation, to check the others against.</p>");
         }
@@ -448,7 +448,7 @@ fn verdicts(verdicts: &[Verdict]) -> String {
             ("bad", "did not hold")
         };
         format!(
-            "<tr><td>{}</td><td>{value}</td><td>{}</td><td class=\"{class}\">{word}</td></tr>",
+            "<tr><td>{}</td><td class=\"{class}\">{word}</td><td>{value}</td><td>{}</td></tr>",
             escape(&says),
             escape(&verdict.allowed())
         )
@@ -456,7 +456,7 @@ fn verdicts(verdicts: &[Verdict]) -> String {
     let rows: String = verdicts.iter().map(row).collect();
     section(
         "Thresholds",
-        &table("<th></th><th>measured</th><th>accepted</th><th></th>", &rows),
+        &table("<th></th><th></th><th>measured</th><th>accepted</th>", &rows),
     )
 }
 

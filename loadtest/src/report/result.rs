@@ -99,8 +99,9 @@ pub struct Mark {
 impl Mark {
     /// The seconds of the run that lie in it for the most part, at least one: the edges belong to what happens around it.
     pub fn seconds(&self) -> Range<usize> {
-        let from = self.from_s.round().max(0.0) as usize;
-        from..(self.to_s.round().max(0.0) as usize).max(from + 1)
+        let second = |at_s: f64| at_s.round().clamp(0.0, MAX_SECONDS as f64) as usize;
+        let from = second(self.from_s);
+        from..second(self.to_s).max(from + 1)
     }
 }
 

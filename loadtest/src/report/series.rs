@@ -8,6 +8,9 @@ use crate::measure::{Counter, Level, Measures, Second, Timing};
 /// More points than this are not told apart on a screen.
 const MOST_STEPS: usize = 300;
 
+/// CPU times count in ticks of 10 ms: over less than this a rate is noise.
+const LEAST_BETWEEN_S: f64 = 0.5;
+
 /// Seconds of a run joined to steps of equal length.
 pub(super) struct Steps {
     /// Seconds per step.
@@ -90,7 +93,7 @@ impl Steps {
             let [before, after] = pair else { continue };
             let took = after.at_s - before.at_s;
             if let Some(slot) = cpu.get_mut(place(after.at_s))
-                && took > 0.0
+                && took >= LEAST_BETWEEN_S
             {
                 *slot = Some((after.cpu_s - before.cpu_s).max(0.0) / took * 100.0);
             }

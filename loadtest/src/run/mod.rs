@@ -18,11 +18,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 use crate::crowd::{Buy, Command, Crowd, Group};
-use crate::measure::{GroupId, Recorder, Sample};
+use crate::engine::Fleet;
+use crate::measure::{GroupId, MAX_SECONDS, Recorder, Sample};
 use crate::report::{End, GroupResult, Mark, Run, VERSION};
 use crate::scenario::{Scenario, Source};
 use crate::{Error, crowd};
-use canaries::Canaries;
+pub use canaries::Canaries;
 use hosts::Hosts;
 use meter::Meter;
 pub use pace::{Due, Pace, Places};
@@ -115,10 +116,13 @@ async fn run_with(
 fn new_crowd(
     groups: Vec<Group>,
     begin: Instant,
-    _threads: usize,
-    _canaries_only: bool,
+    threads: usize,
+    canaries_only: bool,
 ) -> Result<Box<dyn Crowd>, Error> {
-    Ok(Box::new(Canaries::start(groups, begin)?))
+    if canaries_only {
+        return Ok(Box::new(Canaries::start(groups, begin)?));
+    }
+    Ok(Box::new(Fleet::start(groups, threads, begin.into_std())?))
 }
 
 /// What the shop side of the scenario asks of viewers.
@@ -293,6 +297,10 @@ impl Director<'_> {
         }
         if self.now() < self.next_second {
             return;
+        }
+        if self.now().as_secs() >= MAX_SECONDS as u64 {
+            self.remark("it took as long as a run may take".into());
+            self.is_interrupted = true;
         }
         // A standstill is one look, not many.
         self.next_second = Duration::from_secs(self.now().as_secs()) + SECOND;
