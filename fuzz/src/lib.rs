@@ -2,6 +2,7 @@
 //! it asserts. `cargo test` replays and mutates the committed corpora over them, `cargo fuzz` (in `targets/`) digs
 //! deeper.
 
+mod files;
 mod framing;
 mod ingest;
 mod payload;
@@ -27,7 +28,7 @@ const CHEAP: u32 = 20_000;
 const DEAR: u32 = 1_000;
 
 /// Every target.
-pub const TARGETS: [Target; 23] = [
+pub const TARGETS: [Target; 26] = [
     target("sdp_offer", sdp::offer, DEAR),
     target("sdp_fragment", sdp::fragment, CHEAP),
     target("stun", transport::stun, CHEAP),
@@ -51,6 +52,9 @@ pub const TARGETS: [Target; 23] = [
     target("viewer_packet", viewer::packet, CHEAP),
     target("viewer_reports", viewer::reports, CHEAP),
     target("viewer_events", viewer::events, CHEAP),
+    target("media_file", files::media, CHEAP),
+    target("scenario", files::scenario, DEAR),
+    target("loadtest_result", files::result, DEAR),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]), mutations: u32) -> Target {
