@@ -13,5 +13,6 @@ mod fleet;
 mod folder;
 mod hostile;
 mod once;
+mod scenarios;
 mod server;
 mod viewer;
