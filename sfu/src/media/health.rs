@@ -7,10 +7,13 @@ use super::encoding::Encoding;
 use super::feedback::takes_requests;
 use super::publication::Publication;
 use crate::negotiation::{Codec, Label, ReceivedMedia};
+use crate::relay::EncodingId;
 
 /// One encoding as it arrives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodingHealth {
+    /// Its number in the publication.
+    pub id: EncodingId,
     /// Its rid, when simulcast.
     pub rid: Option<Label>,
     /// The codec's name as in SDP, lower case; empty before the first packet.
@@ -48,6 +51,7 @@ fn health(now: Instant, encoding: &mut Encoding, media: &ReceivedMedia) -> Encod
     let ticks = encoding.reception.jitter();
     let rate = encoding.codec().map_or(1, Codec::clock_rate);
     EncodingHealth {
+        id: encoding.id,
         rid: encoding.rid,
         codec: encoding.codec().map_or("", codec_name),
         bitrate: encoding.bitrate(),

@@ -379,6 +379,12 @@ impl Publication {
         self.tracks.iter().find(|track| track.kind == kind)
     }
 
+    /// One encoding.
+    pub fn encoding(&self, id: EncodingId) -> Option<&Encoding> {
+        let track = self.tracks.get(usize::from(id.section))?;
+        track.encodings.get(usize::from(id.layer))
+    }
+
     /// What was counted so far.
     pub fn stats(&self) -> &MediaStats {
         &self.stats

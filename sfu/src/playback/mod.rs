@@ -124,6 +124,9 @@ pub struct Playback {
     clock_maps: ClockMaps,
     probe: Probe,
     limit: LayerLimit,
+    /// When the transport had keys, and from then to the first packet of a picture.
+    connected_at: Option<Instant>,
+    pictured: Option<Duration>,
     /// When the first packet may leave, and whether that time has come.
     begins_at: Option<Instant>,
     has_begun: bool,
@@ -154,6 +157,8 @@ impl Playback {
             clock_maps: ClockMaps::default(),
             probe: Probe::new(now),
             limit: LayerLimit::default(),
+            connected_at: None,
+            pictured: None,
             begins_at: None,
             has_begun: false,
             source: None,
@@ -170,6 +175,7 @@ impl Playback {
 
     /// The transport has keys: media may flow after the start delay.
     pub fn start(&mut self, now: Instant) {
+        self.connected_at = Some(now);
         self.begins_at = Some(now + self.config.start_delay);
     }
 
@@ -222,7 +228,15 @@ impl Playback {
                 Progress::Lost => sender.detach(),
             }
         }
+        if self.pictured.is_none() && self.has_picture() {
+            self.pictured = self.connected_at.map(|at| now.saturating_duration_since(at));
+        }
         self.probe(now, publication, sink);
+    }
+
+    fn has_picture(&self) -> bool {
+        let video = self.video().and_then(|place| self.senders.get(place));
+        video.is_some_and(|video| video.packets > 0)
     }
 
     /// What a line that has shown its limit carries besides sound and messages, bits per second.
@@ -380,6 +394,26 @@ impl Playback {
     /// The estimate of the line, bits per second.
     pub fn estimate(&self) -> u64 {
         self.bandwidth.estimate()
+    }
+
+    /// When its transport had keys.
+    pub fn connected_at(&self) -> Option<Instant> {
+        self.connected_at
+    }
+
+    /// From keys to the first packet of a picture.
+    pub fn pictured(&self) -> Option<Duration> {
+        self.pictured
+    }
+
+    /// To the viewer and back, as it last reported.
+    pub fn round_trip(&self) -> Duration {
+        self.reports.round_trip
+    }
+
+    /// Fraction of the picture's packets that the viewer last reported lost, in 256ths.
+    pub fn lost_fraction(&self) -> u8 {
+        self.reports.lost_fraction
     }
 
     /// What was counted so far.

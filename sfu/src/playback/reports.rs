@@ -41,6 +41,8 @@ pub(super) struct Reports {
     pub(super) next: Option<Instant>,
     sent: u32,
     pub(super) round_trip: Duration,
+    /// Of the picture, in 256ths, as last reported.
+    pub(super) lost_fraction: u8,
     /// Cumulative loss as last reported, per stream.
     lost: Vec<(u32, u32)>,
 }
@@ -51,6 +53,7 @@ impl Reports {
             next: None,
             sent: 0,
             round_trip: Duration::from_millis(50),
+            lost_fraction: 0,
             lost: Vec::new(),
         }
     }
@@ -141,6 +144,9 @@ impl Playback {
             return;
         };
         sender.confirmed();
+        if sender.media.kind == MediaKind::Video {
+            self.reports.lost_fraction = report.fraction_lost;
+        }
         self.stats.lost += self.reports.new_losses(report);
         self.bandwidth.handle_loss(now, report.fraction_lost);
         if report.last_sender_report != 0 {

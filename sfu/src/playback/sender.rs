@@ -505,8 +505,7 @@ impl Sender {
 
 /// An encoding of a publication.
 pub(super) fn find(publication: &Publication, id: EncodingId) -> Option<&Encoding> {
-    let track = publication.tracks().get(usize::from(id.section))?;
-    track.encodings.get(usize::from(id.layer))
+    publication.encoding(id)
 }
 
 fn publishers_extensions(publication: &Publication, id: EncodingId) -> Option<&ExtensionMap> {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::media::{EncodingHealth, MediaConfig};
 use crate::playback::ClockMap;
 use crate::playback::PlaybackConfig;
-use crate::relay::{Generation, RoomName, ShardId};
+use crate::relay::{EncodingId, Generation, RoomName, ShardId};
 use crate::stats::{MediaStats, PlaybackStats};
 use crate::transport::{CloseReason, Identity, TransportConfig};
 
@@ -123,6 +124,13 @@ pub enum Event {
         /// Whether media flows.
         live: bool,
     },
+    /// How many of this shard's viewers get which encoding of the picture; every health interval while there are any.
+    Audience {
+        /// The room.
+        room: RoomName,
+        /// Encodings with viewers.
+        layers: SmallVec<[(EncodingId, u32); 4]>,
+    },
     /// How a publisher does, for its host's page.
     Health {
         /// The publisher.
@@ -141,6 +149,16 @@ pub struct ShardStats {
     pub publishers: u64,
     /// Viewers now.
     pub viewers: u64,
+    /// Of rooms on the air, as of the last count: viewers of the best layer.
+    pub viewers_best: u64,
+    /// Viewers of a lower layer.
+    pub viewers_lower: u64,
+    /// Viewers who get no picture.
+    pub viewers_without: u64,
+    /// Their estimates added up, bits per second.
+    pub estimates: u64,
+    /// Their round trips added up, microseconds.
+    pub round_trips_us: u64,
     /// Datagrams taken in.
     pub datagrams_in: u64,
     /// Bytes of them.

@@ -1,6 +1,7 @@
 //! Counters of a shard that outlive the peers and publications that made them.
 
 use super::Shard;
+use super::audience::Audience;
 use super::config::ShardStats;
 use super::peer::{Peer, Role};
 
@@ -13,6 +14,16 @@ impl ShardStats {
         if let Role::Viewer(playback) = &peer.role {
             self.playback.add(playback.stats());
         }
+    }
+}
+
+impl ShardStats {
+    fn add_audience(&mut self, audience: &Audience) {
+        self.viewers_best += audience.best;
+        self.viewers_lower += audience.lower;
+        self.viewers_without += audience.without;
+        self.estimates += audience.estimates;
+        self.round_trips_us += audience.round_trips.as_micros() as u64;
     }
 }
 
@@ -36,8 +47,11 @@ impl Shard {
                 Role::Viewer(_) => sum.viewers += 1,
             }
         }
-        for stage in self.rooms.iter().filter_map(|(_, room)| room.stage.as_ref()) {
-            sum.media.add(stage.publication.stats());
+        for (_, room) in &self.rooms {
+            if let Some(stage) = &room.stage {
+                sum.media.add(stage.publication.stats());
+            }
+            sum.add_audience(&room.audience);
         }
         sum
     }

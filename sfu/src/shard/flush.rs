@@ -186,6 +186,7 @@ impl Shard {
     /// The publication's own business: feedback to its publisher, copies to other shards, news of it.
     fn serve_stage(&mut self, now: Instant, key: usize) {
         self.relay_media(key);
+        self.count_audience(now, key);
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };

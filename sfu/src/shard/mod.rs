@@ -1,5 +1,6 @@
 //! One thread's share of the server: its peers, its view of the rooms, its timers.
 
+mod audience;
 mod config;
 mod counts;
 mod deadlines;
@@ -23,6 +24,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use slab::Slab;
 
+pub use audience::{Audience, ViewerLayer, ViewerStats};
 pub use config::{ChannelMessage, Event, OpenError, PeerEnd, PeerId, ShardConfig, ShardStats};
 
 use crate::backlog::Urgency;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::audience::Audience;
 use super::config::{Event, PeerId};
 use super::deadlines::Armed;
 use crate::media::Publication;
@@ -41,6 +42,9 @@ pub(super) struct Room {
     pub publishers: Vec<usize>,
     /// Shards with viewers here; bounded by the number of shards.
     pub watchers: Vec<ShardId>,
+    /// The viewers as of the last count, and when they are counted next.
+    pub audience: Audience,
+    pub next_audience: Option<Instant>,
     pub armed: Armed,
     /// New media for every viewer since the last flush.
     pub has_media: bool,
@@ -64,6 +68,8 @@ impl Room {
             viewers: Vec::new(),
             publishers: Vec::new(),
             watchers: Vec::new(),
+            audience: Audience::default(),
+            next_audience: None,
             armed: Armed::default(),
             has_media: false,
             has_messages: false,
@@ -86,8 +92,11 @@ impl Room {
         let stage = self.stage.as_ref();
         let health = stage.filter(|stage| matches!(stage.source, Source::Peer(_)));
         let health = health.map(|stage| stage.next_health);
+        let audience = self
+            .next_audience
+            .filter(|_| stage.is_some() && !self.viewers.is_empty());
         let publication = stage.and_then(|stage| stage.publication.poll_timeout());
-        [riders, health, publication, self.held_until]
+        [riders, health, audience, publication, self.held_until]
             .into_iter()
             .flatten()
             .min()

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use sfu::negotiation::Label;
+use sfu::playback::LayerLimit;
+use sfu::shard::Event;
+
 use super::host::Camera;
 use super::network::Line;
-use super::world::{World, ms};
+use super::world::{ROOM, World, ms};
 
 /// What an encoder that answers no requests sends: one layer of 6 Mbit/s, a keyframe every four seconds.
 fn stubborn() -> Camera {
@@ -93,4 +97,61 @@ fn a_layer_that_its_host_switches_off_is_left_without_a_freeze_and_taken_again()
         assert!(freeze < ms(250), "{freeze:?}");
     }
     world.viewers[viewer].assert_seamless();
+}
+
+#[test]
+fn every_viewer_is_counted_by_its_layer_and_told_one_by_one() {
+    let mut world = World::new(230, 2);
+    world.go_live(0, Camera::simulcast());
+    let (free, small) = (world.watch(0), world.watch(1));
+    let limit = LayerLimit {
+        rid: Label::new(b"r0"),
+        ..LayerLimit::default()
+    };
+    world.set_limit(small, limit);
+    let largest = |world: &World| {
+        world.viewers[free]
+            .screen
+            .shown
+            .last()
+            .map(|shown| shown.stamp.layer)
+    };
+    world.run_until(Duration::from_secs(15), "the large layer", |world| {
+        largest(world) == Some(2)
+    });
+    world.run(Duration::from_secs(3));
+    let told: Vec<u32> = world
+        .events
+        .iter()
+        .rev()
+        .filter_map(|(_, event)| match event {
+            Event::Audience { layers, .. } => Some(layers.iter().map(|(_, viewers)| viewers).sum()),
+            _ => None,
+        })
+        .take(2)
+        .collect();
+    assert_eq!(told, [1, 1], "each shard tells of its own");
+    let stats = [world.shards[0].stats(), world.shards[1].stats()];
+    assert_eq!(
+        stats.map(|stats| (stats.viewers_best, stats.viewers_lower, stats.viewers_without)),
+        [(1, 0, 0), (0, 1, 0)]
+    );
+    for (shard, size) in [(0, (1280, 720)), (1, (320, 180))] {
+        let (viewers, count) = world.shards[shard].viewers(world.now, ROOM, 10);
+        assert_eq!((viewers.len(), count), (1, 1));
+        let layer = viewers[0].layer.unwrap();
+        assert_eq!(layer.size, Some(size));
+        assert!(layer.bitrate > 100_000 && viewers[0].estimate > layer.bitrate);
+        assert!(
+            (ms(38)..ms(60)).contains(&viewers[0].round_trip),
+            "{:?}",
+            viewers[0].round_trip
+        );
+        assert!(viewers[0].connected.unwrap() > ms(80) && viewers[0].pictured.unwrap() < ms(200));
+        assert_eq!(
+            world.shards[shard].viewers(world.now, ROOM, 0).1,
+            1,
+            "counted, not told"
+        );
+    }
 }
