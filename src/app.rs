@@ -14,6 +14,7 @@ use loadtest::PublishOptions;
 use overlay::catalogue;
 use overlay::ledger::{Ledger, SqliteLedger};
 use overlay::{Shop, ShopConfig};
+use sfu::playback::PlayoutDelay;
 use signaling::token::{Claims, Scope, Tokens};
 use signaling::{DoorSettings, House, IceServer, RoomRule, listen};
 use tokio::net::TcpListener;
@@ -378,6 +379,16 @@ fn media_settings(config: &Config) -> MediaSettings {
     settings.media.history_bytes = config.media_history_bytes;
     settings.media.history_time = Duration::from_secs(config.media_history_seconds);
     settings.media.keyframe_interval = Duration::from_millis(config.media_keyframe_interval_ms);
+    if config.media_playout_delay_max_ms > 0 {
+        let [min, max] = [
+            config.media_playout_delay_min_ms,
+            config.media_playout_delay_max_ms,
+        ];
+        settings.playout_delay = Some(PlayoutDelay::new(
+            Duration::from_millis(min),
+            Duration::from_millis(max),
+        ));
+    }
     settings
 }
 

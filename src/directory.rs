@@ -10,6 +10,7 @@ use sfu::negotiation::IceCredentials;
 use sfu::relay::{Generation, RoomName, ShardId};
 use sfu::sdp::Tag;
 use sfu::shard::PeerId;
+use signaling::PlayerReport;
 
 /// Packets a second that a new session is expected to bring, until it is measured: a viewer of 2.5 Mbit/s.
 const EXPECTED: u64 = 260;
@@ -40,6 +41,8 @@ pub struct Session {
     pub remote_ice: IceCredentials,
     /// The m-section that carries its transport.
     pub tag: Tag,
+    /// What its player told.
+    pub player: PlayerReport,
 }
 
 /// Media in a room now.
@@ -137,6 +140,7 @@ impl Directory {
                 from,
                 remote_ice,
                 tag,
+                player: PlayerReport::default(),
             },
         );
         (peer, shard)
@@ -170,6 +174,19 @@ impl Directory {
         if let Some(mut session) = self.sessions.get_mut(&peer) {
             session.remote_ice = remote_ice;
         }
+    }
+
+    /// Notes what a viewer's player told: what it had told before, and what it has by now.
+    pub fn reported(&self, peer: PeerId, report: PlayerReport) -> Option<(PlayerReport, PlayerReport)> {
+        let mut session = self.sessions.get_mut(&peer)?;
+        let before = session.player;
+        session.player = PlayerReport {
+            first_frame_ms: before.first_frame_ms.or(report.first_frame_ms),
+            freezes: report.freezes.max(before.freezes),
+            freeze_ms: report.freeze_ms.max(before.freeze_ms),
+            playout_delay_ms: report.playout_delay_ms.or(before.playout_delay_ms),
+        };
+        Some((before, session.player))
     }
 
     /// Takes a session out; `None` when it is not there (any more).

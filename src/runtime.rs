@@ -8,16 +8,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::Rng;
 use sfu::media::MediaConfig;
-use sfu::playback::PlaybackConfig;
+use sfu::playback::{PlaybackConfig, PlayoutDelay};
 use sfu::relay::ShardId;
 use sfu::shard::ShardConfig;
 use sfu::transport::{Identity, TransportConfig, TransportError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::directory::Directory;
+use crate::media::bulletin::Bulletin;
 use crate::media::lanes::ShardLane;
 use crate::media::news::{NEWS, News, spread};
-use crate::media::service::{MediaService, ShardDoor};
+use crate::media::service::{MediaService, ShardDoor, Told};
 use crate::media::shard_thread::ShardSeat;
 use crate::net::interfaces::HostAddresses;
 use crate::net::tcp::TcpPort;
@@ -53,6 +54,8 @@ pub struct MediaSettings {
     pub transport: TransportConfig,
     /// Ingest limits.
     pub media: MediaConfig,
+    /// What players are told of how long to hold a picture.
+    pub playout_delay: Option<PlayoutDelay>,
 }
 
 impl Default for MediaSettings {
@@ -70,6 +73,7 @@ impl Default for MediaSettings {
             hold_max: Duration::from_millis(10),
             transport: TransportConfig::default(),
             media: MediaConfig::default(),
+            playout_delay: None,
         }
     }
 }
@@ -130,8 +134,12 @@ impl MediaRuntime {
 
         let (event_lane, events) = mpsc::channel(EVENTS);
         let directory = Arc::new(Directory::new(shards));
+        let bulletin = Arc::new(Bulletin::default());
         let (news_lane, news) = mpsc::channel(NEWS);
-        let playback = playback(Instant::now(), SystemTime::now());
+        let playback = PlaybackConfig {
+            playout_delay: settings.playout_delay,
+            ..playback(Instant::now(), SystemTime::now())
+        };
         let mut threads = Vec::new();
         let mut alive = Vec::new();
         for (shard, seat) in (0..shards).zip(seats) {
@@ -155,6 +163,7 @@ impl MediaRuntime {
             events,
             directory.clone(),
             telemetry.clone(),
+            bulletin.clone(),
             news_lane.clone(),
         ));
         let service = MediaService::new(
@@ -163,7 +172,11 @@ impl MediaRuntime {
             HostAddresses::new(settings.public_addresses.clone()),
             identity.fingerprint(),
             settings.transport.max_message,
-            news_lane,
+            Told {
+                news: news_lane,
+                bulletin,
+                players: telemetry.players.clone(),
+            },
         );
         tokio::spawn(service.clone().weigh());
         for (shard, thread) in alive {

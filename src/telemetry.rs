@@ -11,6 +11,7 @@ use prometheus::{
 use sfu::relay::ShardId;
 use sfu::shard::PeerEnd;
 use sfu::transport::CloseReason;
+use signaling::PlayerReport;
 
 use crate::media::command::ShardReport;
 
@@ -18,7 +19,7 @@ use crate::media::command::ShardReport;
 type Reading = (&'static str, &'static str, fn(&ShardReport) -> u64);
 
 /// Counters per shard; they only grow.
-const COUNTERS: [Reading; 44] = [
+const COUNTERS: &[Reading] = &[
     ("vitrine_datagrams_received_total", "Datagrams taken in.", |r| {
         r.shard.datagrams_in
     }),
@@ -146,6 +147,11 @@ const COUNTERS: [Reading; 44] = [
         |r| r.shard.playback.layer_switches,
     ),
     (
+        "vitrine_playback_stills_total",
+        "Cached groups of pictures too long for a line: a keyframe alone until the next.",
+        |r| r.shard.playback.stills,
+    ),
+    (
         "vitrine_playback_dropped_total",
         "Packets not sent because a line or queue was full.",
         |r| r.shard.playback.dropped,
@@ -236,9 +242,34 @@ const COUNTERS: [Reading; 44] = [
 ];
 
 /// Gauges per shard.
-const GAUGES: [Reading; 7] = [
+const GAUGES: &[Reading] = &[
     ("vitrine_publishers", "Publishers now.", |r| r.shard.publishers),
     ("vitrine_viewers", "Viewers now.", |r| r.shard.viewers),
+    (
+        "vitrine_viewers_best_layer",
+        "Viewers who get the best layer on the air.",
+        |r| r.shard.viewers_best,
+    ),
+    (
+        "vitrine_viewers_lower_layer",
+        "Viewers who get a lower layer.",
+        |r| r.shard.viewers_lower,
+    ),
+    (
+        "vitrine_viewers_without_picture",
+        "Viewers of a room on the air who get no picture.",
+        |r| r.shard.viewers_without,
+    ),
+    (
+        "vitrine_viewers_estimate_bits",
+        "What the lines of viewers of rooms on the air are believed to carry, bits per second, added up.",
+        |r| r.shard.estimates,
+    ),
+    (
+        "vitrine_viewers_round_trip_microseconds",
+        "Round trips of viewers of rooms on the air, added up.",
+        |r| r.shard.round_trips_us,
+    ),
     (
         "vitrine_relay_queue_length",
         "Relay messages waiting for the shard.",
@@ -276,6 +307,16 @@ pub struct Telemetry {
     closed: IntCounterVec,
     /// Messages of clients by where they came from.
     pub shop: ShopMetrics,
+    /// What players told.
+    pub players: PlayerMetrics,
+}
+
+/// What players tell of themselves, of all rooms together.
+#[derive(Clone)]
+pub struct PlayerMetrics {
+    first_frame: Histogram,
+    freezes: IntCounter,
+    freeze_ms: IntCounter,
 }
 
 /// What the shop counts.
@@ -301,12 +342,12 @@ impl Telemetry {
     pub fn new() -> Result<Telemetry, prometheus::Error> {
         let registry = Registry::new();
         let mut counters = Vec::new();
-        for reading in COUNTERS {
+        for &reading in COUNTERS {
             let counter = IntCounterVec::new(Opts::new(reading.0, reading.1), &["shard"])?;
             counters.push((registered(&registry, counter)?, reading));
         }
         let mut gauges = Vec::new();
-        for reading in GAUGES {
+        for &reading in GAUGES {
             let gauge = IntGaugeVec::new(Opts::new(reading.0, reading.1), &["shard"])?;
             gauges.push((registered(&registry, gauge)?, reading));
         }
@@ -319,6 +360,7 @@ impl Telemetry {
         );
         let closed = registered(&registry, IntCounterVec::new(closed, &["reason"])?)?;
         let shop = ShopMetrics::new(&registry)?;
+        let players = PlayerMetrics::new(&registry)?;
         Ok(Telemetry {
             registry,
             counters,
@@ -327,6 +369,7 @@ impl Telemetry {
             join,
             closed,
             shop,
+            players,
         })
     }
 
@@ -368,6 +411,51 @@ impl Telemetry {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+impl PlayerMetrics {
+    /// At zero.
+    ///
+    /// # Errors
+    /// When two metrics have one name.
+    pub fn new(registry: &Registry) -> Result<PlayerMetrics, prometheus::Error> {
+        let first_frame = HistogramOpts::new(
+            "vitrine_player_first_frame_seconds",
+            "From a player's start to the first frame it showed, as it told.",
+        )
+        .buckets(vec![
+            0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0,
+        ]);
+        let counter = |name, help| registered(registry, IntCounter::new(name, help)?);
+        Ok(PlayerMetrics {
+            first_frame: registered(registry, Histogram::with_opts(first_frame)?)?,
+            freezes: counter(
+                "vitrine_player_freezes_total",
+                "Times a picture stood still, as players told.",
+            )?,
+            freeze_ms: counter(
+                "vitrine_player_freeze_milliseconds_total",
+                "How long pictures stood still, as players told.",
+            )?,
+        })
+    }
+
+    /// A player told more than before.
+    pub fn reported(&self, before: &PlayerReport, now: &PlayerReport) {
+        if let (None, Some(first)) = (before.first_frame_ms, now.first_frame_ms) {
+            self.first_frame.observe(f64::from(first) / 1000.0);
+        }
+        let freezes = now
+            .freezes
+            .unwrap_or(0)
+            .saturating_sub(before.freezes.unwrap_or(0));
+        self.freezes.inc_by(freezes.into());
+        let freeze_ms = now
+            .freeze_ms
+            .unwrap_or(0)
+            .saturating_sub(before.freeze_ms.unwrap_or(0));
+        self.freeze_ms.inc_by(freeze_ms);
     }
 }
 
@@ -428,11 +516,25 @@ mod tests {
         report.shard.datagrams_in = 150;
         telemetry.joined(Duration::from_millis(120));
         telemetry.ended(PeerEnd::Transport(CloseReason::ConsentLost));
+        let mut told = PlayerReport::default();
+        for (freezes, freeze_ms) in [(1, 400), (1, 400), (3, 900)] {
+            let now = PlayerReport {
+                first_frame_ms: Some(180),
+                freezes: Some(freezes),
+                freeze_ms: Some(freeze_ms),
+                ..PlayerReport::default()
+            };
+            telemetry.players.reported(&told, &now);
+            told = now;
+        }
         let text = telemetry.render(&[(ShardId(0), report)]).unwrap();
         for line in [
             "vitrine_viewers{shard=\"0\"} 2",
             "vitrine_datagrams_received_total{shard=\"0\"} 150",
             "vitrine_join_seconds_bucket{le=\"0.2\"} 1",
+            "vitrine_player_first_frame_seconds_count 1",
+            "vitrine_player_freezes_total 3",
+            "vitrine_player_freeze_milliseconds_total 900",
             "vitrine_sessions_ended_total{reason=\"consent_lost\"} 1",
         ] {
             assert!(text.lines().any(|known| known == line), "no {line} in:\n{text}");

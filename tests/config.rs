@@ -84,6 +84,11 @@ fn mistakes_are_named_with_what_is_accepted() {
         error("VITRINE_SHOP_HOLD_SECONDS", "1"),
         "shop_hold_seconds: a number from 5 to 86400 is expected, not 1"
     );
+    assert_eq!(
+        error("VITRINE_MEDIA_PLAYOUT_DELAY_MIN_MS", "10"),
+        "media_playout_delay_min_ms: a number from 0 to 0 is expected, not 10"
+    );
+    assert!(error("VITRINE_MEDIA_PLAYOUT_DELAY_MAX_MS", "10001").contains("0 to 10000"));
     assert!(error("VITRINE_HTTP_LISTEN", "8080").contains("an address and a port"));
     assert!(error("VITRINE_HTTP_TLS_KEY", "key.pem").contains("both or none"));
     assert!(error("VITRINE_ROOMS", "a b").contains("1 to 64 characters"));

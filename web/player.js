@@ -13,6 +13,14 @@ const LONGEST_RETRY_MS = 10_000;
 const PATIENCE_MS = 2500;
 const RESTART_PATIENCE_MS = 6000;
 
+/** A layer may be so much larger than what is shown of it: the next smaller one would look soft. */
+const SHRINKS = 1.5;
+/** Sizes settle before they are told; a hidden page may be back soon. */
+const SETTLE_MS = 300;
+const HIDDEN_MS = 10_000;
+/** How often a player tells of itself at most, and then only when something is new. */
+const REPORT_MS = 10_000;
+
 /** Channels of the shop and how they are opened (overlay/PROTOCOL.md). */
 export const CHANNELS = {
   shop: { ordered: true },
@@ -32,6 +40,15 @@ export class WhepPlayer extends EventTarget {
   #timer;
   #stopped = true;
   #attempt = 0;
+  /** What the page asks of layers, what the element's size asks, and what the server was told last. */
+  #wish = {};
+  #told = "{}";
+  #sizes;
+  #settling;
+  #began = 0;
+  #reporting;
+  #reported = "";
+  #before;
 
   /** @param {{url: string, video: HTMLVideoElement, token?: string, channels?: boolean}} options */
   constructor(options) {
@@ -52,6 +69,12 @@ export class WhepPlayer extends EventTarget {
     this.#stopped = false;
     addEventListener("online", this.#hurry);
     addEventListener("pagehide", this.#leave);
+    const { video } = this.#options;
+    this.#sizes = new ResizeObserver(this.#sized);
+    this.#sizes.observe(video);
+    video.addEventListener("resize", this.#sized);
+    document.addEventListener("visibilitychange", this.#sized);
+    this.#reporting = setInterval(() => this.#report(), REPORT_MS);
     this.#connect();
   }
 
@@ -60,20 +83,100 @@ export class WhepPlayer extends EventTarget {
     this.#stopped = true;
     removeEventListener("online", this.#hurry);
     removeEventListener("pagehide", this.#leave);
+    this.#sizes?.disconnect();
+    this.#options.video.removeEventListener("resize", this.#sized);
+    document.removeEventListener("visibilitychange", this.#sized);
+    clearTimeout(this.#settling);
+    clearInterval(this.#reporting);
     this.#leave();
     this.#close();
     this.#set("idle");
   }
 
-  /** Asks for a layer: `{rid}`, `{maxWidth}`, `{maxHeight}`, or `{}` for automatic. */
+  /**
+   * Asks for a layer: `{rid}`, `{maxWidth}`, `{maxHeight}`, or `{}` for automatic, which is the best one that the line
+   * carries and the element shows.
+   */
   async setLayer(wish) {
     if (!this.#session) throw new Error("there is no session");
-    const response = await fetch(`${this.#session}/layer`, {
-      method: "POST",
-      headers: this.#headers("application/json"),
-      body: JSON.stringify(wish),
-    });
+    this.#wish = wish;
+    await this.#tell();
+  }
+
+  #sized = () => {
+    clearTimeout(this.#settling);
+    const wait = document.hidden ? HIDDEN_MS : SETTLE_MS;
+    this.#settling = setTimeout(() => this.#tell().catch(() => {}), wait);
+  };
+
+  /** Nothing larger than the element's own pixels is of use. */
+  #pixels() {
+    const { video } = this.#options;
+    if (document.hidden && document.pictureInPictureElement !== video) return { maxWidth: 1, maxHeight: 1 };
+    if (document.pictureInPictureElement === video) return {};
+    const [width, height] = [video.clientWidth * devicePixelRatio, video.clientHeight * devicePixelRatio];
+    if (!width || !height) return {};
+    let longest = Math.max(width, height);
+    if (video.videoWidth) {
+      const fit = getComputedStyle(video).objectFit === "cover" ? Math.max : Math.min;
+      longest = fit(width / video.videoWidth, height / video.videoHeight) * Math.max(video.videoWidth, video.videoHeight);
+    }
+    const most = Math.ceil((longest * SHRINKS) / 16) * 16;
+    return { maxWidth: most, maxHeight: most };
+  }
+
+  /** Tells the server what layers are wished, when that is news to it. */
+  async #tell() {
+    if (!this.#session) return;
+    const isAutomatic = Object.keys(this.#wish).length === 0;
+    const wish = JSON.stringify(isAutomatic ? this.#pixels() : this.#wish);
+    if (wish === this.#told) return;
+    this.#told = wish;
+    const response = await fetch(`${this.#session}/layer`, { method: "POST", headers: this.#headers("application/json"), body: wish });
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  }
+
+  /**
+   * What the picture is like now: `{width, height, fps, bitrate, codec, roundTripMs, lostPercent, freezes, freezeMs,
+   * playoutDelayMs}`; rates since the last call.
+   */
+  async stats() {
+    const reports = [...((await this.#pc?.getStats())?.values() ?? [])];
+    const video = reports.find((report) => report.type === "inbound-rtp" && report.kind === "video");
+    if (!video) return undefined;
+    const before = this.#before?.ssrc === video.ssrc ? this.#before : undefined;
+    this.#before = video;
+    const since = (name) => (video[name] ?? 0) - (before?.[name] ?? 0);
+    const seconds = before ? (video.timestamp - before.timestamp) / 1000 : 0;
+    const packets = since("packetsReceived") + since("packetsLost");
+    const pair = reports.find((report) => report.type === "candidate-pair" && report.nominated && report.currentRoundTripTime !== undefined);
+    const emitted = since("jitterBufferEmittedCount");
+    return {
+      width: video.frameWidth ?? 0,
+      height: video.frameHeight ?? 0,
+      fps: seconds > 0 ? Math.round(since("framesDecoded") / seconds) : 0,
+      bitrate: seconds > 0 ? Math.round((since("bytesReceived") * 8) / seconds) : 0,
+      codec: reports.find((report) => report.id === video.codecId)?.mimeType?.split("/")[1] ?? "",
+      roundTripMs: pair ? Math.round(pair.currentRoundTripTime * 1000) : undefined,
+      lostPercent: packets > 0 ? Math.max(0, (since("packetsLost") / packets) * 100) : 0,
+      freezes: video.freezeCount ?? 0,
+      freezeMs: Math.round((video.totalFreezesDuration ?? 0) * 1000),
+      playoutDelayMs: emitted > 0 ? Math.round((since("jitterBufferDelay") / emitted) * 1000) : undefined,
+    };
+  }
+
+  /** Tells the server how it went, for the operator: the first picture, and whenever it stood still. */
+  async #report(first) {
+    if (!this.#session || document.hidden) return;
+    const reports = [...((await this.#pc?.getStats())?.values() ?? [])];
+    const video = reports.find((report) => report.type === "inbound-rtp" && report.kind === "video");
+    const freezes = video?.freezeCount ?? 0;
+    if (first === undefined && this.#reported === `${this.#session} ${freezes}`) return;
+    this.#reported = `${this.#session} ${freezes}`;
+    const report = { freezes, freezeMs: Math.round((video?.totalFreezesDuration ?? 0) * 1000) };
+    if (first !== undefined) report.firstFrameMs = Math.round(first);
+    if (video?.jitterBufferEmittedCount) report.playoutDelayMs = Math.round((video.jitterBufferDelay / video.jitterBufferEmittedCount) * 1000);
+    fetch(`${this.#session}/report`, { method: "POST", headers: this.#headers("application/json"), body: JSON.stringify(report) }).catch(() => {});
   }
 
   /** Looks for a new path now, as after a change of the network. The picture goes on meanwhile. */
@@ -111,6 +214,7 @@ export class WhepPlayer extends EventTarget {
     this.#pc?.close();
     this.#pc = undefined;
     this.#session = undefined;
+    this.#told = "{}";
   }
 
   #again(wait = this.#retry) {
@@ -127,6 +231,7 @@ export class WhepPlayer extends EventTarget {
     const attempt = this.#attempt;
     const isOver = () => this.#stopped || attempt !== this.#attempt;
     if (this.state !== "interrupted") this.#set("connecting");
+    this.#began = performance.now();
     try {
       const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
       this.#pc = pc;
@@ -158,6 +263,7 @@ export class WhepPlayer extends EventTarget {
       const sdp = await response.text();
       if (isOver()) return;
       await pc.setRemoteDescription({ type: "answer", sdp });
+      this.#tell().catch(() => {});
       // A server that says goodbye ends DTLS; the connection itself would notice much later.
       const dtls = video.receiver.transport;
       dtls?.addEventListener("statechange", () => !isOver() && dtls.state === "closed" && this.#again());
@@ -172,6 +278,8 @@ export class WhepPlayer extends EventTarget {
   #show(stream) {
     const { video } = this.#options;
     video.srcObject = stream;
+    const attempt = this.#attempt;
+    video.requestVideoFrameCallback?.((shown) => attempt === this.#attempt && this.#report(shown - this.#began));
     video.playsInline = true;
     // Sound needs a tap first in most browsers.
     video.play().catch(() => {

@@ -1577,7 +1577,10 @@ export interface EncodingStatus {
   bitrate: number;
   codec: string;
   height?: number | null;
+  jitter_ms: number;
+  lost_permille: number;
   rid?: string | null;
+  viewers: number;
   width?: number | null;
 }
 /**

@@ -160,7 +160,7 @@ export class Studio {
   }
 
   #arriving({ encodings, warnings }) {
-    const rows = encodings.map(({ rid, codec, bitrate, width, height, active }) => {
+    const rows = encodings.map(({ rid, codec, bitrate, width, height, active, lost_permille, jitter_ms, viewers }) => {
       const what = rid ? (LAYER_NAMES[rid] ?? rid) : codec === "opus" ? "sound" : "picture";
       return el(
         "tr",
@@ -169,12 +169,15 @@ export class Studio {
         el("td", {}, width ? `${width}×${height}` : "–"),
         el("td", {}, codec ? codec.toUpperCase() : "–"),
         el("td", {}, rate(bitrate)),
+        el("td", {}, `${(lost_permille / 10).toFixed(1)} %`),
+        el("td", {}, `${jitter_ms} ms`),
+        el("td", {}, codec === "opus" ? "" : String(viewers)),
       );
     });
-    patch($("#arriving"), rows.length ? rows : nothing());
+    patch($("#arriving"), rows.length ? rows : nothing(7));
     const text = warnings.join(" · ");
     if ($("#warnings").textContent !== text) $("#warnings").textContent = text;
   }
 }
 
-const nothing = () => el("tr", { "data-key": "nothing" }, el("td", { colspan: "4", class: "small" }, "Nothing yet"));
+const nothing = (columns = 4) => el("tr", { "data-key": "nothing" }, el("td", { colspan: String(columns), class: "small" }, "Nothing yet"));

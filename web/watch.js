@@ -1,6 +1,7 @@
 // The viewer's page.
 
 import { Hearts } from "./hearts.js";
+import { Numbers } from "./numbers.js";
 import { Orders } from "./orders.js";
 import { WhepPlayer } from "./player.js";
 import { PollCard } from "./poll.js";
@@ -18,6 +19,7 @@ const shop = new ShopClient({ room, token, name, video: $("#video") });
 const player = new WhepPlayer({ url: new URL(`/whep/${room}`, location).href, video: $("#video"), token });
 
 const stage = new Stage({ player, shop });
+new Numbers({ player });
 const orders = new Orders({ shop });
 const shelf = new Shelf({ shop, orders });
 new Talk({ shop });

@@ -158,6 +158,9 @@ fn everything() -> BTreeMap<String, Value> {
         width: Some(1280),
         height: Some(720),
         active: true,
+        lost_permille: 12,
+        jitter_ms: 3,
+        viewers: 40,
     };
     let warnings = vec!["no sound arrives".to_owned()];
     stage.shop.tell_health(stage.now, ROOM, &[encoding], warnings);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -46,6 +46,18 @@ pub(crate) async fn json<T: DeserializeOwned>(
     let bytes = json_bytes(headers, body, limits).await?;
     serde_json::from_slice(&bytes)
         .map_err(|error| Problem::malformed(format!("the body's JSON is wrong: {error}")))
+}
+
+/// A body of JSON, or none at all.
+pub(crate) async fn optional_json<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+    limits: BodyLimits,
+) -> Result<Option<T>, Problem> {
+    if HttpBody::is_end_stream(&body) {
+        return Ok(None);
+    }
+    json(headers, body, limits).await.map(Some)
 }
 
 /// Reads a body that is said to be JSON.

@@ -27,7 +27,10 @@ pub mod token;
 
 pub use house::House;
 pub use ice_servers::{BadIceServer, IceServer};
-pub use media::{Answer, Door, LayerWish, Media, MediaError, MediaSession, Patched};
+pub use media::{
+    Answer, Door, Layer, LayerWish, Media, MediaError, MediaSession, Patched, PlayerReport, RoomMedia,
+    RoomViewers, ViewerReport,
+};
 pub use room::{RoomRule, is_room_name};
 pub use router::router;
 pub use settings::DoorSettings;

@@ -10,7 +10,7 @@ use crate::cors;
 use crate::house::House;
 use crate::problem::Problem;
 use crate::reception::{Reception, Shared};
-use crate::routes::{endpoint, events, operation, pages, pictures, rooms, selling, session, tokens};
+use crate::routes::{endpoint, events, follow, operation, pages, pictures, rooms, selling, session, tokens};
 use crate::settings::DoorSettings;
 use crate::token::Tokens;
 
@@ -28,6 +28,7 @@ pub fn router<H: House>(
     Router::new()
         .merge(endpoint::routes())
         .merge(session::routes())
+        .merge(follow::routes())
         .merge(rooms::routes())
         .merge(events::routes())
         .merge(selling::routes())

@@ -1,6 +1,6 @@
 //! The session resources of WHIP and WHEP: unguessable addresses, entity tags, and a bound for each client address.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::media::{Door, MediaSession};
+use crate::media::{Answer, Door, MediaSession};
 use crate::origin::household;
+use crate::routes::follow::Kind;
 
 /// 128 bits from the system's generator: a session's address is also the key to it (RFC 9725 §5).
 const ID_BYTES: usize = 16;
@@ -25,9 +26,44 @@ pub(crate) struct Session {
     pub(crate) room: String,
     /// Whether its requests need a token, as its POST did.
     pub(crate) needs_token: bool,
+    /// The m-line of the picture in its SDP.
+    pub(crate) video: Option<usize>,
+    /// Its event streams and what each is to tell.
+    streams: Mutex<VecDeque<(String, Vec<Kind>)>>,
     /// The strong entity tag of its ICE session, quoted. Held while a PATCH runs, so that they come one by one.
     pub(crate) tag: tokio::sync::Mutex<String>,
     _slot: Slot,
+}
+
+/// Event streams of one session: a page and its reloads. The oldest makes room for a new one.
+const MAX_STREAMS: usize = 4;
+
+impl Session {
+    /// A new event stream; its id.
+    pub(crate) fn add_stream(&self, kinds: Vec<Kind>) -> String {
+        let id = random(ID_BYTES);
+        let mut streams = lock(&self.streams);
+        if streams.len() >= MAX_STREAMS {
+            streams.pop_front();
+        }
+        streams.push_back((id.clone(), kinds));
+        id
+    }
+
+    /// What a stream is to tell, while it is not forgotten.
+    pub(crate) fn stream(&self, id: &str) -> Option<Vec<Kind>> {
+        let streams = lock(&self.streams);
+        let known = streams.iter().find(|(known, _)| known == id);
+        known.map(|(_, kinds)| kinds.clone())
+    }
+
+    /// Forgets a stream; false when there is none of that id.
+    pub(crate) fn remove_stream(&self, id: &str) -> bool {
+        let mut streams = lock(&self.streams);
+        let before = streams.len();
+        streams.retain(|(known, _)| known != id);
+        streams.len() < before
+    }
 }
 
 /// How many slots each address has taken.
@@ -85,15 +121,17 @@ impl Sessions {
         slot: Slot,
         door: Door,
         room: &str,
-        media: MediaSession,
+        answer: &Answer,
         needs_token: bool,
     ) -> (String, String) {
         let (id, tag) = (random(ID_BYTES), fresh_tag());
         let session = Session {
-            media,
+            media: answer.session,
             door,
             room: room.to_owned(),
             needs_token,
+            video: answer.video,
+            streams: Mutex::default(),
             tag: tokio::sync::Mutex::new(tag.clone()),
             _slot: slot,
         };
@@ -165,11 +203,19 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn answer() -> Answer {
+        Answer {
+            session: MediaSession(1),
+            sdp: String::new(),
+            video: Some(1),
+        }
+    }
+
     #[test]
     fn a_session_is_found_at_its_own_address_only() {
         let (sessions, _) = sessions(1);
         let slot = sessions.slot(ip("192.0.2.1")).unwrap();
-        let (id, tag) = sessions.enter(slot, Door::Whip, "demo", MediaSession(1), true);
+        let (id, tag) = sessions.enter(slot, Door::Whip, "demo", &answer(), true);
         assert!(id.len() >= 21 && tag.starts_with('"') && tag.ends_with('"'));
         assert!(sessions.find(Door::Whip, "demo", &id).is_some());
         assert!(sessions.find(Door::Whep, "demo", &id).is_none());
@@ -185,7 +231,7 @@ mod tests {
         assert!(sessions.slot(ip("2001:db8::3")).is_none(), "one household");
         assert!(sessions.slot(ip("192.0.2.1")).is_some());
         drop(first);
-        sessions.enter(second, Door::Whep, "demo", MediaSession(1), false);
+        sessions.enter(second, Door::Whep, "demo", &answer(), false);
         let third = sessions.slot(ip("2001:db8::3"));
         assert!(third.is_some() && sessions.slot(ip("2001:db8::4")).is_none());
 
@@ -193,6 +239,23 @@ mod tests {
         assert!(
             sessions.slot(ip("2001:db8::4")).is_some(),
             "the ended session's slot"
+        );
+    }
+
+    #[test]
+    fn a_session_has_few_streams_and_forgets_them() {
+        let (sessions, _) = sessions(1);
+        let slot = sessions.slot(ip("192.0.2.1")).unwrap();
+        let (id, _) = sessions.enter(slot, Door::Whep, "demo", &answer(), false);
+        let session = sessions.find(Door::Whep, "demo", &id).unwrap();
+        let first = session.add_stream(vec![Kind::Active]);
+        assert_eq!(session.stream(&first), Some(vec![Kind::Active]));
+        let later: Vec<String> = (0..MAX_STREAMS).map(|_| session.add_stream(Vec::new())).collect();
+        assert_eq!(session.stream(&first), None);
+        assert!(
+            later
+                .iter()
+                .all(|id| session.remove_stream(id) && !session.remove_stream(id))
         );
     }
 

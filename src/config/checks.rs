@@ -184,6 +184,14 @@ impl Config {
             100,
             10_000,
         )?;
+        let most = self.media_playout_delay_max_ms;
+        within("media_playout_delay_max_ms", most, 0, 10_000)?;
+        within(
+            "media_playout_delay_min_ms",
+            self.media_playout_delay_min_ms,
+            0,
+            most,
+        )?;
         let buffer = self.media_channel_buffer_bytes as u64;
         within("media_channel_buffer_bytes", buffer, 32 << 10, 4 << 20)
     }

@@ -65,6 +65,8 @@ pub struct Config {
     pub media_history_bytes: usize,
     pub media_history_seconds: u64,
     pub media_keyframe_interval_ms: u64,
+    pub media_playout_delay_min_ms: u64,
+    pub media_playout_delay_max_ms: u64,
     pub media_channel_buffer_bytes: usize,
 
     pub shop_hold_seconds: u64,
@@ -121,6 +123,8 @@ impl Default for Config {
             media_history_bytes: 6 << 20,
             media_history_seconds: 12,
             media_keyframe_interval_ms: 500,
+            media_playout_delay_min_ms: 0,
+            media_playout_delay_max_ms: 0,
             media_channel_buffer_bytes: 256 << 10,
 
             shop_hold_seconds: 600,

@@ -8,7 +8,7 @@ use sfu::negotiation::IceCredentials;
 use sfu::playback::LayerLimit;
 use sfu::relay::{Generation, RoomName};
 use sfu::sdp::Offer;
-use sfu::shard::{OpenError, PeerId, ShardStats};
+use sfu::shard::{OpenError, PeerId, ShardStats, ViewerStats};
 use tokio::sync::oneshot;
 
 use crate::net::tcp::TcpCounts;
@@ -99,6 +99,15 @@ pub enum Command {
         limit: LayerLimit,
         /// False when the peer is gone.
         reply: oneshot::Sender<bool>,
+    },
+    /// A room's viewers on this shard.
+    Viewers {
+        /// The room.
+        room: RoomName,
+        /// At most so many one by one.
+        most: usize,
+        /// Some of them, and how many there are.
+        reply: oneshot::Sender<(Vec<ViewerStats>, usize)>,
     },
     /// A report of all counters.
     Stats {

@@ -1,6 +1,8 @@
 //! Media sessions: shards on their threads, the lanes between them, and the service that opens, changes and closes
 //! sessions for the HTTP door.
 
+pub mod advice;
+pub mod bulletin;
 pub mod command;
 mod credentials;
 pub mod lanes;

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use sfu::media::EncodingHealth;
@@ -11,6 +12,7 @@ use sfu::relay::{RoomName, ShardId};
 use sfu::shard::{Event, PeerId};
 use tokio::sync::mpsc;
 
+use super::bulletin::Bulletin;
 use crate::directory::Directory;
 use crate::telemetry::Telemetry;
 
@@ -77,6 +79,8 @@ pub enum News {
         room: RoomName,
         /// Its encodings.
         encodings: Vec<EncodingHealth>,
+        /// How many viewers get each of them.
+        viewers: Vec<u32>,
     },
 }
 
@@ -85,10 +89,11 @@ pub async fn spread(
     mut events: mpsc::Receiver<(ShardId, Event)>,
     directory: Arc<Directory>,
     telemetry: Arc<Telemetry>,
+    bulletin: Arc<Bulletin>,
     shop: mpsc::Sender<News>,
 ) {
-    while let Some((_, event)) = events.recv().await {
-        if let Some(news) = note(event, &directory, &telemetry)
+    while let Some((shard, event)) = events.recv().await {
+        if let Some(news) = note(shard, event, &directory, &telemetry, &bulletin)
             && shop.send(news).await.is_err()
         {
             tracing::debug!("the shop is closed");
@@ -97,10 +102,19 @@ pub async fn spread(
 }
 
 /// Enters an event into directory and metrics; what the shop should hear of it.
-fn note(event: Event, directory: &Directory, telemetry: &Telemetry) -> Option<News> {
+fn note(
+    shard: ShardId,
+    event: Event,
+    directory: &Directory,
+    telemetry: &Telemetry,
+    bulletin: &Bulletin,
+) -> Option<News> {
     match event {
         Event::Connected { peer, took } => {
             telemetry.joined(took);
+            if let Some(session) = directory.session(peer) {
+                bulletin.viewers(&session.room, directory.presence(&session.room).viewers);
+            }
             tracing::debug!(peer = peer.0, ?took, "connected");
             None
         }
@@ -125,6 +139,7 @@ fn note(event: Event, directory: &Directory, telemetry: &Telemetry) -> Option<Ne
             telemetry.ended(reason);
             tracing::debug!(peer = peer.0, ?reason, "session ended");
             let session = directory.remove(peer)?;
+            bulletin.viewers(&session.room, directory.presence(&session.room).viewers);
             Some(News::Closed {
                 peer,
                 room: session.room,
@@ -136,9 +151,23 @@ fn note(event: Event, directory: &Directory, telemetry: &Telemetry) -> Option<Ne
             live,
         } => {
             let changed = directory.on_air(&room, generation, live);
+            if changed {
+                bulletin.on_air(&room, live);
+            }
             changed.then_some(News::OnAir { room, live })
         }
-        Event::Health { room, encodings, .. } => Some(News::Health { room, encodings }),
+        Event::Audience { room, layers } => {
+            bulletin.counted(Instant::now(), &room, shard, layers.into_vec());
+            None
+        }
+        Event::Health { room, encodings, .. } => {
+            let viewers = bulletin.health(Instant::now(), &room, &encodings);
+            Some(News::Health {
+                room,
+                encodings,
+                viewers,
+            })
+        }
     }
 }
 
@@ -177,7 +206,7 @@ mod tests {
             event_lane.send((shard, event)).await.unwrap();
         }
         drop(event_lane);
-        spread(events, directory.clone(), telemetry, shop).await;
+        spread(events, directory.clone(), telemetry, Arc::default(), shop).await;
 
         assert!(matches!(news.recv().await, Some(News::Closed { peer: gone, .. }) if gone == peer));
         assert!(matches!(news.recv().await, Some(News::OnAir { live: true, .. })));

@@ -13,11 +13,13 @@ use sfu::shard::PeerId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
+use super::bulletin::Bulletin;
 use super::command::{Command, ShardReport};
 use super::lanes::ShardLane;
 use super::news::News;
 use crate::directory::{Directory, Part};
 use crate::net::interfaces::HostAddresses;
+use crate::telemetry::PlayerMetrics;
 
 /// The longest wait for a shard's reply; one that is alive replies in well under a millisecond.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -36,6 +38,30 @@ pub struct ShardDoor {
     pub tcp_port: Option<u16>,
 }
 
+/// Who is told what happens to sessions.
+pub struct Told {
+    /// The shop.
+    pub news: mpsc::Sender<News>,
+    /// Those who follow a room.
+    pub bulletin: Arc<Bulletin>,
+    /// The operator.
+    pub players: PlayerMetrics,
+}
+
+#[cfg(test)]
+impl Told {
+    /// The shop alone.
+    pub(crate) fn shop(news: mpsc::Sender<News>) -> Told {
+        let registry = prometheus::Registry::new();
+        let players = PlayerMetrics::new(&registry);
+        Told {
+            news,
+            bulletin: Arc::default(),
+            players: players.unwrap_or_else(|error| panic!("{error}")),
+        }
+    }
+}
+
 /// The media side of the HTTP door. Cheap to clone.
 #[derive(Clone)]
 pub struct MediaService {
@@ -49,7 +75,7 @@ pub(super) struct State {
     pub(super) fingerprint: Fingerprint,
     /// The longest data-channel message taken, bytes.
     pub(super) max_message: usize,
-    pub(super) news: mpsc::Sender<News>,
+    pub(super) told: Told,
     stopping: AtomicBool,
 }
 
@@ -61,7 +87,7 @@ impl MediaService {
         addresses: HostAddresses,
         fingerprint: Fingerprint,
         max_message: usize,
-        news: mpsc::Sender<News>,
+        told: Told,
     ) -> MediaService {
         MediaService {
             state: Arc::new(State {
@@ -70,7 +96,7 @@ impl MediaService {
                 addresses,
                 fingerprint,
                 max_message,
-                news,
+                told,
                 stopping: AtomicBool::new(false),
             }),
         }
@@ -135,11 +161,12 @@ impl MediaService {
                 room: room.clone(),
             };
             // The shop may have closed before.
-            let _ = self.state.news.send(closed).await;
+            let _ = self.state.told.news.send(closed).await;
             if let Part::Publisher(generation) = session.part
                 && directory.on_air(&room, generation, false)
             {
-                let _ = self.state.news.send(News::OnAir { room, live: false }).await;
+                self.state.told.bulletin.on_air(&room, false);
+                let _ = self.state.told.news.send(News::OnAir { room, live: false }).await;
             }
         }
     }
@@ -207,7 +234,7 @@ impl MediaService {
         refused.count()
     }
 
-    fn shard_ids(&self) -> impl Iterator<Item = ShardId> + use<> {
+    pub(super) fn shard_ids(&self) -> impl Iterator<Item = ShardId> + use<> {
         (0..u16::try_from(self.state.shards.len()).unwrap_or(u16::MAX)).map(ShardId)
     }
 

@@ -1,15 +1,19 @@
 //! Media sessions as the HTTP door sees them: offers judged here, peers opened on a shard, answers written.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use rand::Rng;
 use sfu::negotiation::{IceCredentials, Label};
 use sfu::playback::LayerLimit;
 use sfu::relay::ShardId;
 use sfu::sdp::{AnswerParams, Direction, Fragment, Offer, OfferError};
-use sfu::shard::PeerId;
-use signaling::{Answer, Door, LayerWish, Media, MediaError, MediaSession, Patched};
-use tokio::sync::oneshot;
+use sfu::shard::{PeerId, ViewerStats};
+use signaling::{
+    Answer, Door, Layer, LayerWish, Media, MediaError, MediaSession, Patched, PlayerReport, RoomMedia,
+    RoomViewers, ViewerReport,
+};
+use tokio::sync::{oneshot, watch};
 
 use super::command::Command;
 use super::credentials;
@@ -57,7 +61,7 @@ impl MediaService {
                 .await;
             let room = session.room;
             // The shop may have closed before.
-            let _ = self.state.news.send(News::Closed { peer, room }).await;
+            let _ = self.state.told.news.send(News::Closed { peer, room }).await;
         }
     }
 
@@ -98,6 +102,7 @@ impl MediaService {
         match (opened.await, sdp) {
             (Some(Ok(())), Some(sdp)) => Ok(Answer {
                 session: MediaSession(peer.0),
+                video: video_section(&sdp),
                 sdp,
             }),
             (opened, _) => {
@@ -185,6 +190,42 @@ impl Media for MediaService {
         }
     }
 
+    fn report(&self, session: MediaSession, report: PlayerReport) {
+        let told = self.state.directory.reported(PeerId(session.0), report);
+        if let Some((before, now)) = told {
+            self.state.told.players.reported(&before, &now);
+        }
+    }
+
+    fn follow(&self, room: &str) -> watch::Receiver<RoomMedia> {
+        let name = self.state.directory.room_name(room);
+        let presence = self.state.directory.presence(room);
+        let now = RoomMedia {
+            live: presence.live.is_some(),
+            viewers: presence.viewers,
+            ..RoomMedia::default()
+        };
+        self.state.told.bulletin.follow(&name, now)
+    }
+
+    async fn viewers(&self, room: &str, most: usize) -> RoomViewers {
+        let name = self.state.directory.room_name(room);
+        let mut found = RoomViewers::default();
+        for shard in self.shard_ids() {
+            let (room, most) = (name.clone(), most.saturating_sub(found.viewers.len()));
+            let asked = self.ask(shard, |reply| Command::Viewers { room, most, reply });
+            let Some((viewers, count)) = asked.await else {
+                continue;
+            };
+            found.count += count;
+            found.viewers.extend(viewers.iter().map(|viewer| {
+                let session = self.state.directory.session(viewer.peer);
+                viewer_report(shard, viewer, session.map(|session| session.player))
+            }));
+        }
+        found
+    }
+
     fn is_open(&self, session: MediaSession) -> bool {
         self.state.directory.shard_of(PeerId(session.0)).is_some()
     }
@@ -199,6 +240,40 @@ impl Media for MediaService {
     }
 }
 
+/// The place of the first video among the m-lines.
+fn video_section(sdp: &str) -> Option<usize> {
+    let mut sections = sdp.lines().filter(|line| line.starts_with("m="));
+    sections.position(|line| line.starts_with("m=video"))
+}
+
+fn viewer_report(shard: ShardId, viewer: &ViewerStats, player: Option<PlayerReport>) -> ViewerReport {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let layer = viewer.layer.map(|layer| Layer {
+        rid: layer.rid.map(|rid| rid.as_str().to_owned()),
+        spatial_layer_id: 0,
+        bitrate: Some(layer.bitrate),
+        width: layer.size.map(|(width, _)| width),
+        height: layer.size.map(|(_, height)| height),
+    });
+    ViewerReport {
+        viewer: viewer.peer.0,
+        shard: shard.0,
+        age_ms: ms(viewer.age),
+        connect_ms: viewer.connected.map(ms),
+        picture_ms: viewer.pictured.map(ms),
+        layer,
+        estimate: viewer.estimate,
+        round_trip_ms: ms(viewer.round_trip),
+        lost_percent: f32::from(viewer.lost) * 100.0 / 256.0,
+        lost: viewer.counts.lost,
+        switches: viewer.counts.layer_switches,
+        stills: viewer.counts.stills,
+        retransmitted: viewer.counts.retransmitted,
+        keyframe_requests: viewer.counts.keyframe_requests_received,
+        player: player.unwrap_or_default(),
+    }
+}
+
 fn layer_limit(wish: &LayerWish) -> Result<LayerLimit, MediaError> {
     let rid = match wish.rid.as_deref().map(|rid| Label::new(rid.as_bytes())) {
         None => None,
@@ -208,8 +283,11 @@ fn layer_limit(wish: &LayerWish) -> Result<LayerLimit, MediaError> {
     let longest = wish.max_width.max(wish.max_height);
     Ok(LayerLimit {
         rid,
+        spatial: wish.spatial_layer_id,
+        temporal: wish.temporal_layer_id,
+        max_spatial: wish.max_spatial_layer_id,
+        max_temporal: wish.max_temporal_layer_id,
         max_side: longest.map(|side| u16::try_from(side).unwrap_or(u16::MAX)),
-        ..LayerLimit::default()
     })
 }
 
@@ -230,7 +308,6 @@ fn unavailable() -> MediaError {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use std::time::Duration;
 
     use sfu::negotiation::Fingerprint;
     use sfu::shard::OpenError;
@@ -239,7 +316,7 @@ mod tests {
     use crate::directory::Directory;
     use crate::media::command::ShardReport;
     use crate::media::lanes::{ShardInbox, ShardLane, lanes};
-    use crate::media::service::ShardDoor;
+    use crate::media::service::{ShardDoor, Told};
     use crate::net::interfaces::HostAddresses;
 
     const PUBLISH: &str = include_str!("../../sfu/tests/offers/ffmpeg.sdp");
@@ -278,7 +355,7 @@ mod tests {
             HostAddresses::new(vec!["203.0.113.5".parse().unwrap()]),
             Fingerprint([1; 32]),
             16 << 10,
-            news_lane,
+            Told::shop(news_lane),
         );
         Stage {
             service,
@@ -295,6 +372,7 @@ mod tests {
             }
             Command::RestartIce { reply, .. } | Command::SetLimit { reply, .. } => reply.send(true).unwrap(),
             Command::Close { reply, .. } | Command::Shutdown { reply } => reply.send(()).unwrap(),
+            Command::Viewers { reply, .. } => reply.send((Vec::new(), 0)).unwrap(),
             Command::Stats { reply } => assert!(reply.send(ShardReport::default()).is_ok()),
             Command::SendMessage { .. } | Command::Listen { .. } | Command::Broadcast { .. } => {}
         }
@@ -424,9 +502,14 @@ mod tests {
             rid: Some("h".to_owned()),
             max_width: Some(640),
             max_height: Some(360),
+            max_temporal_layer_id: Some(1),
+            ..LayerWish::default()
         };
         let limit = layer_limit(&wish).unwrap();
-        assert_eq!(limit.max_side, Some(640));
+        assert_eq!(
+            (limit.max_side, limit.max_temporal, limit.temporal),
+            (Some(640), Some(1), None)
+        );
         let viewer = open(&stage, Door::Whep, PLAY).await.unwrap().session;
         assert_eq!(stage.service.limit(viewer, wish.clone()).await, Ok(()));
         let host = open(&stage, Door::Whip, PUBLISH).await.unwrap().session;

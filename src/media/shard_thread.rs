@@ -303,6 +303,9 @@ impl ShardThread {
             Command::SetLimit { peer, limit, reply } => {
                 let _ = reply.send(shard.set_limit(peer, limit));
             }
+            Command::Viewers { room, most, reply } => {
+                let _ = reply.send(shard.viewers(now, &room, most));
+            }
             Command::Stats { reply } => {
                 let _ = reply.send(self.report());
             }
@@ -412,7 +415,7 @@ impl ShardThread {
             match refused {
                 // A client repeats what matters until it is answered.
                 Event::Message { .. } => self.counts.messages_dropped += 1,
-                Event::Health { .. } => self.counts.health_dropped += 1,
+                Event::Health { .. } | Event::Audience { .. } => self.counts.health_dropped += 1,
                 event if self.event_backlog.len() < MAX_EVENT_BACKLOG => self.event_backlog.push_back(event),
                 _ => self.counts.events_dropped += 1,
             }

@@ -288,6 +288,7 @@ mod tests {
 
     use super::*;
     use crate::directory::Directory;
+    use crate::media::service::Told;
     use crate::net::interfaces::HostAddresses;
     use crate::telemetry::Telemetry;
     use sfu::negotiation::Fingerprint;
@@ -299,7 +300,7 @@ mod tests {
             HostAddresses::new(Vec::new()),
             Fingerprint([0; 32]),
             1024,
-            mpsc::channel(1).0,
+            Told::shop(mpsc::channel(1).0),
         );
         Clients::new(media, Telemetry::new().unwrap().shop)
     }

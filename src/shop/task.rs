@@ -18,6 +18,7 @@ use super::clients::{Carrier, Clients, Pace, carrier, of_peer};
 use super::ledger_thread::{LedgerLane, unix_now};
 use super::service::Request;
 use crate::directory::Directory;
+use crate::media::advice::advice;
 use crate::media::news::News;
 use crate::media::service::MediaService;
 use crate::telemetry::ShopMetrics;
@@ -154,9 +155,16 @@ impl ShopTask {
                 }
             }
             News::OnAir { room, live } => self.shop.set_on_air(now, &room, live),
-            News::Health { room, encodings } => {
-                let encodings: Vec<EncodingStatus> = encodings.iter().map(status).collect();
-                let warnings = warnings(&encodings);
+            News::Health {
+                room,
+                encodings,
+                viewers,
+            } => {
+                let warnings = advice(&encodings);
+                let encodings = encodings.iter().zip(viewers);
+                let encodings: Vec<EncodingStatus> = encodings
+                    .map(|(health, viewers)| status(health, viewers))
+                    .collect();
                 self.shop.tell_health(now, &room, &encodings, warnings);
             }
         }
@@ -364,7 +372,7 @@ fn reply_of(reply: Reply) -> ShopReply {
     }
 }
 
-fn status(encoding: &EncodingHealth) -> EncodingStatus {
+fn status(encoding: &EncodingHealth, viewers: u32) -> EncodingStatus {
     EncodingStatus {
         rid: encoding.rid.map(|rid| rid.as_str().to_owned()),
         codec: encoding.codec.to_owned(),
@@ -372,21 +380,8 @@ fn status(encoding: &EncodingHealth) -> EncodingStatus {
         width: encoding.size.map(|(width, _)| width),
         height: encoding.size.map(|(_, height)| height),
         active: encoding.active,
+        lost_permille: encoding.lost_permille,
+        viewers,
+        jitter_ms: u32::try_from(encoding.jitter.as_millis()).unwrap_or(u32::MAX),
     }
-}
-
-/// What a host should know about the picture that leaves the studio.
-fn warnings(encodings: &[EncodingStatus]) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let has = |codec: &str| {
-        encodings
-            .iter()
-            .any(|encoding| encoding.active && encoding.codec == codec)
-    };
-    if !encodings.iter().any(|encoding| encoding.active) {
-        warnings.push("no media arrives".to_owned());
-    } else if !has("opus") {
-        warnings.push("no sound arrives".to_owned());
-    }
-    warnings
 }

@@ -249,6 +249,9 @@ pub struct EncodingStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u16>,
     pub active: bool,
+    pub lost_permille: u16,
+    pub jitter_ms: u32,
+    pub viewers: u32,
 }
 
 /// A message as it is sent.

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
+use super::follow::EVENTS;
 use crate::body;
 use crate::cors::ACCEPT_POST;
 use crate::house::House;
@@ -24,6 +25,9 @@ use crate::token::Scope;
 const SDP: &str = "application/sdp";
 /// The layer extension, whose resource is `{session}/layer`.
 const LAYER_EXTENSION: &str = "urn:ietf:params:whep:ext:core:layer";
+
+/// The events extension, whose resource is `{session}/events`.
+const EVENTS_EXTENSION: &str = "urn:ietf:params:whep:ext:core:server-sent-events";
 
 pub(crate) fn routes<H: House>() -> Router<Shared<H>> {
     Router::new()
@@ -101,9 +105,7 @@ async fn open<H: House>(
         .sweep(Instant::now(), |session| media.is_open(session));
     let slot = reception.slot(client)?;
     let answer = media.open(door, room, offer, client).await?;
-    let (id, tag) = reception
-        .sessions
-        .enter(slot, door, room, answer.session, needs_token);
+    let (id, tag) = reception.sessions.enter(slot, door, room, &answer, needs_token);
     let location = match door {
         Door::Whip => format!("/whip/{room}/{id}"),
         Door::Whep => format!("/whep/{room}/{id}"),
@@ -124,9 +126,13 @@ fn links<H: House>(reception: &Shared<H>, door: Door, location: &str) -> Vec<Hea
         .ice_servers
         .iter()
         .map(|server| server.link().to_owned());
-    let layer = (door == Door::Whep).then(|| format!("<{location}/layer>; rel=\"{LAYER_EXTENSION}\""));
+    let extensions = [
+        format!("<{location}/layer>; rel=\"{LAYER_EXTENSION}\""),
+        format!("<{location}/events>; rel=\"{EVENTS_EXTENSION}\"; events=\"{EVENTS}\""),
+    ];
+    let extensions = extensions.into_iter().filter(|_| door == Door::Whep);
     servers
-        .chain(layer)
+        .chain(extensions)
         .filter_map(|link| HeaderValue::from_str(&link).ok())
         .collect()
 }

@@ -28,7 +28,7 @@ use crate::shop::{Shop, ShopReply, ShopStream};
 use crate::token::Scope;
 
 /// A comment this often keeps proxies from closing a quiet stream.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Names the stream a message belongs to.
 const X_CLIENT: HeaderName = HeaderName::from_static("x-client");
 
@@ -116,7 +116,7 @@ async fn listen<H: House>(
     }
 }
 
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+pub(crate) const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// First the stream's secret, then its messages, until the shop lets the client go or the door closes.
 fn events(

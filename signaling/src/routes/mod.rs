@@ -2,6 +2,7 @@
 
 pub(crate) mod endpoint;
 pub(crate) mod events;
+pub(crate) mod follow;
 pub(crate) mod operation;
 pub(crate) mod pages;
 pub(crate) mod pictures;

@@ -9,7 +9,6 @@ use axum::http::header::{CONTENT_TYPE, ETAG, HeaderName, IF_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, patch, post};
-use serde::Deserialize;
 
 use crate::body;
 use crate::house::House;
@@ -51,16 +50,6 @@ enum Condition {
     Any,
     /// One of these entity tags, compared strongly.
     OneOf(Vec<String>),
-}
-
-/// A layer as WHEP's extension and `API.md` write it. Which media it is for needs no reading: there is one video.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LayerRequest {
-    rid: Option<String>,
-    encoding_id: Option<String>,
-    max_width: Option<u32>,
-    max_height: Option<u32>,
 }
 
 async fn change<H: House, const IS_WHIP: bool>(
@@ -132,12 +121,8 @@ async fn choose_layer<H: House>(
     body: Body,
 ) -> Result<Response, Problem> {
     let session = enter(&reception, Door::Whep, &room, &id, peer, &headers)?;
-    let request: LayerRequest = body::json(&headers, body, reception.json_limits()).await?;
-    let wish = LayerWish {
-        rid: request.rid.or(request.encoding_id),
-        max_width: request.max_width,
-        max_height: request.max_height,
-    };
+    // Which media it is for needs no reading: there is one video.
+    let wish: LayerWish = body::json(&headers, body, reception.json_limits()).await?;
     match reception.house.media().limit(session.media, wish).await {
         Ok(()) => Ok(StatusCode::OK.into_response()),
         Err(error) => Err(refuse(&reception, &id, error)),
@@ -145,7 +130,7 @@ async fn choose_layer<H: House>(
 }
 
 /// The session, for a request that changes it.
-fn enter<H: House>(
+pub(super) fn enter<H: House>(
     reception: &Reception<H>,
     door: Door,
     room: &str,
@@ -160,7 +145,7 @@ fn enter<H: House>(
 
 /// The session, if it lives and the request has the right to it. A host proves it again with each request (RFC 9725
 /// §4.7); a viewer of an open room by knowing the address.
-fn find<H: House>(
+pub(super) fn find<H: House>(
     reception: &Reception<H>,
     door: Door,
     room: &str,

@@ -12,7 +12,8 @@ use signaling::listen::{self, ListenSettings, Tls};
 use signaling::token::{Claims, Scope, Tokens};
 use signaling::{
     Answer, Door, DoorSettings, HostRequest, House, LayerWish, Media, MediaError, MediaSession, Patched,
-    RoomSummary, Shop, ShopList, ShopMessage, ShopReply, ShopStream,
+    PlayerReport, RoomMedia, RoomSummary, RoomViewers, Shop, ShopList, ShopMessage, ShopReply, ShopStream,
+    ViewerReport,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -25,6 +26,8 @@ pub struct FakeMedia {
     pub open: Mutex<HashMap<u64, Door>>,
     pub refuse: Mutex<Option<MediaError>>,
     pub wishes: Mutex<Vec<LayerWish>>,
+    pub reports: Mutex<Vec<PlayerReport>>,
+    pub room: watch::Sender<RoomMedia>,
     next: AtomicU64,
 }
 
@@ -49,6 +52,7 @@ impl Media for FakeMedia {
         Ok(Answer {
             session: MediaSession(number),
             sdp: format!("answer to {offer}"),
+            video: Some(1),
         })
     }
 
@@ -72,6 +76,26 @@ impl Media for FakeMedia {
         self.known(session)?;
         self.wishes.lock().unwrap().push(wish);
         Ok(())
+    }
+
+    fn report(&self, _: MediaSession, report: PlayerReport) {
+        self.reports.lock().unwrap().push(report);
+    }
+
+    fn follow(&self, _: &str) -> watch::Receiver<RoomMedia> {
+        self.room.subscribe()
+    }
+
+    async fn viewers(&self, _: &str, most: usize) -> RoomViewers {
+        assert!(most >= 100);
+        RoomViewers {
+            count: 1,
+            viewers: vec![ViewerReport {
+                viewer: 7,
+                estimate: 900_000,
+                ..ViewerReport::default()
+            }],
+        }
     }
 
     fn is_open(&self, session: MediaSession) -> bool {
@@ -193,6 +217,15 @@ impl Media for SharedMedia {
     }
     async fn limit(&self, session: MediaSession, wish: LayerWish) -> Result<(), MediaError> {
         self.0.limit(session, wish).await
+    }
+    fn report(&self, session: MediaSession, report: PlayerReport) {
+        self.0.report(session, report);
+    }
+    fn follow(&self, room: &str) -> watch::Receiver<RoomMedia> {
+        self.0.follow(room)
+    }
+    async fn viewers(&self, room: &str, most: usize) -> RoomViewers {
+        self.0.viewers(room, most).await
     }
     fn is_open(&self, session: MediaSession) -> bool {
         self.0.is_open(session)

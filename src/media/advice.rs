@@ -1,0 +1,142 @@
+//! What a host should know of the picture and sound that arrive, in words.
+
+use sfu::media::{EncodingHealth, Faults};
+
+/// Of a thousand packets, what may be lost on the way without a word: it comes again in time.
+const LOSS_PERMILLE: u16 = 30;
+
+/// The lines for the host's page, the most important first; none when all is well.
+pub fn advice(encodings: &[EncodingHealth]) -> Vec<String> {
+    let arriving = || encodings.iter().filter(|encoding| encoding.active);
+    if arriving().next().is_none() {
+        return vec!["no media arrives".to_owned()];
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for encoding in arriving() {
+        for line in faults(encoding.faults) {
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+    }
+    if !arriving().any(|encoding| encoding.codec == "opus") {
+        lines.push("no sound arrives".to_owned());
+    }
+    let worst = arriving()
+        .map(|encoding| encoding.lost_permille)
+        .max()
+        .unwrap_or(0);
+    if worst >= LOSS_PERMILLE {
+        lines.push(format!(
+            "{} % of what you send is lost on the way: send less, or use a better line",
+            worst / 10
+        ));
+    }
+    lines
+}
+
+fn faults(faults: Faults) -> impl Iterator<Item = String> {
+    let profile = faults.profile.map(|profile| {
+        format!(
+            "browsers cannot play the H.264 profile {}: choose Baseline, Main or High with 4:2:0 and 8 bits",
+            profile_name(profile)
+        )
+    });
+    let reordered = faults
+        .reordered
+        .then(|| "your encoder uses B-frames, which stutter in browsers: set B-frames to 0".to_owned());
+    let no_keyframe = faults.no_keyframe.then(|| {
+        "no keyframe for ten seconds: whoever joins sees nothing or a still; set the keyframe interval to 2 s".to_owned()
+    });
+    let rare = faults
+        .rare_keyframes
+        .filter(|_| !faults.no_keyframe)
+        .map(|apart| {
+            format!(
+                "keyframes come only every {} s and not when asked for: set the keyframe interval to 2 s",
+                apart.as_secs_f32().round()
+            )
+        });
+    [profile, reordered, no_keyframe, rare].into_iter().flatten()
+}
+
+/// ITU-T H.264 §A.2.
+fn profile_name(profile: u8) -> String {
+    match profile {
+        44 => "CAVLC 4:4:4".to_owned(),
+        88 => "Extended".to_owned(),
+        110 => "High 10".to_owned(),
+        122 => "High 4:2:2".to_owned(),
+        244 => "High 4:4:4".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    use sfu::relay::EncodingId;
+
+    fn encoding(codec: &'static str, faults: Faults) -> EncodingHealth {
+        EncodingHealth {
+            id: EncodingId { section: 0, layer: 0 },
+            rid: None,
+            codec,
+            bitrate: 1,
+            size: None,
+            active: true,
+            lost_permille: 0,
+            jitter: Duration::ZERO,
+            faults,
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_when_all_is_well() {
+        let well = [
+            encoding("opus", Faults::default()),
+            encoding("h264", Faults::default()),
+        ];
+        assert_eq!(advice(&well), Vec::<String>::new());
+        assert_eq!(advice(&[]), ["no media arrives"]);
+        assert_eq!(advice(&well[1..]), ["no sound arrives"]);
+        let off = EncodingHealth {
+            active: false,
+            faults: Faults {
+                reordered: true,
+                ..Faults::default()
+            },
+            ..well[0].clone()
+        };
+        assert_eq!(advice(&[off]), ["no media arrives"]);
+    }
+
+    #[test]
+    fn each_fault_is_said_once_with_what_to_do() {
+        let faults = Faults {
+            reordered: true,
+            no_keyframe: false,
+            rare_keyframes: Some(Duration::from_millis(8300)),
+            profile: Some(244),
+        };
+        let lossy = EncodingHealth {
+            lost_permille: 57,
+            ..encoding("h264", faults)
+        };
+        let lines = advice(&[encoding("opus", Faults::default()), lossy.clone(), lossy]);
+        let parts = ["High 4:4:4", "B-frames", "every 8 s", "5 %"];
+        assert_eq!(lines.len(), parts.len(), "{lines:#?}");
+        for (line, part) in lines.iter().zip(parts) {
+            assert!(line.contains(part), "{line}");
+        }
+        let late = Faults {
+            no_keyframe: true,
+            ..faults
+        };
+        let lines = advice(&[encoding("opus", Faults::default()), encoding("h264", late)]);
+        assert!(lines.iter().any(|line| line.contains("ten seconds")));
+        assert!(!lines.iter().any(|line| line.contains("every 8 s")));
+    }
+}

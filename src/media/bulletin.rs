@@ -1,0 +1,204 @@
+//! What is known of each room's media, put together from what its shards tell: for its host, and for viewers who
+//! follow it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sfu::media::EncodingHealth;
+use sfu::relay::{EncodingId, RoomName, ShardId};
+use signaling::{Layer, RoomMedia};
+use tokio::sync::watch;
+
+/// A shard counts its viewers every second; what it said is over when it has been silent for so long.
+const COUNT_LIFE: Duration = Duration::from_millis(2500);
+
+/// A shard's viewers by encoding.
+type Count = Vec<(EncodingId, u32)>;
+
+/// The rooms on the air, and those that somebody follows.
+#[derive(Default)]
+pub struct Bulletin {
+    rooms: Mutex<HashMap<RoomName, Entry>>,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// At most one for each shard.
+    counts: HashMap<ShardId, (Instant, Count)>,
+    media: watch::Sender<RoomMedia>,
+}
+
+impl Entry {
+    fn is_idle(&self) -> bool {
+        !self.media.borrow().live && self.media.receiver_count() == 0
+    }
+
+    fn change(&self, change: impl FnOnce(&mut RoomMedia)) {
+        self.media.send_if_modified(|media| {
+            let before = media.clone();
+            change(media);
+            *media != before
+        });
+    }
+}
+
+impl Bulletin {
+    /// A room's media from now on.
+    pub fn follow(&self, room: &RoomName, now: RoomMedia) -> watch::Receiver<RoomMedia> {
+        let mut rooms = self.lock();
+        rooms.retain(|_, entry| !entry.is_idle());
+        let entry = rooms.entry(room.clone()).or_default();
+        entry.change(|media| (media.live, media.viewers) = (now.live, now.viewers));
+        entry.media.subscribe()
+    }
+
+    /// A room went on the air or off it.
+    pub fn on_air(&self, room: &RoomName, live: bool) {
+        let mut rooms = self.lock();
+        if live {
+            rooms
+                .entry(room.clone())
+                .or_default()
+                .change(|media| media.live = true);
+        } else if let Some(entry) = rooms.get(room) {
+            entry.change(|media| {
+                *media = RoomMedia {
+                    viewers: media.viewers,
+                    ..RoomMedia::default()
+                }
+            });
+            if entry.is_idle() {
+                rooms.remove(room);
+            }
+        }
+    }
+
+    /// A room has so many viewers.
+    pub fn viewers(&self, room: &RoomName, viewers: u64) {
+        if let Some(entry) = self.lock().get(room) {
+            entry.change(|media| media.viewers = viewers);
+        }
+    }
+
+    /// A shard counted its viewers of a room.
+    pub fn counted(&self, now: Instant, room: &RoomName, shard: ShardId, count: Count) {
+        if let Some(entry) = self.lock().get_mut(room) {
+            entry.counts.insert(shard, (now, count));
+        }
+    }
+
+    /// A room's publisher is as its shard says. Returns how many viewers on all shards get each encoding, in the same
+    /// order.
+    pub fn health(&self, now: Instant, room: &RoomName, encodings: &[EncodingHealth]) -> Vec<u32> {
+        let mut rooms = self.lock();
+        let Some(entry) = rooms.get_mut(room) else {
+            return vec![0; encodings.len()];
+        };
+        entry.change(|media| media.layers = layers(encodings));
+        entry
+            .counts
+            .retain(|_, (at, _)| now.saturating_duration_since(*at) < COUNT_LIFE);
+        let of = |id| {
+            let counts = entry.counts.values().flat_map(|(_, count)| count);
+            counts
+                .filter(|(known, _)| *known == id)
+                .map(|(_, viewers)| viewers)
+                .sum()
+        };
+        encodings.iter().map(|encoding| of(encoding.id)).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RoomName, Entry>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The layers of the picture. Rates are told in steps, so that followers hear of changes and not of each frame.
+fn layers(encodings: &[EncodingHealth]) -> Vec<Layer> {
+    const STEP: u64 = 50_000;
+    let pictures = encodings.iter().filter(|encoding| encoding.codec != "opus");
+    pictures
+        .map(|encoding| Layer {
+            rid: encoding.rid.map(|rid| rid.as_str().to_owned()),
+            spatial_layer_id: 0,
+            bitrate: encoding
+                .active
+                .then(|| encoding.bitrate.div_ceil(STEP).max(1) * STEP),
+            width: encoding.size.map(|(width, _)| width),
+            height: encoding.size.map(|(_, height)| height),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sfu::media::Faults;
+
+    fn encoding(layer: u8, codec: &'static str, active: bool) -> EncodingHealth {
+        EncodingHealth {
+            id: EncodingId { section: 1, layer },
+            rid: None,
+            codec,
+            bitrate: 123_456,
+            size: Some((640, 360)),
+            active,
+            lost_permille: 0,
+            jitter: Duration::ZERO,
+            faults: Faults::default(),
+        }
+    }
+
+    #[test]
+    fn viewers_of_all_shards_are_added_up_while_they_are_told() {
+        let (bulletin, room, now) = (Bulletin::default(), RoomName::from("demo"), Instant::now());
+        let encodings = [encoding(0, "vp8", true), encoding(1, "vp8", false)];
+        let layer = |layer| EncodingId { section: 1, layer };
+        assert_eq!(bulletin.health(now, &room, &encodings), [0, 0], "an unknown room");
+        bulletin.on_air(&room, true);
+        bulletin.counted(now, &room, ShardId(0), vec![(layer(0), 2), (layer(1), 1)]);
+        bulletin.counted(now, &room, ShardId(0), vec![(layer(0), 3)]);
+        bulletin.counted(now, &room, ShardId(1), vec![(layer(0), 4)]);
+        assert_eq!(bulletin.health(now, &room, &encodings), [7, 0]);
+        assert_eq!(bulletin.health(now + COUNT_LIFE, &room, &encodings), [0, 0]);
+    }
+
+    #[test]
+    fn followers_hear_of_what_changes() {
+        let (bulletin, room, now) = (Bulletin::default(), RoomName::from("demo"), Instant::now());
+        let mut follower = bulletin.follow(&room, RoomMedia::default());
+        follower.mark_unchanged();
+        bulletin.on_air(&room, true);
+        assert!(follower.has_changed().unwrap() && follower.borrow_and_update().live);
+        let encodings = [
+            encoding(0, "opus", true),
+            encoding(1, "vp8", true),
+            encoding(2, "vp8", false),
+        ];
+        bulletin.health(now, &room, &encodings);
+        let rates: Vec<_> = follower
+            .borrow_and_update()
+            .layers
+            .iter()
+            .map(|layer| layer.bitrate)
+            .collect();
+        assert_eq!(rates, [Some(150_000), None], "the inactive one has none");
+        bulletin.health(now, &room, &encodings);
+        assert!(!follower.has_changed().unwrap(), "nothing new");
+        bulletin.viewers(&room, 12);
+        assert_eq!(follower.borrow_and_update().viewers, 12);
+        bulletin.on_air(&room, false);
+        assert_eq!(
+            *follower.borrow_and_update(),
+            RoomMedia {
+                viewers: 12,
+                ..RoomMedia::default()
+            }
+        );
+        drop(follower);
+        bulletin.follow(&RoomName::from("other"), RoomMedia::default());
+        bulletin.follow(&RoomName::from("third"), RoomMedia::default());
+        assert_eq!(bulletin.lock().len(), 1, "nobody follows the others");
+    }
+}
