@@ -5,7 +5,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import puppeteer from "puppeteer-core";
 
-const OUTPUT = join(dirname(fileURLToPath(import.meta.url)), "../output");
+/** Kept from run to run, never committed. */
+export const OUTPUT = join(dirname(fileURLToPath(import.meta.url)), "../output");
 mkdirSync(OUTPUT, { recursive: true });
 
 const CHROMIUM = {
@@ -56,16 +57,16 @@ export async function closeBrowsers() {
   open = [];
 }
 
-export const PHONE = { width: 390, height: 844 };
+export const PHONE = { width: 390, height: 844, deviceScaleFactor: 3 };
 export const DESK = { width: 1360, height: 900 };
 
-/** A new page of a browser of its own, whose script errors are failures. `before` runs in it before its own scripts. */
+/** A new page of a browser of its own, whose script errors are failures. `before`, a function or one with its arguments, runs in it before its own scripts. */
 export async function page(kind, url, viewport = PHONE, before = undefined) {
   const tab = await (await browser(kind)).newPage();
   await tab.setViewport(viewport);
   tab.errors = [];
   tab.on("pageerror", (error) => tab.errors.push(error.message));
-  if (before) await tab.evaluateOnNewDocument(before);
+  if (before) await tab.evaluateOnNewDocument(...[before].flat());
   await tab.goto(url, { waitUntil: "domcontentloaded" });
   return tab;
 }

@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 const HERE = dirname(fileURLToPath(import.meta.url));
 const VENV = join(HERE, "../output/python");
 
-function ffmpeg() {
+/** The wheel's ffmpeg, installed when it is not there. */
+export function ffmpeg() {
   if (process.env.FFMPEG_WHIP) return process.env.FFMPEG_WHIP;
   const wheel = () => {
     const lib = join(VENV, "lib");

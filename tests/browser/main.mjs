@@ -1,18 +1,21 @@
 // Runs the scenarios one after the other, each on a server of its own. `run NAME…` runs those whose names begin so.
 
 import { Server } from "./server.mjs";
+import { joining } from "./joining.mjs";
 import { scenarios } from "./scenarios.mjs";
 import { selling } from "./selling.mjs";
 import { closeBrowsers } from "./browsers.mjs";
 
 const wanted = process.argv.slice(2);
 let failed = 0;
-for (const scenario of [...scenarios, ...selling]) {
+/** Environment variables for its server, found out first where they depend on the machine. */
+const settings = ({ settings }) => (typeof settings === "function" ? settings() : settings);
+for (const scenario of [...scenarios, ...selling, ...joining]) {
   if (wanted.length && !wanted.some((name) => scenario.name.startsWith(name))) continue;
   const started = Date.now();
   let server;
   try {
-    server = await Server.start(scenario.name, scenario.settings);
+    server = await Server.start(scenario.name, await settings(scenario));
     const note = await scenario.run(server);
     console.log(`ok    ${scenario.name} (${((Date.now() - started) / 1000).toFixed(1)} s)${note ? `: ${note}` : ""}`);
   } catch (error) {

@@ -9,7 +9,8 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 
-function binary() {
+/** The built server. */
+export function binary() {
   const target = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
   const found = [process.env.VITRINE_BINARY, join(target, "debug/vitrine"), join(target, "release/vitrine")].find(
     (path) => path && existsSync(path),
@@ -41,6 +42,11 @@ export class Server {
 
   get url() {
     return `http://localhost:${this.port}`;
+  }
+
+  /** Of the first shard, where the settings name one. */
+  get mediaPort() {
+    return Number(this.settings.VITRINE_MEDIA_PORT);
   }
 
   get environment() {

@@ -1,0 +1,194 @@
+// Joins and squeezes in real browsers, judged by the frames they show.
+
+import { execFileSync, spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { existsSync, renameSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { OUTPUT, page, until } from "./browsers.mjs";
+import { ffmpeg } from "./ffmpeg.mjs";
+import { longestFreeze, noteFrames, percentile } from "./frames.mjs";
+import { Line, throughLine } from "./network.mjs";
+import { binary } from "./server.mjs";
+
+const DEMO = join(dirname(fileURLToPath(import.meta.url)), "../../loadtest/demo");
+/** More of them for figures: JOINS=40 run joins. */
+const JOINS = Number(process.env.JOINS ?? 8);
+const FPS = 25;
+/** Frames of the numbered clip, and the bits of their numbers. */
+const FRAMES = 200;
+const BITS = 8;
+
+/** Eight seconds of VP8 with a keyframe every four, each frame with its number along its top. Kept for the next run. */
+function numberedClip() {
+  const path = join(OUTPUT, "numbered.ivf");
+  if (existsSync(path)) return path;
+  const side = 320 / BITS;
+  const bit = (n) =>
+    `drawbox=x=${n * side}:y=0:w=${side}:h=${side / 2}:color=white:t=fill:enable='gte(mod(floor(n/${1 << n}),2),1)'`;
+  const filters = [`drawbox=x=0:y=0:w=320:h=${side / 2}:color=black:t=fill`, ...Array.from({ length: BITS }, (_, n) => bit(n))];
+  const args = ["-hide_banner", "-loglevel", "error", "-f", "lavfi", "-i", `testsrc2=size=320x180:rate=${FPS}`, "-vf", filters.join(",")];
+  const codec = ["-c:v", "libvpx", "-b:v", "800k", "-deadline", "realtime", "-cpu-used", "8", "-g", "100", "-keyint_min", "100", "-auto-alt-ref", "0"];
+  execFileSync(ffmpeg(), [...args, "-frames:v", String(FRAMES), ...codec, "-f", "ivf", `${path}.part`]);
+  renameSync(`${path}.part`, path);
+  return path;
+}
+
+/** A host that answers no keyframe request. */
+function publish(server, clip) {
+  const args = ["loadtest", "publish", "--url", `${server.url}/whip/demo`, "--token", server.token("publish"), "--video", clip];
+  const child = spawn(binary(), [...args, "--audio", join(DEMO, "chime.ogg"), "--ignore-pli"]);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output = (output + data).slice(-4000)));
+  const ended = new Promise((resolve) => child.on("exit", resolve));
+  return {
+    output: () => output,
+    async stop() {
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
+}
+
+/** An empty page of the server's own, with the frame reader. */
+async function emptyPage(server, kind) {
+  const tab = await page(kind, `${server.url}/assets/favicon.svg`);
+  await tab.goto(`${server.url}/watch/nothing-here-${Date.now()}`, { waitUntil: "domcontentloaded" });
+  await tab.evaluate(() => {
+    window.vitrine?.player.stop();
+    document.body.replaceChildren();
+  });
+  await tab.evaluate(`window.noteFrames = ${noteFrames}`);
+  return tab;
+}
+
+/** Starts a player in the page; returns when its first frame was shown after, and what it shows from then on. */
+const watch = (tab, url, name) =>
+  tab.evaluate(
+    async (url, name, bits) => {
+      const { WhepPlayer } = await import("/assets/player.js");
+      const video = document.createElement("video");
+      video.muted = true;
+      video.style.width = "320px";
+      document.body.append(video);
+      window.noteFrames(video, name, bits);
+      const player = new WhepPlayer({ url, video, channels: false });
+      (window.players ??= {})[name] = { player, video, began: performance.now() };
+      player.start();
+      while (window.frames[name].length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      return window.frames[name][0][0] - window.players[name].began;
+    },
+    url,
+    name,
+    BITS,
+  );
+
+const stop = (tab, name) =>
+  tab.evaluate((name) => {
+    window.players[name].player.stop();
+    window.players[name].video.remove();
+    delete window.players[name];
+  }, name);
+
+/** By how many milliseconds one player's picture is behind another's, from the numbers of the frames both show. */
+const behind = (tab, name, reference) =>
+  tab.evaluate(
+    (name, reference, frames, fps) => {
+      const lags = [];
+      for (const [at, , number] of window.frames[name].slice(-40)) {
+        const shown = window.frames[reference].filter(([then]) => then <= at).at(-1);
+        if (!shown) continue;
+        let lag = (shown[2] - number + frames) % frames;
+        if (lag > frames / 2) lag -= frames;
+        lags.push((lag * 1000) / fps);
+      }
+      return lags.sort((a, b) => a - b)[Math.floor(lags.length / 2)];
+    },
+    name,
+    reference,
+    FRAMES,
+    FPS,
+  );
+
+function freeUdpPort() {
+  return new Promise((resolve) => {
+    const probe = createSocket("udp4");
+    probe.bind(0, () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
+async function squeeze(server, kind) {
+  const line = await Line.to(server.mediaPort);
+  line.down.delay = line.up.delay = 20;
+  try {
+    const tab = await page(kind, `${server.url}/watch/demo`, { width: 1360, height: 900 }, [throughLine, line.port]);
+    await until("the player", () => tab.evaluate(() => window.vitrine?.player));
+    await tab.evaluate(`(${noteFrames})(document.querySelector("video"), "it", 0)`);
+    const state = () => tab.evaluate(() => ({ now: performance.now(), frames: window.frames.it }));
+    const width = async () => (await state()).frames.at(-1)?.[1];
+    const largest = 1280;
+    await until(`${largest} wide in ${kind}`, async () => (await width()) >= largest, 40);
+    // A few quiet seconds at the best layer first.
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    line.down.rate = 600_000;
+    const squeezed = (await state()).now;
+    await new Promise((resolve) => setTimeout(resolve, 10_000));
+    line.down.rate = 0;
+    const relieved = await state();
+    const isSmall = ([at, wide]) => at > squeezed && wide < largest;
+    const down = relieved.frames.find(isSmall)?.[0] - squeezed;
+    const freeze = longestFreeze(relieved.frames, squeezed, relieved.now);
+    const back = await until(`${largest} wide again in ${kind}`, async () => {
+      const { frames } = await state();
+      return frames.find(([at, wide]) => at > relieved.now && wide >= largest)?.[0];
+    }, 40);
+    const numbers = { down, freeze, up: back - relieved.now };
+    const text = Object.entries(numbers).map(([name, ms]) => `${name} ${Math.round(ms)} ms`).join(", ");
+    if (!(down <= 1000 && freeze <= 500 && numbers.up <= 12_000)) throw new Error(`${kind}: ${text}`);
+    return `${kind}: ${text}`;
+  } finally {
+    line.close();
+  }
+}
+
+export const joining = [
+  {
+    name: "joins-a-host-that-ignores-keyframe-requests",
+    settings: { VITRINE_DEMO: "false" },
+    async run(server) {
+      const host = publish(server, numberedClip());
+      try {
+        const tab = await emptyPage(server, "chrome");
+        const url = `${server.url}/whep/demo`;
+        await until("the host", async () => (await (await fetch(`${server.url}/api/rooms/demo`)).json()).live);
+        await watch(tab, url, "reference");
+        await new Promise((resolve) => setTimeout(resolve, 5000));
+        const [first, lag] = [[], []];
+        for (let n = 0; n < JOINS; n++) {
+          const name = `join${n}`;
+          first.push(await watch(tab, url, name));
+          // The picture comes to the live edge, and the next join falls elsewhere into the group of pictures.
+          await new Promise((resolve) => setTimeout(resolve, 3300));
+          lag.push(await behind(tab, name, "reference"));
+          await stop(tab, name);
+        }
+        const numbers = `${JOINS} joins: first frame p50 ${Math.round(percentile(first, 50))} ms, p95 ${Math.round(percentile(first, 95))} ms; ` +
+          `behind the settled viewer after 3 s at most ${Math.round(Math.max(...lag))} ms`;
+        if (percentile(first, 95) > 300 || Math.max(...lag) > 200) throw new Error(`${numbers}; ${first.map(Math.round)}; ${lag}`);
+        return numbers;
+      } catch (error) {
+        throw new Error(`${error.message}\n${host.output()}`);
+      } finally {
+        await host.stop();
+      }
+    },
+  },
+  ...["chrome", "firefox"].map((kind) => ({
+    name: `squeeze-in-${kind}`,
+    settings: async () => ({ VITRINE_MEDIA_SHARDS: "1", VITRINE_MEDIA_PORT: String(await freeUdpPort()) }),
+    run: (server) => squeeze(server, kind),
+  })),
+];

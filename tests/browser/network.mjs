@@ -1,0 +1,72 @@
+// A thin line between a viewer and the server: a UDP forwarder with a rate, a queue, a delay and losses that can be
+// changed while it runs, and what makes a page use it.
+
+import { createSocket } from "node:dgram";
+
+/** One direction: `rate` in bits per second (0 is no limit), `queue` and `delay` in milliseconds, `loss` of 1. */
+class Direction {
+  rate = 0;
+  queue = 300;
+  delay = 0;
+  loss = 0;
+  #free = 0;
+
+  pass(bytes, deliver) {
+    if (Math.random() < this.loss) return;
+    const now = performance.now();
+    let leaves = now;
+    if (this.rate) {
+      const starts = Math.max(now, Math.min(this.#free, now + this.queue));
+      if (this.#free - now > this.queue) return;
+      // IPv4 and UDP headers take their part of the line.
+      leaves = starts + ((bytes + 28) * 8000) / this.rate;
+      this.#free = leaves;
+    }
+    const wait = leaves + this.delay - now;
+    if (wait < 1) deliver();
+    else setTimeout(deliver, wait);
+  }
+}
+
+export class Line {
+  down = new Direction();
+  up = new Direction();
+
+  /** A line to a port of this machine. */
+  static async to(port) {
+    const line = new Line();
+    line.front = createSocket("udp4");
+    line.back = createSocket("udp4");
+    let viewer;
+    line.front.on("message", (data, from) => {
+      viewer = from;
+      line.up.pass(data.length, () => line.back.send(data, port, "127.0.0.1", () => {}));
+    });
+    line.back.on("message", (data) => {
+      if (viewer) line.down.pass(data.length, () => line.front.send(data, viewer.port, viewer.address, () => {}));
+    });
+    await Promise.all([line.front, line.back].map((socket) => new Promise((done) => socket.bind(0, "127.0.0.1", done))));
+    line.port = line.front.address().port;
+    return line;
+  }
+
+  close() {
+    this.front.close();
+    this.back.close();
+  }
+}
+
+/** For `page`'s `before`: whatever the server answers, its one candidate is the line's. */
+export function throughLine(port) {
+  const plain = RTCPeerConnection.prototype.setRemoteDescription;
+  RTCPeerConnection.prototype.setRemoteDescription = function (description) {
+    const candidate = `a=candidate:1 1 udp 2130706431 127.0.0.1 ${port} typ host\r\n`;
+    let isNamed = false;
+    const sdp = description.sdp.replace(/^a=candidate:.*\r?\n/gm, () => {
+      if (isNamed) return "";
+      isNamed = true;
+      return candidate;
+    });
+    return plain.call(this, { type: description.type, sdp });
+  };
+}
