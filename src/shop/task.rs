@@ -286,14 +286,7 @@ impl ShopTask {
                 }
                 Output::Ledger(command) => {
                     if let Err(command) = self.ledger.send(command) {
-                        let refused = Answer {
-                            ticket: command.ticket,
-                            show: command.show,
-                            decision: Err(Refusal::Failed),
-                            stock: Vec::new(),
-                            products: Vec::new(),
-                            orders: Vec::new(),
-                        };
+                        let refused = Answer::refusing(command.ticket, command.show, Refusal::Failed);
                         self.shop.handle_answer(unix_now(), refused);
                     }
                 }

@@ -1,198 +1,350 @@
 //! A buy: judged once, in the transaction that holds its units; whoever repeats it gets the same receipt.
 
-use rusqlite::{OptionalExtension, params};
+use super::books::of;
+use super::decide::Work;
+use super::pricing::{self, Customer, Priced};
+use super::rows::{BuyRow, OrderRow};
+use super::stock::{self, Movement, Place};
+use super::{Buyer, Decided, Decision, Refusal, orders, waitlist};
+use crate::message::{BuyMessage, Line, Mode, Money, OrderState, Outcome, Receipt, ShowState, VariantPrice};
 
-use super::sqlite::{Decided, Work};
-use super::stock::{self, Movement, Row};
-use super::{Buyer, Decision, LedgerError, orders};
-use crate::message::{
-    Bill, BuyMessage, Line, Money, OrderLine, OrderState, Outcome, Receipt, Sale, ShowState, VariantPrice,
-};
-
-pub(super) fn buy(work: &mut Work<'_>, buyer: &Buyer, buy: &BuyMessage, hold_ms: i64) -> Decided {
-    let body = body(work, buy)?;
-    if let Some(receipt) = earlier(work, buyer, buy, &body)? {
-        return Ok(Ok(Decision::Receipt(receipt)));
+pub(super) fn buy(work: &mut Work<'_>, buyer: &Buyer, buy: &BuyMessage, times: (i64, i64)) -> Decided {
+    let body = body(work, buy);
+    if let Some(earlier) = work.books.buy(&buy.id) {
+        let outcome = if earlier.subject != buyer.subject || earlier.body != body {
+            Outcome::Conflict
+        } else {
+            match serde_json::from_str::<Receipt>(&earlier.receipt) {
+                Ok(receipt) => return Ok(Decision::Receipt(receipt)),
+                Err(error) => {
+                    tracing::error!(buy = buy.id, %error, "a stored receipt cannot be read");
+                    return Err(Refusal::Failed);
+                }
+            }
+        };
+        return Ok(Decision::Receipt(Receipt {
+            buy: buy.id.clone(),
+            outcome,
+        }));
     }
-    let outcome = judge(work, buyer, buy, hold_ms)?;
+    let outcome = match judge(work, buyer, buy) {
+        Ok(judged) => take(work, buyer, buy, judged, times),
+        Err(refusal) => refusal,
+    };
     let receipt = Receipt {
         buy: buy.id.clone(),
         outcome,
     };
-    let json = serde_json::to_string(&receipt).map_err(|error| LedgerError::Content(error.to_string()))?;
-    work.tx
-        .prepare_cached(
-            "INSERT INTO buys (id, show, subject, body, receipt, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .execute(params![buy.id, &*work.show, buyer.subject, body, json, work.now])?;
-    if let Outcome::Held(Bill {
-        order_lines,
-        total,
-        expires_at,
-        ..
-    }) = &receipt.outcome
-    {
-        let sale = Sale {
-            buy: buy.id.clone(),
-            user: buyer.subject.clone(),
-            name: buyer.name.clone(),
-            lines: order_lines.clone(),
-            total: total.clone(),
-            state: OrderState::Held,
-            expires_at: *expires_at,
-            promo: None,
-            discount: None,
-            affiliate: None,
-            queue: None,
-        };
-        orders::insert(work, &sale)?;
-        for line in order_lines {
-            let held = Movement {
-                available: -line.quantity,
-                held: line.quantity,
-                sold: 0,
-            };
-            stock::shift(work, &line.variant, held, "hold", Some(&buy.id))?;
-        }
-        work.orders.push((work.show.clone(), sale));
-    }
-    Ok(Ok(Decision::Receipt(receipt)))
+    work.books.add_buy(BuyRow {
+        id: buy.id.clone(),
+        show: work.show.clone(),
+        subject: buyer.subject.clone(),
+        body,
+        outcome: receipt.outcome.name().to_owned(),
+        // Without a receipt it could not be repeated; a receipt always has a JSON.
+        receipt: serde_json::to_string(&receipt).unwrap_or_default(),
+        at: work.now,
+    });
+    Ok(Decision::Receipt(receipt))
 }
 
 /// What makes two buys the same.
-fn body(work: &Work<'_>, buy: &BuyMessage) -> Result<String, LedgerError> {
+fn body(work: &Work<'_>, buy: &BuyMessage) -> String {
     let mut lines: Vec<(&str, i64)> = buy
         .lines
         .iter()
         .map(|line| (line.variant.as_str(), line.quantity))
         .collect();
     lines.sort_unstable();
-    serde_json::to_string(&(&*work.show, lines, buy.price_version))
-        .map_err(|error| LedgerError::Content(error.to_string()))
-}
-
-fn earlier(
-    work: &Work<'_>,
-    buyer: &Buyer,
-    buy: &BuyMessage,
-    body: &str,
-) -> Result<Option<Receipt>, LedgerError> {
-    let mut statement = work
-        .tx
-        .prepare_cached("SELECT subject, body, receipt FROM buys WHERE id = ?1")?;
-    let found: Option<(String, String, String)> = statement
-        .query_row(params![buy.id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
-    let Some((subject, known, receipt)) = found else {
-        return Ok(None);
+    let extras = (&buy.promo, &buy.affiliate, buy.waitlist, &buy.replaces);
+    let text = if extras == (&None, &None, false, &None) {
+        serde_json::to_string(&(&*work.show, lines, buy.price_version))
+    } else {
+        serde_json::to_string(&(&*work.show, lines, buy.price_version, extras))
     };
-    if subject != buyer.subject || known != body {
-        return Ok(Some(Receipt {
-            buy: buy.id.clone(),
-            outcome: Outcome::Conflict,
-        }));
-    }
-    serde_json::from_str(&receipt)
-        .map(Some)
-        .map_err(|error| LedgerError::Content(format!("receipt of {}: {error}", buy.id)))
+    text.unwrap_or_default()
 }
 
-fn judge(work: &mut Work<'_>, buyer: &Buyer, buy: &BuyMessage, hold_ms: i64) -> Result<Outcome, LedgerError> {
+/// What a buy that may be carried out becomes.
+struct Judged {
+    priced: Priced,
+    state: OrderState,
+    /// The own order that is given back for it.
+    replaced: Option<OrderRow>,
+}
+
+fn judge(work: &Work<'_>, buyer: &Buyer, buy: &BuyMessage) -> Result<Judged, Outcome> {
+    let books = &*work.books;
     let not_on_sale = |line: &Line| Outcome::NotOnSale {
         variant: line.variant.clone(),
     };
     let Some(first) = buy.lines.first() else {
         let reason = "a buy needs a line".to_owned();
-        return Ok(Outcome::Rejected { reason });
+        return Err(Outcome::Rejected { reason });
     };
-    let state: Option<String> = work
-        .tx
-        .prepare_cached("SELECT state FROM shows WHERE id = ?1")?
-        .query_row(params![&*work.show], |row| row.get(0))
-        .optional()?;
-    if state
-        .as_deref()
-        .and_then(ShowState::from_name)
-        .is_none_or(|state| state == ShowState::Ended)
-    {
-        return Ok(not_on_sale(first));
+    let show = books.shows.get(&work.show);
+    if show.is_none_or(|show| show.state == ShowState::Ended) {
+        return Err(not_on_sale(first));
     }
-    let mut rows: Vec<(&Line, Row)> = Vec::with_capacity(buy.lines.len());
     for line in &buy.lines {
-        match stock::row(work, &line.variant)? {
-            Some(row) => rows.push((line, row)),
-            None => return Ok(not_on_sale(line)),
+        if books.on_sale(&work.show, &line.variant).is_none() {
+            return Err(not_on_sale(line));
         }
     }
-    if rows.iter().any(|(_, row)| row.price_version > buy.price_version) {
-        let prices = rows.iter().map(|(line, row)| VariantPrice {
-            variant: line.variant.clone(),
-            price: price(row, row.minor),
-        });
-        return Ok(Outcome::PriceChanged {
-            price_version: orders::price_version(work)?,
-            prices: prices.collect(),
-        });
-    }
-    for (line, row) in &rows {
-        if let Some(limit) = row.per_customer
-            && orders::units_of(work, &buyer.subject, &line.variant)? + line.quantity > limit
-        {
-            let variant = line.variant.clone();
-            return Ok(Outcome::LimitReached { variant, limit });
-        }
-        if row.available < line.quantity {
-            let variant = line.variant.clone();
-            return Ok(Outcome::SoldOut {
-                variant,
-                waitlist: false,
-            });
-        }
-    }
-    Ok(held(work.now, hold_ms, &rows))
-}
-
-fn held(now: i64, hold_ms: i64, rows: &[(&Line, Row)]) -> Outcome {
-    let rejected = |reason: &str| Outcome::Rejected {
-        reason: reason.to_owned(),
-    };
-    let Some((_, first)) = rows.first() else {
-        return rejected("a buy needs a line");
-    };
-    if rows
-        .iter()
-        .any(|(_, row)| (&row.currency, row.exponent) != (&first.currency, first.exponent))
-    {
-        return rejected("all lines of a buy must be in one currency");
-    }
-    let sum = rows.iter().try_fold(0i64, |sum, (line, row)| {
-        row.minor
-            .checked_mul(line.quantity)
-            .and_then(|amount| sum.checked_add(amount))
+    check_prices(work, buy)?;
+    let replaced = buy.replaces.as_ref().and_then(|id| books.orders.get(id));
+    let replaced = replaced.filter(|order| {
+        order.show == work.show
+            && order.subject == buyer.subject
+            && matches!(
+                order.state,
+                OrderState::Waitlisted | OrderState::Held | OrderState::CheckoutOpen
+            )
     });
-    let Some(sum) = sum else {
-        return rejected("the total is too large");
+    if buy.replaces.is_some() && replaced.is_none() {
+        let reason = "the order to be replaced is not an open one of yours".to_owned();
+        return Err(Outcome::Rejected { reason });
+    }
+    let customer = Customer {
+        show: &work.show,
+        subject: &buyer.subject,
+        now: work.now,
+        except: replaced.map(|order| order.buy.as_str()),
     };
-    let order_lines = rows.iter().map(|(line, row)| OrderLine {
-        variant: line.variant.clone(),
-        quantity: line.quantity,
-        price: price(row, row.minor),
-    });
-    Outcome::Held(Bill {
-        order_lines: order_lines.collect(),
-        total: price(first, sum),
-        promo: None,
-        discount: None,
-        expires_at: now + hold_ms,
-        pay: "manual".to_owned(),
-        checkout: None,
+    let priced = pricing::price(books, &customer, &buy.id, &buy.lines, buy.promo.as_deref())?;
+    let state = judge_units(work, &customer, buy, &priced, replaced)?;
+    Ok(Judged {
+        priced,
+        state,
+        replaced: replaced.cloned(),
     })
 }
 
-fn price(row: &Row, minor: i64) -> Money {
-    Money {
-        minor,
-        currency: row.currency.clone(),
-        exponent: row.exponent,
+fn check_prices(work: &Work<'_>, buy: &BuyMessage) -> Result<(), Outcome> {
+    let books = &*work.books;
+    let rows = buy
+        .lines
+        .iter()
+        .filter_map(|line| books.on_sale(&work.show, &line.variant));
+    if rows.clone().all(|row| row.price_version <= buy.price_version) {
+        return Ok(());
     }
+    let prices = rows.map(|row| VariantPrice {
+        variant: row.id.clone(),
+        price: Money {
+            minor: pricing::unit(books, &work.show, &row.id, row.minor).0,
+            currency: row.currency.clone(),
+            exponent: u8::try_from(row.exponent).unwrap_or(2),
+        },
+    });
+    Err(Outcome::PriceChanged {
+        price_version: books.shows.get(&work.show).map_or(0, |show| show.price_version),
+        prices: prices.collect(),
+    })
+}
+
+/// Whether the units may be had: by the customer's limit, by the stock, by those who wait.
+fn judge_units(
+    work: &Work<'_>,
+    customer: &Customer<'_>,
+    buy: &BuyMessage,
+    priced: &Priced,
+    replaced: Option<&OrderRow>,
+) -> Result<OrderState, Outcome> {
+    let books = &*work.books;
+    let mut is_short = None;
+    for line in &priced.lines {
+        let Some(row) = books.on_sale(&work.show, &line.variant) else {
+            continue;
+        };
+        let flash = books.running(&work.show, &line.variant);
+        let limit = flash.and_then(|flash| flash.per_customer).or(row.per_customer);
+        if let Some(limit) = limit
+            && units_of(work, customer, &line.variant) + line.quantity > limit
+        {
+            let variant = line.variant.clone();
+            return Err(Outcome::LimitReached { variant, limit });
+        }
+        let own = given_back(
+            work,
+            replaced,
+            &line.variant,
+            flash.map(|flash| flash.id.as_str()),
+        );
+        // What the customer gives back is not for those who wait: it is only exchanged.
+        let exchanged = match flash.and_then(|flash| flash.quantity) {
+            Some(_) => own.1,
+            None => own.0,
+        };
+        if (stock::free(books, row, own) - row.waiting).max(exchanged) < line.quantity {
+            is_short = is_short.or(Some((line, row)));
+        }
+    }
+    let Some((line, row)) = is_short else {
+        return Ok(match priced.mode {
+            Mode::Hold => OrderState::Held,
+            Mode::PayFirst => OrderState::CheckoutOpen,
+        });
+    };
+    let can_wait = priced.lines.len() == 1
+        && priced.mode == Mode::Hold
+        && row.waiting + line.quantity <= waitlist::MAX_WAITING
+        && line.quantity <= row.on_hand;
+    if buy.waitlist && can_wait {
+        return Ok(OrderState::Waitlisted);
+    }
+    Err(Outcome::SoldOut {
+        variant: line.variant.clone(),
+        waitlist: can_wait,
+    })
+}
+
+/// Units of a variant in a customer's open and paid orders.
+fn units_of(work: &Work<'_>, customer: &Customer<'_>, variant: &str) -> i64 {
+    let orders = work.books.orders_of(customer.show, customer.subject);
+    let counted = orders.filter(|order| {
+        customer.except != Some(order.buy.as_str())
+            && (order.state.is_open() || order.state == OrderState::Paid)
+    });
+    let lines = counted.flat_map(|order| work.books.lines(&order.buy));
+    lines
+        .filter(|line| line.variant == variant)
+        .map(|line| line.quantity)
+        .sum()
+}
+
+/// Units that come free with the replaced order, and those of them at a flash sale's price.
+fn given_back(
+    work: &Work<'_>,
+    replaced: Option<&OrderRow>,
+    variant: &str,
+    flash: Option<&str>,
+) -> (i64, i64) {
+    let Some(order) = replaced.filter(|order| Place::of(order.state) == Place::Held) else {
+        return (0, 0);
+    };
+    let lines = work.books.lines(&order.buy).into_iter();
+    lines
+        .filter(|line| line.variant == variant)
+        .fold((0, 0), |(all, of_flash), line| {
+            let is_of_flash = flash.is_some() && line.flash.as_deref() == flash;
+            (
+                all + line.quantity,
+                of_flash + if is_of_flash { line.quantity } else { 0 },
+            )
+        })
+}
+
+/// Makes the order.
+fn take(
+    work: &mut Work<'_>,
+    buyer: &Buyer,
+    buy: &BuyMessage,
+    judged: Judged,
+    (hold_ms, turn_ms): (i64, i64),
+) -> Outcome {
+    let Judged {
+        priced,
+        state,
+        replaced,
+    } = judged;
+    if let Some(replaced) = &replaced {
+        orders::change_state(work, &replaced.buy, OrderState::Cancelled);
+    }
+    let waits_for = match priced.lines.first() {
+        Some(line) if state == OrderState::Waitlisted => Some(line.variant.clone()),
+        _ => None,
+    };
+    let variant = waits_for
+        .as_ref()
+        .and_then(|variant| work.books.variants.change(&of(&work.show, variant)));
+    let queue = variant.map(|variant| {
+        variant.next_queue += 1;
+        variant.next_queue
+    });
+    let is_waiting = state == OrderState::Waitlisted;
+    work.books.add_order(OrderRow {
+        buy: buy.id.clone(),
+        show: work.show.clone(),
+        subject: buyer.subject.clone(),
+        name: buyer.name.clone(),
+        state,
+        minor: priced.total,
+        currency: priced.currency,
+        exponent: priced.exponent,
+        expires_at: if is_waiting {
+            0
+        } else {
+            work.now + priced.hold_ms.unwrap_or(hold_ms)
+        },
+        created_at: work.now,
+        promo: priced.promo,
+        discount: priced.discount,
+        affiliate: buy.affiliate.clone(),
+        provider: work.provider.name().to_owned(),
+        waits_for,
+        queue,
+        turn_ms,
+        step: 0,
+        rev: 0,
+    });
+    take_units(work, buy, state, priced.lines);
+    orders::tell(work, &buy.id);
+    let outcome = outcome(work, buy, state);
+    if let Some(replaced) = &replaced {
+        for line in work.books.lines(&replaced.buy) {
+            waitlist::serve(work, &line.variant);
+        }
+    }
+    outcome
+}
+
+fn take_units(work: &mut Work<'_>, buy: &BuyMessage, state: OrderState, lines: Vec<super::rows::LineRow>) {
+    for line in lines {
+        let movement = Movement::between(Place::Available, Place::of(state), line.quantity);
+        if movement != Movement::default() {
+            if let Some(flash) = &line.flash
+                && let Some(flash) = work.books.change_flash(&work.show, flash)
+            {
+                flash.taken += line.quantity;
+            }
+            stock::shift(work, &line.variant, movement, state.name(), Some(&buy.id));
+        }
+        if state == OrderState::Waitlisted {
+            if let Some(row) = work.books.variants.change(&of(&work.show, &line.variant)) {
+                row.waiting += line.quantity;
+                row.waiters += 1;
+            }
+            work.recount(&line.variant);
+        }
+        work.books.put_line(line);
+    }
+    if let Some(code) = &buy.promo
+        && let Some(promo) = work.books.promos.change(&of(&work.show, code))
+    {
+        promo.used += 1;
+    }
+}
+
+fn outcome(work: &mut Work<'_>, buy: &BuyMessage, state: OrderState) -> Outcome {
+    let Some(order) = work.books.orders.get(&buy.id) else {
+        let reason = "the order is lost".to_owned();
+        return Outcome::Rejected { reason };
+    };
+    let sale = pricing::sale(work.books, order);
+    if state == OrderState::Waitlisted {
+        let line = sale.lines.first();
+        return Outcome::Waitlisted {
+            variant: line.map(|line| line.variant.clone()).unwrap_or_default(),
+            quantity: line.map_or(0, |line| line.quantity),
+            place: line
+                .and_then(|line| work.books.on_sale(&work.show, &line.variant))
+                .map_or(1, |row| row.waiters),
+        };
+    }
+    let bill = pricing::bill(&sale, work.provider.name(), work.provider.checkout(&sale));
+    if state == OrderState::CheckoutOpen {
+        return Outcome::CheckoutOpen(bill);
+    }
+    Outcome::Held(bill)
 }

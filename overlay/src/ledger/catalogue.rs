@@ -1,169 +1,37 @@
 //! Shows, products and prices as the ledger keeps them.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use std::sync::Arc;
 
-use super::sqlite::{Decided, Work};
+use super::books::{Books, of};
+use super::decide::Work;
+use super::rows::{ProductRow, ShowRow, VariantRow};
 use super::stock::{self, Movement};
-use super::{Decision, LedgerError, Refusal, ShowRecord, orders};
-use crate::message::{HostCommand, Mode, Money, Product, ShowState, Variant};
+use super::{Decided, Decision, Refusal, ShowRecord, pricing};
+use crate::message::{FlashSale, HostCommand, Money, Product, ShowState, Variant};
 
 /// Products of one show.
-const MAX_PRODUCTS: i64 = 500;
+const MAX_PRODUCTS: usize = 500;
+/// Variants of one show, those that are no longer on sale with them.
+const MAX_VARIANTS: usize = 5000;
 /// Products pinned at once.
 const MAX_PINS: usize = 12;
-
-pub(super) fn shows(connection: &Connection) -> Result<Vec<ShowRecord>, LedgerError> {
-    let mut statement = connection.prepare_cached("SELECT id FROM shows ORDER BY id")?;
-    let ids: Vec<String> = statement
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    ids.iter().map(|id| load(connection, id)).collect()
-}
-
-fn load(connection: &Connection, id: &str) -> Result<ShowRecord, LedgerError> {
-    let mut show = connection
-        .prepare_cached("SELECT title, state, starts_at, price_version, featured FROM shows WHERE id = ?1")?
-        .query_row(params![id], |row| {
-            let state: String = row.get(1)?;
-            Ok(ShowRecord {
-                id: id.to_owned(),
-                title: row.get(0)?,
-                state: ShowState::from_name(&state).unwrap_or_default(),
-                starts_at: row.get(2)?,
-                price_version: row.get(3)?,
-                featured: row.get(4)?,
-                ..ShowRecord::default()
-            })
-        })?;
-    show.pinned = connection
-        .prepare_cached("SELECT product FROM pins WHERE show = ?1 ORDER BY place DESC")?
-        .query_map(params![id], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    let products: Vec<String> = connection
-        .prepare_cached("SELECT id FROM products WHERE show = ?1 AND removed = 0 ORDER BY place")?
-        .query_map(params![id], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    for product in products {
-        show.products.extend(load_product(connection, id, &product)?);
-    }
-    show.open_orders = orders::open(connection, id)?;
-    Ok(show)
-}
-
-fn load_product(connection: &Connection, show: &str, id: &str) -> Result<Option<Product>, LedgerError> {
-    let found: Option<(String, Option<String>, String)> = connection
-        .prepare_cached(
-            "SELECT title, description, images FROM products WHERE show = ?1 AND id = ?2 AND removed = 0",
-        )?
-        .query_row(params![show, id], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
-        .optional()?;
-    let Some((title, description, images)) = found else {
-        return Ok(None);
-    };
-    let images = serde_json::from_str(&images).map_err(|error| LedgerError::Content(error.to_string()))?;
-    let mut statement = connection.prepare_cached(
-        "SELECT id, title, minor, was_minor, currency, exponent, per_customer, available, version
-         FROM variants WHERE show = ?1 AND product = ?2 AND removed = 0 ORDER BY place",
-    )?;
-    let variants = statement.query_map(params![show, id], |row| {
-        let (currency, exponent): (String, u8) = (row.get(4)?, row.get(5)?);
-        let money = |minor| Money {
-            minor,
-            currency: currency.clone(),
-            exponent,
-        };
-        let available: i64 = row.get(7)?;
-        Ok(Variant {
-            id: row.get(0)?,
-            title: row.get(1)?,
-            price: money(row.get(2)?),
-            was: row.get::<_, Option<i64>>(3)?.map(money),
-            per_customer: row.get(6)?,
-            mode: Mode::Hold,
-            hold_seconds: None,
-            allotment: None,
-            flash: None,
-            available,
-            version: row.get(8)?,
-            sold_out: available == 0,
-        })
-    })?;
-    Ok(Some(Product {
-        id: id.to_owned(),
-        title,
-        description,
-        images,
-        version: 0,
-        variants: variants.collect::<Result<_, _>>()?,
-    }))
-}
-
-/// Puts a whole show in, unless it is there.
-pub(super) fn seed(work: &mut Work<'_>, show: &ShowRecord) -> Result<bool, LedgerError> {
-    let is_new = make_show(work, &show.title, show.state, show.starts_at)?;
-    if is_new {
-        for product in &show.products {
-            put_product(work, product)?;
-            // A file's former prices are the owner's word, and become history.
-            for variant in &product.variants {
-                if let Some(was) = &variant.was {
-                    note_price(work, &variant.id, was.minor)?;
-                }
-            }
-        }
-        for product in show.pinned.iter().rev() {
-            pin(work, product)?;
-        }
-        feature(work, show.featured.as_deref())?;
-    }
-    Ok(is_new)
-}
-
-fn make_show(
-    work: &Work<'_>,
-    title: &str,
-    state: ShowState,
-    starts_at: Option<i64>,
-) -> Result<bool, LedgerError> {
-    let mut statement = work.tx.prepare_cached(
-        "INSERT INTO shows (id, title, state, starts_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-    )?;
-    Ok(statement.execute(params![&*work.show, title, state.name(), starts_at])? > 0)
-}
 
 /// A host's change of the show or its products.
 pub(super) fn change(work: &mut Work<'_>, command: &HostCommand) -> Decided {
     // A room becomes a show with its host's first change.
     let title = work.show.to_string();
-    make_show(work, &title, ShowState::Scheduled, None)?;
+    make_show(work, &title, ShowState::Scheduled, None);
     match command {
-        HostCommand::ShowState(state) => {
-            work.tx
-                .prepare_cached("UPDATE shows SET state = ?2 WHERE id = ?1")?
-                .execute(params![&*work.show, state.name()])?;
-        }
-        HostCommand::ShowTitle(title) => {
-            work.tx
-                .prepare_cached("UPDATE shows SET title = ?2 WHERE id = ?1")?
-                .execute(params![&*work.show, title])?;
-        }
-        HostCommand::ShowSchedule(starts_at) => {
-            work.tx
-                .prepare_cached("UPDATE shows SET starts_at = ?2 WHERE id = ?1")?
-                .execute(params![&*work.show, starts_at])?;
-        }
+        HostCommand::ShowState(state) => change_show(work, |show| show.state = *state),
+        HostCommand::ShowTitle(title) => change_show(work, |show| show.title.clone_from(title)),
+        HostCommand::ShowSchedule(starts_at) => change_show(work, |show| show.starts_at = *starts_at),
         HostCommand::Pin { product, featured } => {
-            if load_product(work.tx, &work.show, product)?.is_none() {
+            if product_row(work.books, &work.show, product).is_none() {
                 return not_found("product", product);
             }
-            pin(work, product)?;
-            if *featured {
-                feature(work, Some(product))?;
-            }
+            pin(work, product, *featured);
         }
-        HostCommand::Unpin { product } => unpin(work, product)?,
+        HostCommand::Unpin { product } => unpin(work, product),
         HostCommand::PutProduct(product) => return put(work, product),
         HostCommand::RemoveProduct { product } => return remove(work, product),
         HostCommand::SetPrice {
@@ -171,242 +39,477 @@ pub(super) fn change(work: &mut Work<'_>, command: &HostCommand) -> Decided {
             minor,
             was_minor,
         } => return set_price(work, variant, *minor, *was_minor),
-        HostCommand::SetStock { .. }
-        | HostCommand::AddStock { .. }
-        | HostCommand::Settle { .. }
-        | HostCommand::Offer(_)
-        | HostCommand::Talk(_) => {
-            return Ok(Err(Refusal::NotPossible(
-                "this is not the catalogue's".to_owned(),
-            )));
+        _ => {
+            return Err(Refusal::NotPossible("this is not the catalogue's".to_owned()));
         }
     }
-    Ok(Ok(Decision::Show(load(work.tx, &work.show)?)))
+    show_now(work)
+}
+
+fn show_now(work: &Work<'_>) -> Decided {
+    match record(work.books, &work.show) {
+        Some(record) => Ok(Decision::Show(record)),
+        None => not_found("show", &work.show),
+    }
 }
 
 fn not_found(what: &str, id: &str) -> Decided {
-    Ok(Err(Refusal::NotFound(format!("{what} {id}"))))
+    Err(Refusal::NotFound(format!("{what} {id}")))
 }
 
-fn pin(work: &Work<'_>, product: &str) -> Result<(), LedgerError> {
-    work.tx
-        .prepare_cached(
-            "INSERT INTO pins (show, product, place)
-             VALUES (?1, ?2, (SELECT COALESCE(MAX(place), 0) + 1 FROM pins WHERE show = ?1))
-             ON CONFLICT (show, product) DO UPDATE SET place = excluded.place",
-        )?
-        .execute(params![&*work.show, product])?;
-    // The oldest make room.
-    work.tx
-        .prepare_cached(
-            "DELETE FROM pins WHERE show = ?1 AND product NOT IN
-             (SELECT product FROM pins WHERE show = ?1 ORDER BY place DESC LIMIT ?2)",
-        )?
-        .execute(params![&*work.show, MAX_PINS as i64])?;
-    Ok(())
+/// The show is there afterwards; true when it is new.
+fn make_show(work: &mut Work<'_>, title: &str, state: ShowState, starts_at: Option<i64>) -> bool {
+    if work.books.shows.get(&work.show).is_some() {
+        return false;
+    }
+    let row = ShowRow {
+        id: work.show.clone(),
+        title: title.to_owned(),
+        state,
+        starts_at,
+        price_version: 1,
+        featured: None,
+        pinned: "[]".to_owned(),
+        rev: 0,
+    };
+    work.books.shows.insert(work.show.to_string(), row);
+    true
 }
 
-fn unpin(work: &Work<'_>, product: &str) -> Result<(), LedgerError> {
-    work.tx
-        .prepare_cached("DELETE FROM pins WHERE show = ?1 AND product = ?2")?
-        .execute(params![&*work.show, product])?;
-    work.tx
-        .prepare_cached("UPDATE shows SET featured = NULL WHERE id = ?1 AND featured = ?2")?
-        .execute(params![&*work.show, product])?;
-    Ok(())
+fn change_show(work: &mut Work<'_>, change: impl FnOnce(&mut ShowRow)) {
+    if let Some(show) = work.books.shows.change(&work.show) {
+        change(show);
+    }
 }
 
-fn feature(work: &Work<'_>, product: Option<&str>) -> Result<(), LedgerError> {
-    work.tx
-        .prepare_cached("UPDATE shows SET featured = ?2 WHERE id = ?1")?
-        .execute(params![&*work.show, product])?;
-    Ok(())
+fn pins(show: &ShowRow) -> Vec<String> {
+    // What is not a list pins nothing.
+    serde_json::from_str(&show.pinned).unwrap_or_default()
+}
+
+fn set_pins(show: &mut ShowRow, pins: &[String]) {
+    show.pinned = serde_json::to_string(pins).unwrap_or_else(|_| "[]".to_owned());
+}
+
+/// Pins a product before the others; the oldest make room.
+fn pin(work: &mut Work<'_>, product: &str, featured: bool) {
+    change_show(work, |show| {
+        let mut pins = pins(show);
+        pins.retain(|known| known != product);
+        pins.insert(0, product.to_owned());
+        pins.truncate(MAX_PINS);
+        set_pins(show, &pins);
+        if featured {
+            show.featured = Some(product.to_owned());
+        }
+    });
+}
+
+fn unpin(work: &mut Work<'_>, product: &str) {
+    change_show(work, |show| {
+        let mut pins = pins(show);
+        pins.retain(|known| known != product);
+        set_pins(show, &pins);
+        if show.featured.as_deref() == Some(product) {
+            show.featured = None;
+        }
+    });
+}
+
+/// Puts a whole show in, unless it is there.
+pub(super) fn seed(work: &mut Work<'_>, record: &ShowRecord) -> Decided {
+    work.show = record.id.as_str().into();
+    if !make_show(work, &record.title, record.state, record.starts_at) {
+        return Err(Refusal::NotPossible(format!(
+            "the show {} is there already",
+            record.id
+        )));
+    }
+    for product in &record.products {
+        put_product(work, product);
+        // A file's former prices are the owner's word, and become history.
+        for variant in &product.variants {
+            if let Some(was) = &variant.was {
+                let show = work.show.clone();
+                work.books.note_price(work.now, &show, &variant.id, was.minor);
+            }
+        }
+    }
+    for product in record.pinned.iter().rev() {
+        pin(work, product, false);
+    }
+    change_show(work, |show| show.featured.clone_from(&record.featured));
+    show_now(work)
 }
 
 fn put(work: &mut Work<'_>, product: &Product) -> Decided {
-    let count: i64 = work
-        .tx
-        .prepare_cached("SELECT COUNT(*) FROM products WHERE show = ?1 AND id <> ?2 AND removed = 0")?
-        .query_row(params![&*work.show, product.id], |row| row.get(0))?;
-    if count >= MAX_PRODUCTS {
-        return Ok(Err(Refusal::NotPossible(format!(
+    let others = work.books.products.of_show(&work.show);
+    let others = others.filter(|row| !row.removed && row.id != product.id);
+    if others.count() >= MAX_PRODUCTS {
+        return Err(Refusal::NotPossible(format!(
             "a show has at most {MAX_PRODUCTS} products"
-        ))));
+        )));
+    }
+    if work.books.variants.of_show(&work.show).count() + product.variants.len() > MAX_VARIANTS {
+        return Err(Refusal::NotPossible(format!(
+            "a show has at most {MAX_VARIANTS} variants"
+        )));
     }
     for variant in &product.variants {
-        let owner: Option<String> = work
-            .tx
-            .prepare_cached("SELECT product FROM variants WHERE show = ?1 AND id = ?2 AND product <> ?3")?
-            .query_row(params![&*work.show, variant.id, product.id], |row| row.get(0))
-            .optional()?;
-        if let Some(owner) = owner {
-            let id = &variant.id;
-            return Ok(Err(Refusal::NotPossible(format!(
+        let known = work.books.variants.get(&of(&work.show, &variant.id));
+        if let Some(owner) = known.filter(|row| row.product != product.id) {
+            let (id, owner) = (&variant.id, &owner.product);
+            return Err(Refusal::NotPossible(format!(
                 "variant {id} is of product {owner}"
-            ))));
+            )));
+        }
+        if let Some(was) = &variant.was {
+            check_was(work, &variant.id, was.minor)?;
         }
     }
-    for variant in &product.variants {
-        if let Some(was) = &variant.was
-            && !had_price(work, &variant.id, was.minor)?
-        {
-            return never_was(&variant.id, was.minor);
-        }
-    }
-    put_product(work, product)?;
+    put_product(work, product);
     product_now(work, &product.id)
 }
 
-fn product_now(work: &Work<'_>, id: &str) -> Decided {
-    match load_product(work.tx, &work.show, id)? {
-        Some(product) => Ok(Ok(Decision::Product(product, orders::price_version(work)?))),
-        None => not_found("product", id),
+/// Nobody can strike through a price that never was.
+fn check_was(work: &Work<'_>, variant: &str, minor: i64) -> Result<(), Refusal> {
+    // The standing price, which is shown beside that of a flash sale, was one for sure.
+    let known = work.books.variants.get(&of(&work.show, variant));
+    let is_standing = known.is_some_and(|row| row.minor == minor);
+    if is_standing || work.books.had_price(&work.show, variant, minor) {
+        return Ok(());
     }
+    Err(Refusal::NotPossible(format!(
+        "{variant} never had the price {minor}: only a former price can be shown beside the new one"
+    )))
 }
 
 /// Writes a product and its variants. Variants that are not named any more are no longer on sale; their stock and
 /// orders stay. Only a variant that is new takes its `available` as first stock.
-fn put_product(work: &mut Work<'_>, product: &Product) -> Result<(), LedgerError> {
-    let images =
-        serde_json::to_string(&product.images).map_err(|error| LedgerError::Content(error.to_string()))?;
-    work.tx
-        .prepare_cached(
-            "INSERT INTO products (show, id, place, title, description, images)
-             VALUES (?1, ?2, (SELECT COALESCE(MAX(place), 0) + 1 FROM products WHERE show = ?1), ?3, ?4, ?5)
-             ON CONFLICT (show, id) DO UPDATE SET
-                title = excluded.title, description = excluded.description, images = excluded.images, removed = 0",
-        )?
-        .execute(params![&*work.show, product.id, product.title, product.description, images])?;
-    work.tx
-        .prepare_cached("UPDATE variants SET removed = 1 WHERE show = ?1 AND product = ?2")?
-        .execute(params![&*work.show, product.id])?;
-    for (place, variant) in (0i64..).zip(&product.variants) {
-        put_variant(work, &product.id, place, variant)?;
+fn put_product(work: &mut Work<'_>, product: &Product) {
+    let key = of(&work.show, &product.id);
+    let images = serde_json::to_string(&product.images).unwrap_or_else(|_| "[]".to_owned());
+    let places = work.books.products.of_show(&work.show).map(|row| row.place);
+    let last = places.max().unwrap_or(0);
+    let known = work.books.products.get(&key);
+    let row = ProductRow {
+        show: work.show.clone(),
+        id: product.id.clone(),
+        place: known.map_or(last + 1, |known| known.place),
+        title: product.title.clone(),
+        description: product.description.clone(),
+        images,
+        removed: false,
+        version: known.map_or(0, |known| known.version) + 1,
+        rev: known.map_or(0, |known| known.rev),
+    };
+    match work.books.products.change(&key) {
+        Some(known) => *known = row,
+        None => work.books.products.insert(key, row),
     }
-    Ok(())
+    let is_left_out = |row: &&VariantRow| {
+        row.product == product.id
+            && !row.removed
+            && !product.variants.iter().any(|variant| variant.id == row.id)
+    };
+    let left_out = work.books.variants.of_show(&work.show).filter(is_left_out);
+    let left_out: Vec<String> = left_out.map(|row| row.id.clone()).collect();
+    for variant in left_out {
+        take_off_sale(work, &variant);
+    }
+    for (place, variant) in (0i64..).zip(&product.variants) {
+        put_variant(work, &product.id, place, variant);
+    }
 }
 
-fn put_variant(work: &mut Work<'_>, product: &str, place: i64, variant: &Variant) -> Result<(), LedgerError> {
-    let before: Option<(i64, String, u8)> = work
-        .tx
-        .prepare_cached("SELECT minor, currency, exponent FROM variants WHERE show = ?1 AND id = ?2")?
-        .query_row(params![&*work.show, variant.id], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
-        .optional()?;
-    let price = &variant.price;
-    let is_new = before.is_none();
-    let is_changed =
-        before.is_some_and(|before| before != (price.minor, price.currency.clone(), price.exponent));
-    if is_changed {
-        raise_price_version(work)?;
+fn take_off_sale(work: &mut Work<'_>, variant: &str) {
+    if let Some(row) = work.books.variants.change(&of(&work.show, variant)) {
+        row.removed = true;
     }
-    let version = orders::price_version(work)?;
+}
+
+fn put_variant(work: &mut Work<'_>, product: &str, place: i64, variant: &Variant) {
+    let key = of(&work.show, &variant.id);
+    let known = work.books.variants.get(&key).cloned();
+    let is_new = known.is_none();
+    let mut row = known.unwrap_or_else(|| VariantRow {
+        show: work.show.clone(),
+        id: variant.id.clone(),
+        product: product.to_owned(),
+        place,
+        title: String::new(),
+        minor: variant.price.minor,
+        was_minor: None,
+        currency: variant.price.currency.clone(),
+        exponent: variant.price.exponent.into(),
+        price_version: 0,
+        per_customer: None,
+        on_hand: 0,
+        available: 0,
+        held: 0,
+        sold: 0,
+        version: 0,
+        removed: false,
+        mode: variant.mode,
+        hold_seconds: None,
+        allotment: None,
+        waiting: 0,
+        waiters: 0,
+        next_queue: 0,
+        next_flash: 0,
+        rev: 0,
+    });
+    // A page that sends back what it was shown during a flash sale does not mean to change the standing price.
+    let flash = work.books.running(&work.show, &variant.id);
+    let is_shown = flash.is_some_and(|flash| flash.minor == variant.price.minor);
+    let minor = if is_shown { row.minor } else { variant.price.minor };
     let was = variant.was.as_ref().map(|was| was.minor);
-    work.tx
-        .prepare_cached(
-            "INSERT INTO variants (show, id, product, place, title, minor, was_minor, currency, exponent, price_version,
-                                   per_customer)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-             ON CONFLICT (show, id) DO UPDATE SET
-                place = excluded.place, title = excluded.title, minor = excluded.minor, was_minor = excluded.was_minor,
-                currency = excluded.currency, exponent = excluded.exponent, per_customer = excluded.per_customer,
-                price_version = CASE WHEN ?12 THEN excluded.price_version ELSE price_version END, removed = 0",
-        )?
-        .execute(params![
-            &*work.show,
-            variant.id,
-            product,
-            place,
-            variant.title,
-            price.minor,
-            was,
-            price.currency,
-            price.exponent,
-            version,
-            variant.per_customer,
-            is_changed
-        ])?;
+    let before = (row.minor, row.currency.clone(), row.exponent);
+    let price = (
+        minor,
+        variant.price.currency.clone(),
+        i64::from(variant.price.exponent),
+    );
+    let is_changed = !is_new && before != price;
+    (row.minor, row.currency, row.exponent) = price;
+    row.was_minor = if is_shown { row.was_minor } else { was };
+    row.place = place;
+    row.title.clone_from(&variant.title);
+    row.per_customer = variant.per_customer;
+    row.mode = variant.mode;
+    row.hold_seconds = variant.hold_seconds;
+    let recounted = row.allotment != variant.allotment;
+    row.allotment = variant.allotment;
+    row.removed = false;
+    if is_new {
+        row.price_version = work
+            .books
+            .shows
+            .get(&work.show)
+            .map_or(1, |show| show.price_version);
+    }
+    match work.books.variants.change(&key) {
+        Some(known) => *known = row,
+        None => work.books.variants.insert(key, row),
+    }
+    if is_changed {
+        reprice(work, &variant.id);
+    }
     if is_new || is_changed {
-        note_price(work, &variant.id, price.minor)?;
+        let show = work.show.clone();
+        work.books.note_price(work.now, &show, &variant.id, minor);
     }
     if is_new {
         let first = Movement {
             available: variant.available,
             ..Movement::default()
         };
-        stock::shift(work, &variant.id, first, "count", None)?;
+        stock::shift(work, &variant.id, first, "count", None);
+    } else if recounted {
+        work.recount(&variant.id);
+        super::waitlist::serve(work, &variant.id);
     }
-    Ok(())
 }
 
 fn remove(work: &mut Work<'_>, product: &str) -> Decided {
-    let removed = work
-        .tx
-        .prepare_cached("UPDATE products SET removed = 1 WHERE show = ?1 AND id = ?2 AND removed = 0")?
-        .execute(params![&*work.show, product])?;
-    if removed == 0 {
-        return not_found("product", product);
+    match work.books.products.change(&of(&work.show, product)) {
+        Some(row) if !row.removed => {
+            row.removed = true;
+            row.version += 1;
+        }
+        _ => return not_found("product", product),
     }
-    work.tx
-        .prepare_cached("UPDATE variants SET removed = 1 WHERE show = ?1 AND product = ?2")?
-        .execute(params![&*work.show, product])?;
-    unpin(work, product)?;
-    Ok(Ok(Decision::Show(load(work.tx, &work.show)?)))
+    let of_product = work.books.variants.of_show(&work.show);
+    let of_product = of_product.filter(|row| row.product == product && !row.removed);
+    let variants: Vec<String> = of_product.map(|row| row.id.clone()).collect();
+    for variant in variants {
+        take_off_sale(work, &variant);
+    }
+    unpin(work, product);
+    show_now(work)
 }
 
 fn set_price(work: &mut Work<'_>, variant: &str, minor: i64, was_minor: Option<i64>) -> Decided {
-    if stock::row(work, variant)?.is_none() {
+    if work.books.on_sale(&work.show, variant).is_none() {
         return not_found("variant", variant);
     }
-    if let Some(was) = was_minor
-        && !had_price(work, variant, was)?
-    {
-        return never_was(variant, was);
+    if let Some(was) = was_minor {
+        check_was(work, variant, was)?;
     }
-    raise_price_version(work)?;
-    let version = orders::price_version(work)?;
-    let product: Option<String> = work
-        .tx
-        .prepare_cached(
-            "UPDATE variants SET minor = ?3, was_minor = ?4, price_version = ?5
-             WHERE show = ?1 AND id = ?2 AND removed = 0 RETURNING product",
-        )?
-        .query_row(params![&*work.show, variant, minor, was_minor, version], |row| {
-            row.get(0)
-        })
-        .optional()?;
-    let Some(product) = product else {
-        return not_found("variant", variant);
+    if let Some(row) = work.books.variants.change(&of(&work.show, variant)) {
+        row.minor = minor;
+        row.was_minor = was_minor;
+    }
+    reprice(work, variant);
+    touch_product_of(work, variant);
+    let show = work.show.clone();
+    work.books.note_price(work.now, &show, variant, minor);
+    product_of_variant(work, variant)
+}
+
+/// Raises the show's price version; buys by an older one do not get this variant.
+pub(super) fn reprice(work: &mut Work<'_>, variant: &str) {
+    let Some(show) = work.books.shows.change(&work.show) else {
+        return;
     };
-    note_price(work, variant, minor)?;
-    product_now(work, &product)
+    show.price_version += 1;
+    let version = show.price_version;
+    if let Some(row) = work.books.variants.change(&of(&work.show, variant)) {
+        row.price_version = version;
+    }
+    work.recount(variant);
 }
 
-fn raise_price_version(work: &Work<'_>) -> Result<(), LedgerError> {
-    work.tx
-        .prepare_cached("UPDATE shows SET price_version = price_version + 1 WHERE id = ?1")?
-        .execute(params![&*work.show])?;
-    Ok(())
+/// Refuses a change of a product that is not at this version any more. One that is not there is at version 0.
+pub(super) fn require_version(work: &Work<'_>, command: &HostCommand, version: i64) -> Result<(), Refusal> {
+    let product = match command {
+        HostCommand::PutProduct(product) => &product.id,
+        HostCommand::RemoveProduct { product } => product,
+        _ => {
+            let text = "only changes of a whole product have a version to compare with";
+            return Err(Refusal::NotPossible(text.to_owned()));
+        }
+    };
+    let row = product_row(work.books, &work.show, product);
+    match row.map_or(0, |row| row.version) {
+        now if now == version => Ok(()),
+        now => Err(Refusal::Stale(now)),
+    }
 }
 
-/// Whether a variant had a price: nobody can strike through one that never was.
-fn had_price(work: &Work<'_>, variant: &str, minor: i64) -> Result<bool, LedgerError> {
-    let mut statement = work
-        .tx
-        .prepare_cached("SELECT 1 FROM prices WHERE show = ?1 AND variant = ?2 AND minor = ?3")?;
-    Ok(statement.exists(params![&*work.show, variant, minor])?)
+/// Raises the version of a variant's product.
+pub(super) fn touch_product_of(work: &mut Work<'_>, variant: &str) {
+    let row = work.books.variants.get(&of(&work.show, variant));
+    let Some(product) = row.map(|row| of(&work.show, &row.product)) else {
+        return;
+    };
+    if let Some(row) = work.books.products.change(&product) {
+        row.version += 1;
+    }
 }
 
-fn never_was(variant: &str, minor: i64) -> Decided {
-    Ok(Err(Refusal::NotPossible(format!(
-        "{variant} never had the price {minor}: only a former price can be shown beside the new one"
-    ))))
+/// The product of a variant as it is now.
+pub(super) fn product_of_variant(work: &Work<'_>, variant: &str) -> Decided {
+    match work.books.variants.get(&of(&work.show, variant)) {
+        Some(row) => product_now(work, &row.product),
+        None => not_found("variant", variant),
+    }
 }
 
-fn note_price(work: &Work<'_>, variant: &str, minor: i64) -> Result<(), LedgerError> {
-    work.tx
-        .prepare_cached("INSERT INTO prices (at, show, variant, minor) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![work.now, &*work.show, variant, minor])?;
-    Ok(())
+fn product_now(work: &Work<'_>, id: &str) -> Decided {
+    let version = work
+        .books
+        .shows
+        .get(&work.show)
+        .map_or(0, |show| show.price_version);
+    match product(work.books, &work.show, id) {
+        Some(product) => Ok(Decision::Product(product, version)),
+        None => not_found("product", id),
+    }
+}
+
+/// The same, with its show, to be told without having been asked.
+pub(super) fn current_product(work: &Work<'_>, variant: &str) -> Option<(Arc<str>, Product, i64)> {
+    match product_of_variant(work, variant) {
+        Ok(Decision::Product(product, version)) => Some((work.show.clone(), product, version)),
+        _ => None,
+    }
+}
+
+fn product_row<'b>(books: &'b Books, show: &str, id: &str) -> Option<&'b ProductRow> {
+    books.products.get(&of(show, id)).filter(|row| !row.removed)
+}
+
+fn product(books: &Books, show: &str, id: &str) -> Option<Product> {
+    let row = product_row(books, show, id)?;
+    let variants = books.variants.of_show(show);
+    let mut variants: Vec<&VariantRow> = variants
+        .filter(|variant| variant.product == id && !variant.removed)
+        .collect();
+    variants.sort_by_key(|variant| variant.place);
+    Some(Product {
+        id: id.to_owned(),
+        title: row.title.clone(),
+        description: row.description.clone(),
+        // What is not a list shows nothing.
+        images: serde_json::from_str(&row.images).unwrap_or_default(),
+        variants: variants.into_iter().map(|row| variant(books, row)).collect(),
+        version: row.version,
+    })
+}
+
+fn variant(books: &Books, row: &VariantRow) -> Variant {
+    let money = |minor| Money {
+        minor,
+        currency: row.currency.clone(),
+        exponent: u8::try_from(row.exponent).unwrap_or(2),
+    };
+    let (minor, flash_id) = pricing::unit(books, &row.show, &row.id, row.minor);
+    let flash = books.flash(&row.show, &row.id).map(|flash| FlashSale {
+        price: money(flash.minor),
+        standing: money(row.minor),
+        starts_at: flash.starts_at,
+        ends_at: flash.ends_at,
+        quantity: flash.quantity,
+        per_customer: flash.per_customer,
+        running: flash_id.is_some(),
+    });
+    let was = if flash_id.is_some() {
+        Some(row.minor)
+    } else {
+        row.was_minor
+    };
+    let for_sale = stock::count(books, row).for_sale;
+    Variant {
+        id: row.id.clone(),
+        title: row.title.clone(),
+        price: money(minor),
+        was: was.filter(|was| *was != minor).map(money),
+        per_customer: row.per_customer,
+        mode: row.mode,
+        hold_seconds: row.hold_seconds,
+        allotment: row.allotment,
+        flash,
+        available: for_sale,
+        version: row.version,
+        sold_out: for_sale == 0,
+    }
+}
+
+/// A show as it is now, without its orders.
+pub(super) fn record(books: &Books, id: &str) -> Option<ShowRecord> {
+    let show = books.shows.get(id)?;
+    let rows = books.products.of_show(id).filter(|row| !row.removed);
+    let mut rows: Vec<&ProductRow> = rows.collect();
+    rows.sort_by_key(|row| row.place);
+    Some(ShowRecord {
+        id: id.to_owned(),
+        title: show.title.clone(),
+        state: show.state,
+        starts_at: show.starts_at,
+        price_version: show.price_version,
+        pinned: pins(show),
+        featured: show.featured.clone(),
+        products: rows
+            .into_iter()
+            .filter_map(|row| product(books, id, &row.id))
+            .collect(),
+        open_orders: Vec::new(),
+    })
+}
+
+/// Every show, with its open orders, the oldest first.
+pub(super) fn records(books: &Books) -> Vec<ShowRecord> {
+    let shows = books.shows.iter().filter_map(|show| {
+        let mut record = record(books, &show.id)?;
+        let orders = books.orders.iter().filter(|order| order.show == show.id);
+        let mut orders: Vec<_> = orders.collect();
+        orders.sort_by(|a, b| (a.created_at, &a.buy).cmp(&(b.created_at, &b.buy)));
+        record.open_orders = orders
+            .into_iter()
+            .map(|order| pricing::sale(books, order))
+            .collect();
+        Some(record)
+    });
+    shows.collect()
 }

@@ -1,22 +1,41 @@
 //! Stock, holds, orders and receipts: the only judge of a buy. One writer; all commands that wait go into one
 //! transaction, and their answers leave after its commit.
 
+//!
+//! A batch is loaded into [`books`], decided in memory by [`decide`](mod@decide) and what it calls, and written back: the
+//! rules exist once, a database ([`store`]) only loads and stores rows.
+
 mod audit;
+mod backup;
+mod books;
 mod buying;
 mod catalogue;
+mod decide;
+mod load;
+mod offers;
 mod orders;
+mod postgres;
+mod pricing;
+mod promos;
+mod provider;
+mod rows;
 mod sqlite;
 mod stock;
+mod store;
+mod stored;
+mod waitlist;
 
+pub use self::postgres::PostgresLedger;
 pub use audit::{Audit, Difference};
+pub use backup::BackupError;
+pub use provider::{Manual, Payment, Provider};
 pub use sqlite::SqliteLedger;
 
+use std::io::{BufRead, Write};
 use std::sync::Arc;
 
 use crate::UnixMillis;
-use crate::message::{
-    BuyMessage, HostCommand, OrderState, Product, Promo, Receipt, Sale, ShowState, StockCount,
-};
+use crate::message::{BuyMessage, HostCommand, Product, Promo, Receipt, Sale, ShowState, StockCount};
 
 /// The number of a command, given by the caller; its answer carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -65,8 +84,8 @@ pub enum Action {
     },
     /// A host's change. Those of the chat are not the ledger's and are refused.
     Change(HostCommand),
-    /// The same under a key of the asker's: whoever repeats it gets the answer of the first time, and nothing is done
-    /// twice.
+    /// The same, on a condition, and under a key of the asker's: whoever repeats it within a day gets the answer of the
+    /// first time, and nothing is done twice.
     ChangeOnce {
         /// The asker's key, unique in the show; without one nothing is remembered.
         key: Option<String>,
@@ -75,6 +94,15 @@ pub enum Action {
         /// What.
         command: HostCommand,
     },
+    /// What happened at the payment provider's side.
+    Payment {
+        /// Which order.
+        buy: String,
+        /// What.
+        event: Payment,
+    },
+    /// Puts a show in; refused when there is one of its id. `available` is the first stock.
+    Seed(Box<ShowRecord>),
     /// What a promo code would take off for a customer now.
     CheckPromo {
         /// Who.
@@ -112,6 +140,45 @@ pub struct Answer {
     pub products: Vec<(Arc<str>, Product, i64)>,
     /// Orders that changed, by show.
     pub orders: Vec<(Arc<str>, Sale)>,
+    /// Shows that something else than this ledger has changed, as they are now: another server on the same database, or
+    /// a backup that was restored. What was known of them before is over.
+    pub refreshed: Vec<ShowRecord>,
+}
+
+impl Answer {
+    /// An answer that nothing came of.
+    pub fn refusing(ticket: Ticket, show: Arc<str>, refusal: Refusal) -> Answer {
+        Answer {
+            ticket,
+            show,
+            decision: Err(refusal),
+            stock: Vec::new(),
+            products: Vec::new(),
+            orders: Vec::new(),
+            refreshed: Vec::new(),
+        }
+    }
+
+    /// The shows that are not as they were.
+    fn changed_shows(&self) -> impl Iterator<Item = Arc<str>> {
+        let stock = self.stock.iter().map(|(show, _)| show);
+        let orders = self.orders.iter().map(|(show, _)| show);
+        let products = self.products.iter().map(|(show, ..)| show);
+        let own = match &self.decision {
+            Ok(Decision::Product(..) | Decision::Show(_)) => Some(&self.show),
+            _ => None,
+        };
+        stock.chain(orders).chain(products).chain(own).cloned()
+    }
+}
+
+/// What became of an order, for the world outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its number; those of one order are in order.
+    pub n: i64,
+    /// JSON: `{show, at, step, order}`.
+    pub body: String,
 }
 
 /// What came of a command.
@@ -152,8 +219,8 @@ pub enum Refusal {
     /// It cannot be done as things are.
     #[error("{0}")]
     NotPossible(String),
-    /// The database failed; nothing of the batch was done.
-    #[error("the ledger is out of order")]
+    /// The database failed; nothing was answered. Whether something was done shows when the same is asked again.
+    #[error("the shop's ledger cannot be reached: nothing is lost, try again")]
     Failed,
 }
 
@@ -183,9 +250,20 @@ pub struct ShowRecord {
 /// Why a ledger could not be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// The database.
+    /// SQLite.
     #[error("the ledger's database: {0}")]
     Database(#[from] rusqlite::Error),
+    /// PostgreSQL, with its code (SQLSTATE) when the server itself said so.
+    #[error("the ledger's database: {text}")]
+    Server {
+        /// Five characters.
+        code: Option<String>,
+        /// In words.
+        text: String,
+    },
+    /// Another server was faster with a row of this table.
+    #[error("a row of {0} changed meanwhile")]
+    Overtaken(&'static str),
     /// What is stored is not what this version writes.
     #[error("the ledger holds what it cannot: {0}")]
     Content(String),
@@ -199,7 +277,48 @@ pub enum LedgerError {
     },
 }
 
-/// A store of stock and orders. SQLite is the first; the same tests are for any other.
+impl From<::postgres::Error> for LedgerError {
+    fn from(error: ::postgres::Error) -> LedgerError {
+        let database = error.as_db_error();
+        LedgerError::Server {
+            code: error.code().map(|code| code.code().to_owned()),
+            text: match (database, std::error::Error::source(&error)) {
+                (Some(error), _) => error.to_string(),
+                (None, Some(source)) => format!("{error}: {source}"),
+                (None, None) => error.to_string(),
+            },
+        }
+    }
+}
+
+impl LedgerError {
+    /// Whether the same may succeed now because others have finished.
+    fn is_contested(&self) -> bool {
+        match self {
+            LedgerError::Overtaken(_) => true,
+            // Serialization failure, deadlock, a key that somebody else put in meanwhile.
+            LedgerError::Server { code: Some(code), .. } => {
+                ["40001", "40P01", "23505"].contains(&code.as_str())
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it may be due to one command of the batch, so that the others can be done without it.
+    fn is_of_one_command(&self) -> bool {
+        match self {
+            LedgerError::Content(_) | LedgerError::Overtaken(_) => true,
+            LedgerError::Database(error) => {
+                error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+            }
+            // Data exceptions and violated constraints.
+            LedgerError::Server { code: Some(code), .. } => code.starts_with("22") || code.starts_with("23"),
+            _ => false,
+        }
+    }
+}
+
+/// A store of stock and orders. Two are here: SQLite and PostgreSQL; the same tests are for both.
 pub trait Ledger: Send {
     /// Every show with its products and stock.
     ///
@@ -211,17 +330,38 @@ pub trait Ledger: Send {
     /// # Errors
     /// [`LedgerError`]
     fn seed(&mut self, now: UnixMillis, show: &ShowRecord) -> Result<bool, LedgerError>;
-    /// Decides a batch in order, in one transaction. The answers may leave: it is committed. When the batch fails, each
-    /// command is tried alone, so that one cannot spoil the others'.
+    /// Decides a batch in order, in one transaction. The answers may leave: it is committed. When the batch fails by its
+    /// content, each command is tried alone, so that one cannot spoil the others'; when the database is out of reach or
+    /// full, all are refused.
     fn decide(&mut self, now: UnixMillis, batch: Vec<Command>) -> Vec<Answer>;
     /// Recomputes stock, holds and sales from the journal and the orders.
     ///
     /// # Errors
     /// [`LedgerError`]
     fn audit(&mut self) -> Result<Audit, LedgerError>;
+    /// What the world outside was not told yet, the oldest first. Each is handed out until it is
+    /// [`delivered`](Ledger::delivered): at least once, the events of one order in their order.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    fn undelivered(&mut self, most: usize) -> Result<Vec<Event>, LedgerError>;
+    /// Notes that events were delivered.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    fn delivered(&mut self, events: &[Event]) -> Result<(), LedgerError>;
+    /// Writes everything out, as of one moment, while others go on buying; returns the number of rows.
+    ///
+    /// # Errors
+    /// [`BackupError`]
+    fn back_up(&mut self, to: &mut dyn Write) -> Result<u64, BackupError>;
+    /// Puts a backup in the place of everything, in one transaction. A backup whose books are not right is refused.
+    /// Servers that run on the database go on with what is restored; buys made since the backup are gone.
+    ///
+    /// # Errors
+    /// [`BackupError`]
+    fn restore(&mut self, from: &mut dyn BufRead) -> Result<u64, BackupError>;
 }
 
-/// What a state of an order makes of its units.
-pub(crate) fn keeps_units(state: OrderState) -> bool {
-    matches!(state, OrderState::Held | OrderState::Paid)
-}
+/// What came of one command.
+type Decided = Result<Decision, Refusal>;

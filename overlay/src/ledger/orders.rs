@@ -1,224 +1,230 @@
 //! What becomes of an order: paid, given back, run out, refunded.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
-use super::sqlite::{Decided, Work};
-use super::stock::{self, Movement};
-use super::{Decision, LedgerError, MAX_ORDERS, Refusal, keeps_units};
-use crate::message::{Money, OrderLine, OrderState, Sale};
-
-/// Holds released in one go; the rest follows with the next.
-const MAX_EXPIRED: usize = 1000;
-
-pub(super) fn insert(work: &Work<'_>, sale: &Sale) -> Result<(), LedgerError> {
-    let mut order = work.tx.prepare_cached(
-        "INSERT INTO orders (buy, show, subject, name, state, minor, currency, exponent, expires_at, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?;
-    order.execute(params![
-        sale.buy,
-        &*work.show,
-        sale.user,
-        sale.name,
-        sale.state.name(),
-        sale.total.minor,
-        sale.total.currency,
-        sale.total.exponent,
-        sale.expires_at,
-        work.now
-    ])?;
-    let mut line = work
-        .tx
-        .prepare_cached("INSERT INTO order_lines (buy, variant, quantity, minor) VALUES (?1, ?2, ?3, ?4)")?;
-    for each in &sale.lines {
-        line.execute(params![sale.buy, each.variant, each.quantity, each.price.minor])?;
-    }
-    Ok(())
-}
-
-/// Units of a variant in a customer's open and paid orders.
-pub(super) fn units_of(work: &Work<'_>, subject: &str, variant: &str) -> Result<i64, LedgerError> {
-    let mut statement = work.tx.prepare_cached(
-        "SELECT COALESCE(SUM(quantity), 0) FROM orders JOIN order_lines USING (buy)
-         WHERE show = ?1 AND subject = ?2 AND variant = ?3 AND state IN ('held', 'paid')",
-    )?;
-    Ok(statement.query_row(params![&*work.show, subject, variant], |row| row.get(0))?)
-}
-
-/// The show's price version.
-pub(super) fn price_version(work: &Work<'_>) -> Result<i64, LedgerError> {
-    let mut statement = work
-        .tx
-        .prepare_cached("SELECT price_version FROM shows WHERE id = ?1")?;
-    Ok(statement.query_row(params![&*work.show], |row| row.get(0))?)
-}
+use super::books::of;
+use super::decide::Work;
+use super::pricing;
+use super::provider::Payment;
+use super::rows::{OrderRow, OutboxRow};
+use super::stock::{self, Movement, Place};
+use super::{Decided, Decision, MAX_ORDERS, Refusal, promos, waitlist};
+use crate::message::{OrderState, Sale};
 
 pub(super) fn cancel(work: &mut Work<'_>, subject: &str, buy: &str) -> Decided {
-    match load(work, buy)? {
-        Some(sale) if sale.user == subject => {
-            if sale.state == OrderState::Held {
-                change_state(work, sale, OrderState::Cancelled)?;
-            }
-            Ok(Ok(Decision::Done))
-        }
-        _ => Ok(Err(Refusal::NotFound(format!("order {buy} of yours")))),
-    }
-}
-
-pub(super) fn settle(work: &mut Work<'_>, buy: &str, state: OrderState) -> Decided {
-    let Some(sale) = load(work, buy)? else {
-        return Ok(Err(Refusal::NotFound(format!("order {buy}"))));
+    let order = own_show(work, buy)
+        .filter(|order| order.subject == subject)
+        .cloned();
+    let Some(order) = order else {
+        return Err(Refusal::NotFound(format!("order {buy} of yours")));
     };
-    if sale.state == state {
-        return Ok(Ok(Decision::Done));
+    if matches!(
+        order.state,
+        OrderState::Waitlisted | OrderState::Held | OrderState::CheckoutOpen
+    ) {
+        end(work, &order, OrderState::Cancelled);
     }
-    let is_possible = matches!(
-        (sale.state, state),
-        (OrderState::Held, OrderState::Paid | OrderState::Cancelled)
-            // A payment that came too late.
-            | (OrderState::Released, OrderState::Paid)
-            | (OrderState::Paid, OrderState::Refunded)
-    );
-    if !is_possible {
-        let (now, wanted) = (sale.state.name(), state.name());
-        return Ok(Err(Refusal::NotPossible(format!(
-            "a {now} order cannot become {wanted}"
-        ))));
-    }
-    if sale.state == OrderState::Released
-        && let Some(gone) = missing(work, &sale)?
-    {
-        return Ok(Err(Refusal::NotPossible(format!(
-            "the units of {gone} went to others meanwhile: refund the payment"
-        ))));
-    }
-    change_state(work, sale, state)?;
-    Ok(Ok(Decision::Done))
+    Ok(Decision::Done)
 }
 
-/// A variant of which there are not enough units to take the order's again.
-fn missing(work: &Work<'_>, sale: &Sale) -> Result<Option<String>, LedgerError> {
-    for line in &sale.lines {
-        let row = stock::row(work, &line.variant)?;
-        if row.is_none_or(|row| row.available < line.quantity) {
-            return Ok(Some(line.variant.clone()));
+fn own_show<'w>(work: &'w Work<'_>, buy: &str) -> Option<&'w OrderRow> {
+    work.books.orders.get(buy).filter(|order| order.show == work.show)
+}
+
+/// What a host decides by hand.
+pub(super) fn settle(work: &mut Work<'_>, buy: &str, state: OrderState, restock: bool) -> Decided {
+    let Some(order) = own_show(work, buy).cloned() else {
+        return Err(Refusal::NotFound(format!("order {buy}")));
+    };
+    if order.state == state {
+        return Ok(Decision::Done);
+    }
+    match (order.state, state) {
+        (
+            OrderState::Held | OrderState::Released | OrderState::CheckoutOpen | OrderState::Releasing,
+            OrderState::Paid,
+        ) => pay(work, &order),
+        (OrderState::Waitlisted | OrderState::Held | OrderState::CheckoutOpen, OrderState::Cancelled) => {
+            end(work, &order, state);
+        }
+        (OrderState::Paid | OrderState::RefundDue, OrderState::Refunded) => refund(work, &order, restock),
+        (now, wanted) => {
+            let (now, wanted) = (now.name(), wanted.name());
+            return Err(Refusal::NotPossible(format!(
+                "a {now} order cannot become {wanted}"
+            )));
         }
     }
-    Ok(None)
+    Ok(Decision::Done)
 }
 
+/// What a provider says. It may say it again, and late: whatever it says is taken, the order says what is to be done.
+pub(super) fn take_payment(work: &mut Work<'_>, buy: &str, event: Payment) -> Decided {
+    let Some(order) = own_show(work, buy).cloned() else {
+        return Err(Refusal::NotFound(format!("order {buy}")));
+    };
+    match (event, order.state) {
+        (
+            Payment::Paid,
+            OrderState::Held | OrderState::CheckoutOpen | OrderState::Releasing | OrderState::Released,
+        ) => pay(work, &order),
+        // Nobody wants it any more, or never could pay it: the money has to go back.
+        (Payment::Paid, OrderState::Cancelled | OrderState::Waitlisted) => {
+            change_state(work, buy, OrderState::RefundDue);
+        }
+        (Payment::Closed, OrderState::Held | OrderState::Releasing | OrderState::CheckoutOpen) => {
+            end(work, &order, OrderState::Released);
+        }
+        (Payment::Refunded { restock }, OrderState::Paid | OrderState::RefundDue) => {
+            refund(work, &order, restock);
+        }
+        _ => {}
+    }
+    Ok(Decision::Done)
+}
+
+/// The money is there. An order without units takes them, if they are to be had; else the money has to go back.
+fn pay(work: &mut Work<'_>, order: &OrderRow) {
+    let has_units = Place::of(order.state) == Place::Held;
+    let is_free = work.books.lines(&order.buy).iter().all(|line| {
+        let row = work.books.variants.get(&of(&work.show, &line.variant));
+        row.is_some_and(|row| stock::free(work.books, row, (0, 0)) - row.waiting >= line.quantity)
+    });
+    let state = if has_units || is_free {
+        OrderState::Paid
+    } else {
+        OrderState::RefundDue
+    };
+    change_state(work, &order.buy, state);
+}
+
+fn refund(work: &mut Work<'_>, order: &OrderRow, restock: bool) {
+    let to = if restock { Place::Available } else { Place::Gone };
+    // An order whose refund is due has no units.
+    let to = if order.state == OrderState::Paid {
+        to
+    } else {
+        Place::Available
+    };
+    move_to(work, order, OrderState::Refunded, to);
+    serve_all(work, order);
+}
+
+/// Ends an order that keeps nothing; those who wait are next.
+pub(super) fn end(work: &mut Work<'_>, order: &OrderRow, state: OrderState) {
+    change_state(work, &order.buy, state);
+    serve_all(work, order);
+}
+
+fn serve_all(work: &mut Work<'_>, order: &OrderRow) {
+    for line in work.books.lines(&order.buy) {
+        waitlist::serve(work, &line.variant);
+    }
+}
+
+/// Holds that ran out, and waitlists that wait for nothing but their turn.
 pub(super) fn expire(work: &mut Work<'_>) -> Decided {
-    let due: Vec<(String, String)> = work
-        .tx
-        .prepare_cached("SELECT show, buy FROM orders WHERE state = 'held' AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2")?
-        .query_map(params![work.now, MAX_EXPIRED as i64], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
-    for (show, buy) in due {
-        work.show = show.into();
-        if let Some(sale) = load(work, &buy)? {
-            change_state(work, sale, OrderState::Released)?;
+    let now = work.now;
+    let is_due = |order: &&OrderRow| {
+        order.expires_at <= now && matches!(order.state, OrderState::Held | OrderState::CheckoutOpen)
+    };
+    // Orders that are here for another reason may lack their variants; their time comes with the next tick.
+    let is_whole = |order: &&OrderRow| {
+        let mut lines = work.books.lines(&order.buy).into_iter();
+        lines.all(|line| work.books.variants.get(&of(&order.show, &line.variant)).is_some())
+    };
+    let due = work.books.orders.iter().filter(is_due).filter(is_whole);
+    let mut due: Vec<OrderRow> = due.cloned().collect();
+    due.sort_by(|a, b| (a.expires_at, &a.buy).cmp(&(b.expires_at, &b.buy)));
+    for order in due {
+        work.show = order.show.clone();
+        if order.state == OrderState::Held && work.provider.must_confirm_release() {
+            change_state(work, &order.buy, OrderState::Releasing);
+        } else {
+            end(work, &order, OrderState::Released);
         }
     }
-    Ok(Ok(Decision::Done))
-}
-
-/// Changes an order's state and moves its units accordingly.
-fn change_state(work: &mut Work<'_>, mut sale: Sale, state: OrderState) -> Result<(), LedgerError> {
-    let was = sale.state;
-    for line in &sale.lines {
-        let units = line.quantity;
-        let mut movement = Movement::default();
-        match was {
-            OrderState::Held => movement.held -= units,
-            OrderState::Paid => movement.sold -= units,
-            _ => {}
-        }
-        match state {
-            OrderState::Paid => movement.sold += units,
-            state if !keeps_units(state) => movement.available += units,
-            _ => {}
-        }
-        if !keeps_units(was) {
-            movement.available -= units;
-        }
-        stock::shift(work, &line.variant, movement, state.name(), Some(&sale.buy))?;
+    let stuck = work.books.variants.iter();
+    let stuck = stuck.filter(|row| row.waiting > 0 && row.available > 0);
+    let stuck: Vec<_> = stuck.map(|row| (row.show.clone(), row.id.clone())).collect();
+    for (show, variant) in stuck {
+        work.show = show;
+        waitlist::serve(work, &variant);
     }
-    work.tx
-        .prepare_cached("UPDATE orders SET state = ?2 WHERE buy = ?1")?
-        .execute(params![sale.buy, state.name()])?;
-    sale.state = state;
-    work.orders.push((work.show.clone(), sale));
-    Ok(())
+    Ok(Decision::Done)
 }
 
-const COLUMNS: &str = "buy, subject, name, state, minor, currency, exponent, expires_at";
+/// Changes an order's state, moves its units accordingly and tells the world.
+pub(super) fn change_state(work: &mut Work<'_>, buy: &str, state: OrderState) {
+    if let Some(order) = work.books.orders.get(buy).cloned() {
+        move_to(work, &order, state, Place::of(state));
+    }
+}
 
-fn load(work: &Work<'_>, buy: &str) -> Result<Option<Sale>, LedgerError> {
-    let sql = format!("SELECT {COLUMNS} FROM orders WHERE buy = ?1 AND show = ?2");
-    let mut statement = work.tx.prepare_cached(&sql)?;
-    let found = statement.query_row(params![buy, &*work.show], read).optional()?;
-    found.map(|sale| with_lines(work.tx, sale?)).transpose()
+fn move_to(work: &mut Work<'_>, order: &OrderRow, state: OrderState, to: Place) {
+    let from = Place::of(order.state);
+    if order.state == OrderState::Waitlisted {
+        work.books.leave_waitlist(order);
+    }
+    for line in work.books.lines(&order.buy) {
+        let movement = Movement::between(from, to, line.quantity);
+        if movement != Movement::default() {
+            if let Some(flash) = &line.flash
+                && let Some(flash) = work.books.change_flash(&order.show, flash)
+            {
+                flash.taken -= movement.available + i64::from(to == Place::Gone) * line.quantity;
+            }
+            stock::shift(work, &line.variant, movement, state.name(), Some(&order.buy));
+        }
+        if order.state == OrderState::Waitlisted {
+            if let Some(row) = work.books.variants.change(&of(&order.show, &line.variant)) {
+                row.waiting -= line.quantity;
+                row.waiters -= 1;
+            }
+            work.recount(&line.variant);
+        }
+    }
+    let uses = i64::from(promos::uses(state)) - i64::from(promos::uses(order.state));
+    if uses != 0
+        && let Some(code) = &order.promo
+        && let Some(promo) = work.books.promos.change(&of(&order.show, code))
+    {
+        promo.used += uses;
+    }
+    if let Some(row) = work.books.orders.change(&order.buy) {
+        row.state = state;
+    }
+    tell(work, &order.buy);
+}
+
+/// Tells what an order is now: in the answer, and in the outbox for the world outside.
+pub(super) fn tell(work: &mut Work<'_>, buy: &str) {
+    let Some(order) = work.books.orders.change(buy) else {
+        return;
+    };
+    order.step += 1;
+    let order = order.clone();
+    let sale = pricing::sale(work.books, &order);
+    work.books.note_outbox(OutboxRow {
+        at: work.now,
+        show: order.show.clone(),
+        buy: order.buy.clone(),
+        step: order.step,
+        state: order.state,
+        body: serde_json::json!({
+            "show": &*order.show, "at": work.now, "step": order.step, "order": &sale,
+        })
+        .to_string(),
+    });
+    work.orders.push((order.show, sale));
 }
 
 pub(super) fn list(work: &mut Work<'_>) -> Decided {
-    let sql =
-        format!("SELECT {COLUMNS} FROM orders WHERE show = ?1 ORDER BY created_at DESC, buy DESC LIMIT ?2");
-    let mut statement = work.tx.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![&*work.show, MAX_ORDERS as i64], read)?;
-    let mut sales = Vec::new();
-    for sale in rows {
-        sales.push(with_lines(work.tx, sale??)?);
-    }
-    Ok(Ok(Decision::Orders(sales)))
-}
-
-/// A show's orders that wait for payment.
-pub(super) fn open(connection: &Connection, show: &str) -> Result<Vec<Sale>, LedgerError> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM orders WHERE show = ?1 AND state = 'held' ORDER BY created_at, buy");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![show], read)?;
-    rows.map(|sale| with_lines(connection, sale??)).collect()
-}
-
-fn read(row: &Row<'_>) -> rusqlite::Result<Result<Sale, LedgerError>> {
-    let state: String = row.get(3)?;
-    let Some(state) = OrderState::from_name(&state) else {
-        return Ok(Err(LedgerError::Content(format!("order state {state}"))));
-    };
-    Ok(Ok(Sale {
-        buy: row.get(0)?,
-        user: row.get(1)?,
-        name: row.get(2)?,
-        state,
-        total: Money {
-            minor: row.get(4)?,
-            currency: row.get(5)?,
-            exponent: row.get(6)?,
-        },
-        expires_at: row.get(7)?,
-        promo: None,
-        discount: None,
-        affiliate: None,
-        queue: None,
-        lines: Vec::new(),
-    }))
-}
-
-fn with_lines(connection: &Connection, mut sale: Sale) -> Result<Sale, LedgerError> {
-    let mut statement = connection
-        .prepare_cached("SELECT variant, quantity, minor FROM order_lines WHERE buy = ?1 ORDER BY variant")?;
-    let lines = statement.query_map(params![sale.buy], |row| {
-        Ok(OrderLine {
-            variant: row.get(0)?,
-            quantity: row.get(1)?,
-            price: Money {
-                minor: row.get(2)?,
-                currency: sale.total.currency.clone(),
-                exponent: sale.total.exponent,
-            },
-        })
-    })?;
-    sale.lines = lines.collect::<Result<_, _>>()?;
-    Ok(sale)
+    let of_show = work.books.orders.iter().filter(|order| order.show == work.show);
+    let mut orders: Vec<&OrderRow> = of_show.collect();
+    orders.sort_by(|a, b| (b.created_at, &b.buy).cmp(&(a.created_at, &a.buy)));
+    orders.truncate(MAX_ORDERS);
+    let sales: Vec<Sale> = orders
+        .into_iter()
+        .map(|order| pricing::sale(work.books, order))
+        .collect();
+    Ok(Decision::Orders(sales))
 }

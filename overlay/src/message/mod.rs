@@ -28,6 +28,7 @@ pub use types::{
 };
 
 pub(crate) use client::{parse_product, reference};
+pub(crate) use types::exponent_of;
 
 /// The longest message a client may send, in bytes.
 pub const MAX_CLIENT_MESSAGE: usize = 4096;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An amount in minor units of an ISO 4217 currency.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Money {
     /// Minor units: cents, yen.
     pub minor: i64,
@@ -15,7 +15,7 @@ pub struct Money {
 }
 
 /// Decimals of a currency's minor units (ISO 4217, list one): 0, 2 or 3.
-pub(super) fn exponent_of(currency: &str) -> u8 {
+pub(crate) fn exponent_of(currency: &str) -> u8 {
     match currency {
         "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "VND"
         | "VUV" | "XAF" | "XOF" | "XPF" => 0,
@@ -84,7 +84,7 @@ pub struct Product {
 }
 
 /// One thing with a stock of its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Variant {
     /// Its id, unique in the show.
     pub id: String,

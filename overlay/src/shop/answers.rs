@@ -20,6 +20,9 @@ impl Shop {
             _ => None,
         };
         let at = Moment { now, captured_at };
+        for record in &answer.refreshed {
+            self.take_refreshed(now, record);
+        }
         match &answer.decision {
             Ok(Decision::Product(product, price_version)) => {
                 self.show_product(at, &answer.show, product, *price_version)
@@ -122,7 +125,13 @@ impl Shop {
         self.outputs.push_back(Output::Reply { request, reply });
     }
 
-    fn show_product(&mut self, at: Moment, show: &Arc<str>, product: &Product, price_version: i64) {
+    pub(super) fn show_product(
+        &mut self,
+        at: Moment,
+        show: &Arc<str>,
+        product: &Product,
+        price_version: i64,
+    ) {
         let show = self.committed_show(at.now, show);
         show.is_stored = true;
         show.price_version = price_version;
@@ -153,7 +162,7 @@ impl Shop {
     }
 
     /// Tells what of the show itself, its products and pins is another than before.
-    fn show_changed(&mut self, at: Moment, show: &Arc<str>, record: &ShowRecord) {
+    pub(super) fn show_changed(&mut self, at: Moment, show: &Arc<str>, record: &ShowRecord) {
         let show = self.committed_show(at.now, show);
         show.is_stored = true;
         let is_new = (show.state, &show.title, show.price_version, show.starts_at)
@@ -195,7 +204,7 @@ impl Shop {
         }
     }
 
-    fn stock_changed(&mut self, at: Moment, show: &Arc<str>, item: &StockItem) {
+    pub(super) fn stock_changed(&mut self, at: Moment, show: &Arc<str>, item: &StockItem) {
         let Some(show) = self.shows.get_mut(show) else {
             return;
         };
@@ -208,7 +217,7 @@ impl Shop {
         }
     }
 
-    fn order_changed(&mut self, now: UnixMillis, show: &Arc<str>, sale: &Sale) {
+    pub(super) fn order_changed(&mut self, now: UnixMillis, show: &Arc<str>, sale: &Sale) {
         self.tell_hosts(show, encode(&ServerMessage::Sale(sale), now));
         let Some(show) = self.shows.get_mut(show) else {
             return;
@@ -254,6 +263,8 @@ fn differs_in_price_only(mut before: Product, product: &Product) -> bool {
     if before.variants.len() != product.variants.len() {
         return false;
     }
+    // A new price is a new version of its product, too.
+    before.version = product.version;
     let mut is_repriced = false;
     for (old, new) in before.variants.iter_mut().zip(&product.variants) {
         is_repriced |= (&old.price, &old.was) != (&new.price, &new.was);

@@ -17,6 +17,7 @@ mod moment;
 mod outbox;
 mod pace;
 mod polls;
+mod refresh;
 mod requests;
 mod show;
 mod talk;
@@ -190,7 +191,9 @@ impl Shop {
     /// What the ledger decided.
     pub fn handle_answer(&mut self, now: UnixMillis, answer: crate::ledger::Answer) {
         let others = answer.stock.iter().map(|(show, _)| show);
-        let rooms: BTreeSet<Arc<str>> = others.chain([&answer.show]).cloned().collect();
+        let refreshed = answer.refreshed.iter().map(|record| record.id.as_str().into());
+        let rooms = others.chain([&answer.show]).cloned().chain(refreshed);
+        let rooms: BTreeSet<Arc<str>> = rooms.collect();
         self.take_answer(now, answer);
         for room in rooms {
             self.settle(now, Some(&room));

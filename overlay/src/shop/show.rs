@@ -190,6 +190,19 @@ impl Show {
         waited
     }
 
+    /// Everybody's orders that wait for something.
+    pub(super) fn open_orders(&self) -> impl Iterator<Item = &Sale> {
+        self.open_orders.values().flatten()
+    }
+
+    /// An order is not there any more.
+    pub(super) fn forget_order(&mut self, sale: &Sale) {
+        if let Some(open) = self.open_orders.get_mut(&sale.user) {
+            open.retain(|known| known.buy != sale.buy);
+        }
+        self.waitlist.forget(&sale.buy);
+    }
+
     /// A buyer's orders that wait for payment.
     pub(super) fn orders_of(&self, subject: &str) -> &[Sale] {
         self.open_orders.get(subject).map_or(&[], Vec::as_slice)

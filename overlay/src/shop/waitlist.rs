@@ -54,6 +54,14 @@ impl Waitlist {
         }
     }
 
+    /// A buy is not there any more.
+    pub(super) fn forget(&mut self, buy: &str) {
+        if let Some((number, _)) = self.numbers.remove(buy) {
+            self.waiting.remove(&number);
+            self.is_changed = true;
+        }
+    }
+
     fn place(&self, number: &(String, i64)) -> i64 {
         let first = (number.0.clone(), i64::MIN);
         self.waiting.range(first..=number.clone()).count() as i64

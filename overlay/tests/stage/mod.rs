@@ -183,14 +183,7 @@ impl Stage {
                 Output::Ledger(command) => {
                     let answers = match &mut self.ledger {
                         Some(ledger) => ledger.decide(self.now, vec![command]),
-                        None => vec![Answer {
-                            ticket: command.ticket,
-                            show: command.show,
-                            decision: Err(Refusal::Failed),
-                            stock: Vec::new(),
-                            products: Vec::new(),
-                            orders: Vec::new(),
-                        }],
+                        None => vec![Answer::refusing(command.ticket, command.show, Refusal::Failed)],
                     };
                     for answer in answers {
                         self.shop.handle_answer(self.now, answer);

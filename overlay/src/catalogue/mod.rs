@@ -1,11 +1,15 @@
-//! Shows written as TOML files, and the demo show.
+//! Shows written as files, TOML or a table, and the demo show.
+
+mod table;
+
+pub use table::parse_table;
 
 use serde::Deserialize;
 
 use crate::ledger::ShowRecord;
-use crate::message::{Product, ShowState, parse_product};
+use crate::message::{HostCommand, Product, ShowState, parse_product};
 
-const DEMO: &str = include_str!("../demo/show.toml");
+const DEMO: &str = include_str!("../../demo/show.toml");
 
 /// Why a catalogue was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +77,35 @@ fn checked(product: Product, before: &[Product]) -> Result<Product, CatalogueErr
     Ok(product)
 }
 
+/// What has to be done to a show of the ledger for its products to be those of a file. Stock that is there stays: what
+/// was sold since the file was written would come back. Products that the file does not name stay, too.
+pub fn changes(known: &ShowRecord, file: &ShowRecord) -> Vec<HostCommand> {
+    let differs = |product: &&Product| {
+        let before = known.products.iter().find(|before| before.id == product.id);
+        before.is_none_or(|before| as_in_a_file(before) != as_in_a_file(product))
+    };
+    let changed = file.products.iter().filter(differs);
+    changed
+        .map(|product| HostCommand::PutProduct(Box::new(product.clone())))
+        .collect()
+}
+
+/// A product without what a file does not say: its counts, and what runs at the moment.
+fn as_in_a_file(product: &Product) -> Product {
+    let mut product = product.clone();
+    product.version = 0;
+    for variant in &mut product.variants {
+        if let Some(flash) = variant.flash.take()
+            && flash.running
+        {
+            variant.price = flash.standing;
+            variant.was = None;
+        }
+        (variant.available, variant.version, variant.sold_out) = (0, 0, false);
+    }
+    product
+}
+
 /// The demo show.
 ///
 /// # Errors
@@ -94,6 +127,18 @@ mod tests {
                 .iter()
                 .all(|product| product.images.len() == 1 && product.description.is_some())
         );
+    }
+
+    #[test]
+    fn only_what_a_file_says_otherwise_is_changed() {
+        let known = demo().unwrap();
+        let mut file = known.clone();
+        file.products[0].variants[0].available = 1;
+        assert_eq!(changes(&known, &file), []);
+        file.products[1].title = "Bag".to_owned();
+        file.products.remove(2);
+        let changes = changes(&known, &file);
+        assert!(matches!(&changes[..], [HostCommand::PutProduct(product)] if product.title == "Bag"));
     }
 
     #[test]

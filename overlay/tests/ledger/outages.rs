@@ -1,0 +1,161 @@
+//! The database is full, or goes away and comes back: refused with a clear error, nothing wrong said, recovery by itself.
+
+use std::process::Command as Process;
+
+use overlay::UnixMillis;
+use overlay::ledger::{Action, Command, Ledger, Refusal, SqliteLedger, Ticket};
+use overlay::message::HostCommand;
+
+use crate::server::Postgres;
+use crate::till::{HOLD, NOW, Till, buy, receipt};
+
+#[test]
+fn a_server_that_goes_away_is_told_and_found_again() {
+    let mut server = Postgres::start();
+    let mut till = Till::postgres(&server.database());
+    assert_eq!(till.outcome("ann", "1", "lamp", 1), "held");
+    server.stop();
+    for id in ["2", "3"] {
+        let refused = till.one(buy("bob", id, "lamp", 1));
+        assert_eq!(refused, Err(Refusal::Failed));
+        assert!(refused.unwrap_err().to_string().contains("try again"));
+    }
+    assert_eq!(
+        till.wait(HOLD).decision,
+        Err(Refusal::Failed),
+        "no hold runs out unseen"
+    );
+    server.resume();
+    // The first command that comes through is a tick as the server's timer sends it.
+    let back = till.wait(0);
+    assert_eq!(back.refreshed.len(), 1, "what others did meanwhile is told");
+    assert_eq!(
+        back.orders[0].1.buy, "1",
+        "and what ran out meanwhile is released"
+    );
+    assert_eq!(till.outcome("bob", "2", "lamp", 1), "held", "the same buy again");
+    till.check();
+}
+
+#[test]
+fn a_connection_that_breaks_in_the_middle_is_made_anew() {
+    let server = Postgres::start();
+    let url = server.database();
+    let mut till = Till::postgres(&url);
+    till.outcome("ann", "1", "lamp", 1);
+    till.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'vitrine'")
+        .unwrap();
+    // The first to notice is refused; nobody after it.
+    let first = till.one(buy("bob", "2", "lamp", 1));
+    if first != Err(Refusal::Failed) {
+        assert_eq!(receipt(first).outcome.name(), "held");
+    }
+    assert_eq!(till.outcome("bob", "2", "lamp", 1), "held");
+    assert_eq!(till.available("lamp"), 8);
+    till.check();
+}
+
+/// Tells the child where its disk is.
+const DISK: &str = "LEDGER_DISK";
+
+#[test]
+fn a_full_disk_is_told_and_room_is_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    // A child, whose files alone are limited; a write beyond is an error to it and not its end.
+    let ended = Process::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "outages::fills_its_disk", "--nocapture"])
+        .env(DISK, folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// The largest file this process may write from now on.
+fn limit(bytes: &str) {
+    let pid = std::process::id().to_string();
+    let limited = Process::new("prlimit")
+        .args(["--pid", &pid, &format!("--fsize={bytes}:")])
+        .status()
+        .unwrap();
+    assert!(limited.success());
+}
+
+#[test]
+#[ignore = "run by the test above, in a process of its own"]
+fn fills_its_disk() {
+    let Some(disk) = std::env::var_os(DISK).map(std::path::PathBuf::from) else {
+        return;
+    };
+    let mut ledger = SqliteLedger::open(&disk.join("ledger.db")).unwrap();
+    ledger
+        .seed(UnixMillis(NOW), &overlay::catalogue::demo().unwrap())
+        .unwrap();
+    add_notebooks(&mut ledger);
+    limit("700000");
+    let mut number = 0;
+    let ask = |ledger: &mut SqliteLedger, number: u64| {
+        let commands = (0..50).map(|n| Command {
+            ticket: Ticket(n),
+            show: "demo".into(),
+            action: buy(
+                &format!("u{number}-{n}"),
+                &format!("b{number}-{n}"),
+                "notebook",
+                1,
+            ),
+        });
+        ledger.decide(UnixMillis(NOW), commands.collect())
+    };
+    let mut answered = Vec::new();
+    let refused = loop {
+        number += 1;
+        let answers = ask(&mut ledger, number);
+        if answers
+            .iter()
+            .any(|answer| answer.decision == Err(Refusal::Failed))
+        {
+            break answers;
+        }
+        answered.extend(answers);
+        assert!(number < 1000, "the disk is never full");
+    };
+    assert!(!answered.is_empty());
+    assert!(
+        refused
+            .iter()
+            .all(|answer| answer.decision == Err(Refusal::Failed)),
+        "all of a batch or nothing of it"
+    );
+    // Room is made, nothing is restarted.
+    limit("unlimited");
+    let again = ask(&mut ledger, number);
+    assert!(again.iter().all(|answer| answer.decision.is_ok()));
+    let audit = ledger.audit().unwrap();
+    assert_eq!(audit.differences, []);
+    assert_eq!(audit.buys, answered.len() as u64 + 50);
+    drop(ledger);
+    let mut ledger = SqliteLedger::open(&disk.join("ledger.db")).unwrap();
+    let tick = Command {
+        ticket: Ticket(0),
+        show: "".into(),
+        action: Action::Tick,
+    };
+    assert!(ledger.decide(UnixMillis(NOW), vec![tick])[0].decision.is_ok());
+    assert_eq!(ledger.audit().unwrap().differences, []);
+}
+
+fn add_notebooks(ledger: &mut SqliteLedger) {
+    let add = HostCommand::AddStock {
+        variant: "notebook".into(),
+        delta: 100_000,
+    };
+    let command = Command {
+        ticket: Ticket(0),
+        show: "demo".into(),
+        action: Action::Change(add),
+    };
+    assert!(ledger.decide(UnixMillis(NOW), vec![command])[0].decision.is_ok());
+}

@@ -1,0 +1,157 @@
+//! A PostgreSQL of one's own: Debian's package, in a folder of its own, on a socket of its own. Tests and benches that
+//! need one fail where the package is missing; they are never skipped.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "each test uses a part of it"
+)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// Looks for what must come; far more than a loaded machine needs.
+const PATIENCE: usize = 1200;
+const PAUSE: Duration = Duration::from_millis(50);
+
+pub(crate) struct Postgres {
+    folder: tempfile::TempDir,
+    programs: PathBuf,
+    process: Option<Child>,
+    is_durable: bool,
+}
+
+/// Where the package keeps its programs: the newest version of them.
+fn programs() -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut found: Vec<PathBuf> = versions
+        .map(|version| version.unwrap().path().join("bin"))
+        .filter(|bin| bin.join("initdb").exists())
+        .collect();
+    found.sort();
+    found
+        .pop()
+        .expect("PostgreSQL is missing: install Debian's package postgresql (.ci/prepare does)")
+}
+
+/// A program as somebody PostgreSQL agrees to run for: it refuses root. It ends with this process.
+fn unprivileged(program: &Path) -> Command {
+    let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]);
+    if is_root {
+        command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]);
+    }
+    command.arg(program).stdin(Stdio::null());
+    // The folder of whoever starts it may be closed to it.
+    command.current_dir("/");
+    command
+}
+
+impl Postgres {
+    /// A server that forgets with the machine, but not with its process: enough to test with.
+    pub(crate) fn start() -> Postgres {
+        Postgres::with(false)
+    }
+
+    /// A server that writes through to the disk, to measure with.
+    pub(crate) fn durable() -> Postgres {
+        Postgres::with(true)
+    }
+
+    fn with(is_durable: bool) -> Postgres {
+        let folder = tempfile::Builder::new()
+            .prefix("vitrine-pg")
+            .tempdir_in("/tmp")
+            .unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let programs = programs();
+        let made = unprivileged(&programs.join("initdb"))
+            .args([
+                "--no-sync",
+                "--auth",
+                "trust",
+                "--username",
+                "postgres",
+                "--encoding",
+                "UTF8",
+            ])
+            .args(["--locale", "C", "--pgdata"])
+            .arg(folder.path().join("data"))
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut server = Postgres {
+            folder,
+            programs,
+            process: None,
+            is_durable,
+        };
+        server.resume();
+        server
+    }
+
+    /// Starts the server again after [`stop`](Postgres::stop).
+    pub(crate) fn resume(&mut self) {
+        assert!(self.process.is_none());
+        let switch = if self.is_durable { "on" } else { "off" };
+        let mut command = unprivileged(&self.programs.join("postgres"));
+        command.arg("-D").arg(self.folder.path().join("data"));
+        command.arg("-k").arg(self.folder.path());
+        for setting in [
+            "listen_addresses=",
+            &format!("fsync={switch}"),
+            "max_wal_size=4GB",
+            "shared_buffers=128MB",
+        ] {
+            command.arg("-c").arg(setting);
+        }
+        let log = fs::File::create(self.folder.path().join("log")).unwrap();
+        command.stdout(Stdio::null()).stderr(log);
+        self.process = Some(command.spawn().unwrap());
+        let config = self.url("postgres");
+        for _ in 0..PATIENCE {
+            if postgres::Client::connect(&config, postgres::NoTls).is_ok() {
+                return;
+            }
+            thread::sleep(PAUSE);
+        }
+        panic!("{}", fs::read_to_string(self.folder.path().join("log")).unwrap());
+    }
+
+    /// Takes the server away, as a crash of its machine would.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // SIGQUIT: at once, and its children with it.
+            let pid = process.id().to_string();
+            Command::new("kill").args(["-QUIT", &pid]).status().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    pub(crate) fn url(&self, database: &str) -> String {
+        let folder = self.folder.path().display();
+        format!("postgresql:///{database}?user=postgres&host={folder}")
+    }
+
+    /// The address of a new, empty database.
+    pub(crate) fn database(&self) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("shop{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut client = postgres::Client::connect(&self.url("postgres"), postgres::NoTls).unwrap();
+        client.batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
+        self.url(&name)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
