@@ -11,8 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use dashmap::DashSet;
 use loadtest::PublishOptions;
-use overlay::catalogue;
-use overlay::ledger::{Ledger, SqliteLedger};
+use overlay::ledger::{Ledger, ShowRecord};
 use overlay::{Shop, ShopConfig};
 use sfu::playback::PlayoutDelay;
 use signaling::token::{Claims, Scope, Tokens};
@@ -29,6 +28,7 @@ use crate::media::service::MediaService;
 use crate::runtime::{MediaRuntime, MediaSettings};
 use crate::secret;
 use crate::shop::identities::TokenIdentities;
+use crate::shop::ledger;
 use crate::shop::ledger_thread::{self, unix_now};
 use crate::shop::service::{REQUESTS, ShopService};
 use crate::shop::task::ShopTask;
@@ -86,7 +86,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut end = End::new()?;
     let tokens = secret::tokens(&config)?;
     let _folder = lock_folder(&config)?;
-    let ledger = open_ledger(&config)?;
+    std::fs::create_dir_all(config.data_dir.join("media"))?;
+    let opening = config.clone();
+    // A database may take its time, and its client waits in its own way.
+    let (ledger, shows) = tokio::task::spawn_blocking(move || ledger::open_to_serve(&opening)).await??;
     let listener = bind(&config)?;
     let address = listener.local_addr()?;
     let tls = match config.http_tls_certificate.as_str() {
@@ -97,7 +100,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         )?),
     };
     let (runtime, news) = MediaRuntime::start(&media_settings(&config))?;
-    let shop = start_shop(&config, ledger, &tokens, &runtime, news)?;
+    let shop = start_shop(&config, (ledger, shows), &tokens, &runtime, news)?;
 
     let is_ready = Arc::new(AtomicBool::new(true));
     let server = Server {
@@ -171,22 +174,6 @@ fn lock_folder(config: &Config) -> anyhow::Result<File> {
     }
 }
 
-/// Opens the ledger and puts the demo show in.
-///
-/// # Errors
-/// When the folder or the database is not to be had.
-pub fn open_ledger(config: &Config) -> anyhow::Result<SqliteLedger> {
-    std::fs::create_dir_all(config.data_dir.join("media"))
-        .with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;
-    let path = config.data_dir.join("ledger.db");
-    let mut ledger =
-        SqliteLedger::open(&path).with_context(|| format!("cannot open the ledger {}", path.display()))?;
-    if config.demo {
-        ledger.seed(unix_now(), &catalogue::demo()?)?;
-    }
-    Ok(ledger)
-}
-
 fn bind(config: &Config) -> anyhow::Result<TcpListener> {
     let address: SocketAddr = config.http_listen.parse()?;
     let bound = match listen::bind(address) {
@@ -205,13 +192,12 @@ fn bind(config: &Config) -> anyhow::Result<TcpListener> {
 
 fn start_shop(
     config: &Config,
-    mut ledger: SqliteLedger,
+    (ledger, shows): (Box<dyn Ledger>, Vec<ShowRecord>),
     tokens: &Tokens,
     runtime: &MediaRuntime,
     news: mpsc::Receiver<crate::media::news::News>,
 ) -> anyhow::Result<ShopSide> {
     let metrics = runtime.telemetry.shop.clone();
-    let shows = ledger.shows()?;
     let settings = ShopConfig {
         hold_ms: i64::try_from(config.shop_hold_seconds)? * 1000,
         turn_ms: i64::try_from(config.shop_turn_seconds)? * 1000,
@@ -227,7 +213,7 @@ fn start_shop(
     // The letter keeps it a text wherever digits alone would become a number.
     let epoch = format!("e{:016x}", rand::random::<u64>());
     let shop = Shop::new(unix_now(), settings, epoch, shows);
-    let (lane, answers, ledger) = ledger_thread::start(Box::new(ledger), metrics.clone())?;
+    let (lane, answers, ledger) = ledger_thread::start(ledger, metrics.clone())?;
     let (requests, asked) = mpsc::channel(REQUESTS);
     let (stop, stopped) = oneshot::channel();
     let identities = Box::new(TokenIdentities::new(tokens.clone()));

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use overlay::ledger::{Ledger, SqliteLedger};
 use signaling::token::{Claims, Scope};
 use toml::Table;
 
 use crate::app;
 use crate::config::{self, Config};
 use crate::secret;
+use crate::shop::ledger;
 use crate::shop::ledger_thread::unix_now;
 
 /// The whole command line.
@@ -82,7 +82,31 @@ pub fn command() -> Command {
             Command::new("loadtest")
                 .about("Sends publishers, viewers and buyers to a server, by scenario: run, publish, watch, buy, report, compare"),
         ))
-        .subcommand(Command::new("audit").about("Checks the ledger against its own journal; fails when they differ"))
+        .subcommand(Command::new("audit").about("Checks the ledger against its own records; fails when they differ"))
+        .subcommand(
+            Command::new("backup")
+                .about("Writes the ledger to a file, as of one moment, while servers run")
+                .arg(file("Where to; written aside first, so that it is whole or not there")),
+        )
+        .subcommand(
+            Command::new("restore")
+                .about("Puts a backup in the place of the whole ledger; running servers go on with it")
+                .arg(file("A file of `vitrine backup`, from either kind of database"))
+                .arg(
+                    Arg::new("yes")
+                        .long("yes")
+                        .action(ArgAction::SetTrue)
+                        .help("What was sold since the backup is forgotten: say that you mean it"),
+                ),
+        )
+}
+
+fn file(help: &'static str) -> Arg {
+    Arg::new("file")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .required(true)
+        .help(help)
 }
 
 /// Puts the configuration together from a parsed command line.
@@ -121,6 +145,9 @@ pub fn check(config: &Config) {
         ),
     }
     println!("Data: {}", config.data_dir.display());
+    if !config.database.is_empty() {
+        println!("Ledger: PostgreSQL");
+    }
 }
 
 /// Makes a token.
@@ -160,9 +187,7 @@ pub fn token(config: &Config, matches: &ArgMatches) -> anyhow::Result<()> {
 /// # Errors
 /// When it cannot be read, or its books differ.
 pub fn audit(config: &Config) -> anyhow::Result<()> {
-    let path = config.data_dir.join("ledger.db");
-    anyhow::ensure!(path.exists(), "there is no ledger at {}", path.display());
-    let audit = SqliteLedger::open(&path)?.audit()?;
+    let audit = ledger::open_existing(config)?.audit()?;
     let (held, sold) = audit.units;
     println!(
         "{} variants, {} buys answered, {} orders; {held} units held, {sold} sold",
@@ -177,6 +202,32 @@ pub fn audit(config: &Config) -> anyhow::Result<()> {
         audit.differences.len()
     );
     println!("The books are right.");
+    Ok(())
+}
+
+/// Writes a backup.
+///
+/// # Errors
+/// When the ledger cannot be read or the file not be written.
+pub fn back_up(config: &Config, matches: &ArgMatches) -> anyhow::Result<()> {
+    let file = matches.get_one::<PathBuf>("file").context("a file is needed")?;
+    let rows = ledger::back_up(&mut *ledger::open_existing(config)?, file)?;
+    println!("{rows} rows are in {}.", file.display());
+    Ok(())
+}
+
+/// Restores a backup.
+///
+/// # Errors
+/// When the file is no backup or the ledger fails; then nothing has changed.
+pub fn restore(config: &Config, matches: &ArgMatches) -> anyhow::Result<()> {
+    let file = matches.get_one::<PathBuf>("file").context("a file is needed")?;
+    anyhow::ensure!(
+        matches.get_flag("yes"),
+        "everything in the ledger is replaced, and what was sold since the backup forgotten: say --yes"
+    );
+    let rows = ledger::restore(&mut *ledger::open(config)?, file)?;
+    println!("{rows} rows are in the ledger; its books are right.");
     Ok(())
 }
 
@@ -196,6 +247,8 @@ pub fn run() -> anyhow::Result<()> {
         "check" => check(&config),
         "token" => token(&config, inner)?,
         "audit" => audit(&config)?,
+        "backup" => back_up(&config, inner)?,
+        "restore" => restore(&config, inner)?,
         _ => {
             let filter = tracing_subscriber::EnvFilter::try_new(&config.log).context("log")?;
             tracing_subscriber::fmt()

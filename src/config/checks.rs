@@ -30,6 +30,22 @@ impl Config {
                 );
             }
         }
+        let database = &self.database;
+        if !database.is_empty()
+            && !["postgres://", "postgresql://"]
+                .iter()
+                .any(|scheme| database.starts_with(scheme))
+        {
+            // What it is instead may hold a password.
+            return bad(
+                "database",
+                "nothing, or an address that begins with postgres://",
+                "what is there",
+            );
+        }
+        if !self.database_authorities.is_empty() && database.is_empty() {
+            return bad("database_authorities", "a database beside it", "none");
+        }
         let secret = self.token_secret.len();
         if secret != 0 && secret < SHORTEST_SECRET {
             return bad(

@@ -27,6 +27,8 @@ pub struct BadConfig(pub String);
 )]
 pub struct Config {
     pub data_dir: PathBuf,
+    pub database: String,
+    pub database_authorities: String,
     pub log: String,
     pub demo: bool,
     pub front_room: String,
@@ -69,6 +71,7 @@ pub struct Config {
     pub media_playout_delay_max_ms: u64,
     pub media_channel_buffer_bytes: usize,
 
+    pub shop_catalogue: String,
     pub shop_hold_seconds: u64,
     pub shop_turn_seconds: u64,
     pub shop_guest_checkout: bool,
@@ -85,6 +88,8 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             data_dir: "data".into(),
+            database: String::new(),
+            database_authorities: String::new(),
             log: "info,rtc=error,rtc_ice=error,rtc_dtls=error".to_owned(),
             demo: true,
             front_room: DEMO_ROOM.to_owned(),
@@ -127,6 +132,7 @@ impl Default for Config {
             media_playout_delay_max_ms: 0,
             media_channel_buffer_bytes: 256 << 10,
 
+            shop_catalogue: String::new(),
             shop_hold_seconds: 600,
             shop_turn_seconds: 120,
             shop_guest_checkout: true,

@@ -2,6 +2,7 @@
 
 pub mod clients;
 pub mod identities;
+pub mod ledger;
 pub mod ledger_thread;
 pub mod service;
 pub mod task;

@@ -13,6 +13,9 @@ mod fleet;
 mod folder;
 mod hostile;
 mod once;
+#[path = "../../overlay/tests/server/mod.rs"]
+mod postgres_server;
 mod scenarios;
 mod server;
+mod shared;
 mod viewer;

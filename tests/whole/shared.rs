@@ -1,0 +1,161 @@
+//! Two servers on one PostgreSQL, backups and restores beneath them, and a database that goes away.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::postgres_server::Postgres;
+use super::server::{PATIENCE, Server, vitrine_says};
+
+const BUYERS: usize = 250;
+const UNITS: i64 = 40;
+
+fn id(number: usize) -> String {
+    format!("0198c0de-0000-7000-8000-{number:012x}")
+}
+
+async fn set_stock(server: &Server, on_hand: i64) -> Value {
+    let request = server.client.put(server.at("/api/rooms/demo/stock/candle"));
+    let body = json!({"on_hand": on_hand});
+    let answer = request
+        .bearer_auth(&server.token)
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    answer.json().await.unwrap()
+}
+
+/// Asks until a receipt comes, as clients do.
+async fn buy(server: &Server, token: &str, number: usize) -> Value {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < end, "no receipt for buy {number}");
+        let answer = server
+            .buy(token, &id(number), "candle")
+            .timeout(PATIENCE)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) if answer.status() == StatusCode::OK => return answer.json().await.unwrap(),
+            _ => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_on_one_database_sell_every_unit_once() {
+    // Started on a thread of its own: its client waits in its own way.
+    let postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
+    let (postgres, url) = tokio::task::spawn_blocking(move || {
+        let url = postgres.database();
+        (postgres, url)
+    })
+    .await
+    .unwrap();
+    let secret = "two-servers-sign-with-one-and-the-same-secret";
+    let arguments = ["--database", url.as_str(), "--token-secret", secret];
+    let servers = Arc::new([Server::start(&arguments), Server::start(&arguments)]);
+    set_stock(&servers[0], UNITS).await;
+    let operator = vitrine_says(
+        servers[0].folder.as_ref().unwrap().path(),
+        &[
+            "token",
+            "--scope",
+            "operator",
+            "--room",
+            "*",
+            "--token-secret",
+            secret,
+        ],
+    );
+    let operator = String::from_utf8(operator.stdout).unwrap().trim().to_owned();
+    let mut buyers = Vec::new();
+    for number in 0..BUYERS {
+        let body = json!({"scopes": ["view"], "room": "demo", "sub": format!("buyer-{number}")});
+        let request = servers[0].client.post(servers[0].at("/api/tokens"));
+        let made = request.bearer_auth(&operator).json(&body).send().await.unwrap();
+        let made: Value = made.json().await.unwrap();
+        buyers.push(made["token"].as_str().unwrap().to_owned());
+    }
+    // Each buyer asks at both servers at once, with the same id.
+    let buying: Vec<_> = (0..BUYERS)
+        .flat_map(|number| [0, 1].map(|side| (number, side)))
+        .map(|(number, side)| {
+            let (servers, token) = (servers.clone(), buyers[number].clone());
+            tokio::spawn(async move { (number, buy(&servers[side], &token, number).await) })
+        })
+        .collect();
+    let mut receipts: HashMap<usize, Value> = HashMap::new();
+    for task in buying {
+        let (number, mut receipt) = task.await.unwrap();
+        receipt.as_object_mut().unwrap().remove("at");
+        let first = receipts.entry(number).or_insert_with(|| receipt.clone());
+        assert_eq!(*first, receipt, "the same at both servers");
+    }
+    let held = receipts.values().filter(|receipt| receipt["outcome"] == "held");
+    assert_eq!(held.count() as i64, UNITS);
+
+    // A backup while they run; then more is sold, and the backup restored beneath them.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("backup");
+    let file = file.to_str().unwrap();
+    let data = servers[0].folder.as_ref().unwrap().path().to_owned();
+    let says = |arguments: &[&str]| vitrine_says(&data, &[arguments, &["--database", &url]].concat());
+    let said = says(&["backup", file]);
+    assert!(said.status.success(), "{said:?}");
+    let before = set_stock(&servers[1], UNITS + 5).await;
+    assert_eq!(before["available"], 5);
+    assert!(!says(&["restore", file]).status.success(), "not without --yes");
+    let said = says(&["restore", file, "--yes"]);
+    assert!(said.status.success(), "{said:?}");
+    let after = set_stock(&servers[1], UNITS).await;
+    assert_eq!((&after["held"], &after["available"]), (&json!(UNITS), &json!(0)));
+    assert!(after["version"].as_i64() > before["version"].as_i64());
+    assert_eq!(
+        buy(&servers[0], &buyers[0], 0).await["outcome"],
+        receipts[&0]["outcome"]
+    );
+
+    // The database goes away and comes back; nobody restarts anything.
+    let postgres = tokio::task::spawn_blocking(move || {
+        let mut postgres = postgres;
+        postgres.stop();
+        postgres
+    });
+    let mut postgres = postgres.await.unwrap();
+    let refused = servers[0]
+        .buy(&buyers[1], &id(BUYERS), "notebook")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let postgres = tokio::task::spawn_blocking(move || {
+        postgres.resume();
+        postgres
+    });
+    let postgres = postgres.await.unwrap();
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let answer = servers[0]
+            .buy(&buyers[1], &id(BUYERS), "notebook")
+            .send()
+            .await
+            .unwrap();
+        if answer.status() == StatusCode::OK {
+            let receipt: Value = answer.json().await.unwrap();
+            assert_ne!(receipt["outcome"], "conflict");
+            break;
+        }
+        assert!(Instant::now() < end, "it does not find its database again");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let audit = says(&["audit"]);
+    assert!(audit.status.success(), "{audit:?}");
+    drop(servers);
+    tokio::task::spawn_blocking(move || drop(postgres)).await.unwrap();
+}
