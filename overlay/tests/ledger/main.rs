@@ -10,6 +10,7 @@
 
 mod backup;
 mod buying;
+mod migration;
 mod model;
 mod offers;
 mod orders;

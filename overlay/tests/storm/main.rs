@@ -10,6 +10,7 @@
 )]
 
 mod crash;
+mod crowd;
 #[path = "../server/mod.rs"]
 mod server;
 
