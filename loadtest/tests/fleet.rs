@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use loadtest::crowd::{Command, Crowd, Group, Network};
 use loadtest::engine::Fleet;
 use loadtest::measure::{Counter, GroupId, Measures, Recorder, Timing};
+use loadtest::run::Canaries;
 use other::until;
 use other::whep::{FRAMES, Faults, HEIGHTS, PACKETS, Stage};
 
@@ -130,6 +131,7 @@ async fn what_the_server_loses_and_doubles_is_the_servers() {
     let faults = Faults {
         drop_every: Some(20),
         double_every: Some(33),
+        is_deaf: false,
     };
     let stage = Stage::start(faults).await;
     let mut watching = Watching::start(group(&stage, Network::default()), VIEWERS);
@@ -302,4 +304,66 @@ async fn what_ends_a_viewer_is_said() {
     assert!(ended.contains("the server ended"), "{ended}");
     assert!(refused.contains("401"), "{refused}");
     assert!(nobody.contains("cannot be reached"), "{nobody}");
+}
+
+/// The shares of pictures that were whole and of packets that were lost, and the seconds from the stamp to the viewer.
+async fn seen_by(mut crowd: Box<dyn Crowd>, stage: &Stage) -> (f64, f64, f64) {
+    const EACH: u32 = 3;
+    let mut seen = Recorder::new();
+    crowd.command(Command::Join {
+        group: ALL,
+        count: EACH,
+    });
+    until("packets", PATIENCE, || {
+        seen.merge(crowd.take());
+        let packets = seen
+            .groups()
+            .first()
+            .map(|measures| measures.counter(Counter::Packets));
+        packets >= Some(u64::from(EACH * FRAMES) * PACKETS as u64 * 6)
+    })
+    .await;
+    stage.fall_silent();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    seen.merge(crowd.stop().await);
+    let measures = seen.into_groups().remove(0);
+    let count = |what| measures.counter(what) as f64;
+    let whole = count(Counter::Frames) / stage.sent.get(|sent| &sent.frames) as f64;
+    let lost = count(Counter::Lost) / count(Counter::Packets);
+    let one_way = measures.timing(Timing::OneWay).unwrap().quantile(0.5).unwrap();
+    (whole, lost, one_way.as_secs_f64())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cheap_viewers_and_canaries_agree() {
+    let lossy = Faults {
+        drop_every: Some(40),
+        is_deaf: true,
+        ..Faults::default()
+    };
+    for faults in [Faults::default(), lossy] {
+        // A server for each, in one run, so that it is known what each was sent.
+        let (first, second) = (Stage::start(faults).await, Stage::start(faults).await);
+        let begin = Instant::now();
+        let fleet = Fleet::start(vec![group(&first, Network::default())], 1, begin).unwrap();
+        let canaries = Canaries::start(vec![group(&second, Network::default())], begin.into()).unwrap();
+        let (cheap, canaries) = tokio::join!(
+            seen_by(Box::new(fleet), &first),
+            seen_by(Box::new(canaries), &second),
+        );
+        // The margins: a twentieth of the pictures, half a percent of the packets, 50 ms. After a loss the canaries do
+        // not wait for a keyframe, so pictures compare where nothing is lost.
+        let ((whole, lost, one_way), (canary_whole, canary_lost, canary_one_way)) = (cheap, canaries);
+        let is_whole = faults.is_deaf || (whole - canary_whole).abs() < 0.05;
+        assert!(is_whole, "{whole} and {canary_whole} of the pictures");
+        assert!(
+            (lost - canary_lost).abs() < 0.005,
+            "{lost} and {canary_lost} lost"
+        );
+        assert_eq!(lost > 0.015, faults.is_deaf, "{lost} lost");
+        assert!(
+            (one_way - canary_one_way).abs() < 0.05,
+            "{one_way} and {canary_one_way} s on the way"
+        );
+    }
 }

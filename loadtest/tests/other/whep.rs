@@ -69,6 +69,8 @@ pub(crate) struct Faults {
     pub(crate) drop_every: Option<u64>,
     /// Every n-th leaves twice.
     pub(crate) double_every: Option<u64>,
+    /// What is asked for again does not leave.
+    pub(crate) is_deaf: bool,
 }
 
 /// The server.
@@ -366,6 +368,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Wire {
         };
         match rtp.header.payload_type {
             96 => self.pictures += 1,
+            97 if self.faults.is_deaf => return Ok(()),
             97 => drop(self.sent.repairs.fetch_add(1, Ordering::Relaxed)),
             _ => {}
         }
