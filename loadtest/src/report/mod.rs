@@ -8,6 +8,7 @@ mod result;
 mod sentence;
 mod series;
 mod summary;
+mod timeline;
 
 pub use compare::{Comparison, MOST_RUNS};
 pub use result::{Audit, End, Found, GroupResult, Machine, Mark, Run, Try, VERSION, Verdict};
