@@ -156,6 +156,15 @@ impl Fleet {
     }
 }
 
+impl Drop for Fleet {
+    /// The threads of a fleet that nobody stops end with it.
+    fn drop(&mut self) {
+        for thread in &self.threads {
+            thread.lane.send(Order::Stop);
+        }
+    }
+}
+
 impl Crowd for Fleet {
     fn command(&mut self, command: Command) {
         match command {

@@ -14,7 +14,7 @@ pub(super) struct Offer<'a> {
     pub(super) with_channels: bool,
 }
 
-/// The transport-wide sequence number's extension id in our offers; the answer decides.
+/// Header extensions (RFC 8285) that browsers offer; the answer says which are used.
 const EXTENSIONS: [(u8, &str); 8] = [
     (2, "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"),
     (

@@ -72,23 +72,16 @@ pub(super) fn pli(sender: u32, media: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&media.to_be_bytes());
 }
 
-/// What a viewer hears.
+/// What a viewer takes from a sender report (RFC 3550 §6.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// A sender report.
-    Report {
-        ssrc: u32,
-        /// Middle 32 bits of its NTP time.
-        time: u32,
-        /// Packets the sender says it has sent.
-        packets: u32,
-    },
-    /// A stream has ended.
-    Bye(u32),
+pub(super) struct SenderReport {
+    pub(super) ssrc: u32,
+    /// Middle 32 bits of its NTP time.
+    pub(super) time: u32,
 }
 
-/// Walks a decrypted compound packet, telling what matters; stops at the first part that is malformed.
-pub(super) fn read(mut compound: &[u8], mut hear: impl FnMut(Heard)) {
+/// Walks a decrypted compound packet, telling its sender reports; stops at the first part that is malformed.
+pub(super) fn read(mut compound: &[u8], mut tell: impl FnMut(SenderReport)) {
     while let [first, kind, l0, l1, ..] = *compound {
         let len = 4 * (usize::from(u16::from_be_bytes([l0, l1])) + 1);
         let Some((packet, rest)) = compound.split_at_checked(len).filter(|_| first >> 6 == 2) else {
@@ -98,18 +91,11 @@ pub(super) fn read(mut compound: &[u8], mut hear: impl FnMut(Heard)) {
             let bytes = packet.get(at..at + 4)?;
             Some(u32::from_be_bytes(bytes.try_into().ok()?))
         };
-        match (kind, word(4)) {
-            (200, Some(ssrc)) => {
-                if let (Some(high), Some(low), Some(packets)) = (word(8), word(12), word(20)) {
-                    let time = high << 16 | low >> 16;
-                    hear(Heard::Report { ssrc, time, packets });
-                }
-            }
-            (203, Some(_)) => {
-                let sources = (0..usize::from(first & 0x1f)).map_while(|n| word(4 + 4 * n));
-                sources.for_each(|ssrc| hear(Heard::Bye(ssrc)));
-            }
-            _ => {}
+        if kind == 200
+            && let (Some(ssrc), Some(high), Some(low)) = (word(4), word(8), word(12))
+        {
+            let time = high << 16 | low >> 16;
+            tell(SenderReport { ssrc, time });
         }
         compound = rest;
     }
@@ -121,7 +107,7 @@ mod tests {
     use rtc::rtcp::packet::{Packet, unmarshal};
     use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
     use rtc::rtcp::receiver_report::ReceiverReport;
-    use rtc::rtcp::sender_report::SenderReport;
+    use rtc::rtcp::sender_report;
     use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
     use rtc::shared::marshal::Marshal;
 
@@ -167,29 +153,31 @@ mod tests {
     }
 
     #[test]
-    fn reports_and_goodbyes_of_another_implementation_are_heard() {
-        let report = SenderReport {
-            ssrc: 9,
+    fn reports_of_another_implementation_are_read() {
+        let report = |ssrc| sender_report::SenderReport {
+            ssrc,
             ntp_time: 0x0001_0203_0405_0607,
             rtp_time: 5,
             packet_count: 77,
             octet_count: 8,
-            ..SenderReport::default()
+            ..Default::default()
         };
         let bye = Goodbye {
             sources: vec![9, 10],
             reason: "over".into(),
         };
-        let mut compound = report.marshal().unwrap().to_vec();
-        compound.extend_from_slice(&bye.marshal().unwrap());
-        let mut heard = Vec::new();
-        read(&compound, |what| heard.push(what));
-        let report = Heard::Report {
-            ssrc: 9,
-            time: 0x0203_0405,
-            packets: 77,
-        };
-        assert_eq!(heard, [report, Heard::Bye(9), Heard::Bye(10)]);
+        let parts = [report(9).marshal(), bye.marshal(), report(10).marshal()];
+        let compound: Vec<u8> = parts
+            .into_iter()
+            .flat_map(|part| part.unwrap().to_vec())
+            .collect();
+        let mut told = Vec::new();
+        read(&compound, |report| told.push(report));
+        let time = 0x0203_0405;
+        assert_eq!(
+            told,
+            [SenderReport { ssrc: 9, time }, SenderReport { ssrc: 10, time }]
+        );
         for len in 0..compound.len() {
             read(&compound[..len], |_| {});
         }

@@ -22,8 +22,6 @@ pub(super) struct Stream {
     /// The last packet's time of transit, in the stream's clock.
     transit: Option<u32>,
     last_report: Option<(u32, Instant)>,
-    /// Packets the server says it has sent, by its last report.
-    pub(super) announced: Option<u32>,
     /// Expected and received at the last receiver report.
     reported: (u64, u64),
     pub(super) watched: Option<Box<Watched>>,
@@ -58,7 +56,6 @@ impl Stream {
             jitter: 0,
             transit: None,
             last_report: None,
-            announced: None,
             reported: (0, 0),
             watched,
         }
@@ -99,12 +96,11 @@ impl Stream {
     }
 
     /// A sender report came.
-    pub(super) fn on_report(&mut self, time: u32, packets: u32, now: Instant) {
+    pub(super) fn on_report(&mut self, time: u32, now: Instant) {
         self.last_report = Some((time, now));
-        self.announced = Some(packets);
     }
 
-    /// Whether anything came since the last receiver report.
+    /// What the next receiver report says of this stream.
     pub(super) fn block(&mut self, now: Instant) -> ReportBlock {
         let received = self.arrivals.counts.unique;
         let expected = self.arrivals.expected();

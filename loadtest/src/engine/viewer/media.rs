@@ -8,7 +8,7 @@ use super::{FEEDBACK, MAX_STREAMS, Moment, SETTLED, Tools, Viewer, count_freeze}
 use crate::clip::keyframe;
 use crate::engine::answer::Format;
 use crate::engine::arrivals::{Arrival, unroll};
-use crate::engine::rtcp::{self, Heard};
+use crate::engine::rtcp::{self, SenderReport};
 use crate::engine::rtp::{self, Head};
 use crate::engine::size;
 use crate::engine::stream::Stream;
@@ -24,11 +24,9 @@ impl Viewer {
             return tools.tally.add(Counter::NotAuthentic, 1);
         };
         let streams = &mut self.streams;
-        rtcp::read(&compound, |heard| {
-            if let Heard::Report { ssrc, time, packets } = heard
-                && let Some(stream) = streams.iter_mut().find(|stream| stream.ssrc == ssrc)
-            {
-                stream.on_report(time, packets, now);
+        rtcp::read(&compound, |SenderReport { ssrc, time }| {
+            if let Some(stream) = streams.iter_mut().find(|stream| stream.ssrc == ssrc) {
+                stream.on_report(time, now);
             }
         });
     }

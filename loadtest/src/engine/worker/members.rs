@@ -39,10 +39,11 @@ impl Worker {
             Order::Chat { group } => self.chat(group, now),
             Order::Buy { group, buy } => self.buy(group, &buy, now),
             Order::Answered {
+                group,
                 viewer,
                 serial,
                 answer,
-            } => self.answered(viewer, serial, *answer, now),
+            } => self.answered(group, (viewer, serial), *answer, now),
             Order::Told { group, told } => {
                 let begin = self.common.begin;
                 if let Some(tally) = self.tallies.get_mut(usize::from(group.0)) {
@@ -163,6 +164,7 @@ impl Worker {
                 .offer(&party.server, &party.group.whep, token, from, offer)
                 .await;
             lane.send(Order::Answered {
+                group,
                 viewer: id,
                 serial,
                 answer: Box::new(answer),
@@ -170,15 +172,21 @@ impl Worker {
         });
     }
 
-    fn answered(&mut self, id: u32, serial: u64, answer: Result<(Session, String), Error>, now: Instant) {
+    fn answered(
+        &mut self,
+        group: GroupId,
+        (id, serial): Member,
+        answer: Result<(Session, String), Error>,
+        now: Instant,
+    ) {
         let slot = self
             .slots
             .get_mut(id as usize)
             .filter(|slot| slot.serial == serial);
         let (slot, answer) = match (slot, answer) {
             (Some(slot), answer) => (slot, answer),
-            // It left before the answer came; which group's token ends the session, nobody knows any more.
-            (None, Ok((session, _))) => return self.delete(GroupId(0), Some(session)),
+            // It left before the answer came.
+            (None, Ok((session, _))) => return self.delete(group, Some(session)),
             (None, Err(_)) => return,
         };
         let answer = answer.and_then(|(session, text)| {

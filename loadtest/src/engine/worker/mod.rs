@@ -70,6 +70,7 @@ pub(super) enum Order {
     },
     /// The answer to a viewer's POST.
     Answered {
+        group: GroupId,
         viewer: u32,
         serial: u64,
         answer: Box<Result<(Session, String), Error>>,

@@ -56,7 +56,8 @@ impl Worker {
         let cpu = limits::thread_cpu().unwrap_or_default();
         let used = cpu.saturating_sub(self.cpu);
         let dropped = limits::dropped(&self.wire.ports());
-        let new = dropped.saturating_sub(self.dropped);
+        let unsent = std::mem::take(&mut self.wire.unsent);
+        let new = dropped.saturating_sub(self.dropped) + unsent;
         (self.cpu, self.dropped) = (cpu, dropped);
         self.count(Counter::ClientCpuUs, used.as_micros() as u64);
         self.count(Counter::SocketDrops, new);
