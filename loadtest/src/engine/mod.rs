@@ -61,6 +61,9 @@ pub struct Fleet {
     requests: tokio::sync::mpsc::Receiver<()>,
 }
 
+/// Which of the turns.
+type Turn = fn(&mut Turns) -> &mut usize;
+
 #[derive(Default, Clone)]
 struct Turns {
     /// The share of the group that opens every packet.
@@ -68,6 +71,7 @@ struct Turns {
     join: usize,
     leave: usize,
     speak: usize,
+    buy: usize,
 }
 
 struct Thread {
@@ -144,7 +148,7 @@ impl Fleet {
     }
 
     /// Gives an order to one of the threads, the next in turn.
-    fn tell(&mut self, group: GroupId, turn: impl FnOnce(&mut Turns) -> &mut usize, order: Order) {
+    fn tell(&mut self, group: GroupId, turn: Turn, order: Order) {
         let Some(turns) = self.turns.get_mut(usize::from(group.0)) else {
             return;
         };
@@ -153,6 +157,13 @@ impl Fleet {
             thread.lane.send(order);
         }
         *turn += 1;
+    }
+
+    /// Gives an order to so many threads in turn.
+    fn tell_each(&mut self, group: GroupId, count: u32, turn: Turn, order: impl Fn() -> Order) {
+        for _ in 0..count {
+            self.tell(group, turn, order());
+        }
     }
 }
 
@@ -167,6 +178,10 @@ impl Drop for Fleet {
 
 impl Crowd for Fleet {
     fn command(&mut self, command: Command) {
+        let leaves: Turn = |turns| &mut turns.leave;
+        let speaks: Turn = |turns| &mut turns.speak;
+        // In the order of the joins: whoever is next on a thread has not bought.
+        let buys: Turn = |turns| &mut turns.buy;
         match command {
             Command::Join { group, count } => {
                 for _ in 0..count {
@@ -174,47 +189,19 @@ impl Crowd for Fleet {
                     self.tell(group, |turns| &mut turns.join, Order::Join { group, name });
                 }
             }
-            Command::Leave { group, count } => {
-                for _ in 0..count {
-                    self.tell(
-                        group,
-                        |turns| &mut turns.leave,
-                        Order::Leave {
-                            group,
-                            says_goodbye: true,
-                        },
-                    );
-                }
-            }
-            Command::Vanish { group, count } => {
-                for _ in 0..count {
-                    self.tell(
-                        group,
-                        |turns| &mut turns.leave,
-                        Order::Leave {
-                            group,
-                            says_goodbye: false,
-                        },
-                    );
-                }
-            }
-            Command::Chat { group, count } => {
-                for _ in 0..count {
-                    self.tell(group, |turns| &mut turns.speak, Order::Chat { group });
-                }
-            }
-            Command::Buy { group, count, buy } => {
-                for _ in 0..count {
-                    self.tell(
-                        group,
-                        |turns| &mut turns.speak,
-                        Order::Buy {
-                            group,
-                            buy: buy.clone(),
-                        },
-                    );
-                }
-            }
+            Command::Leave { group, count } => self.tell_each(group, count, leaves, || Order::Leave {
+                group,
+                says_goodbye: true,
+            }),
+            Command::Vanish { group, count } => self.tell_each(group, count, leaves, || Order::Leave {
+                group,
+                says_goodbye: false,
+            }),
+            Command::Chat { group, count } => self.tell_each(group, count, speaks, || Order::Chat { group }),
+            Command::Buy { group, count, buy } => self.tell_each(group, count, buys, || Order::Buy {
+                group,
+                buy: buy.clone(),
+            }),
         }
     }
 
