@@ -141,7 +141,7 @@ pub(crate) fn a_few_hundred_random_commands_are_as_the_model_says(till: &mut Til
     };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let steps = proptest::collection::vec((0u8..11, 0usize..4, 1i64..5, 0u16..400, 0u8..9), 600);
+    let steps = proptest::collection::vec((0u8..11, 0usize..4, 1i64..5, 0u16..400, 0u8..9), 300);
     let steps = steps.new_tree(&mut runner).unwrap().current();
     for (step, which, quantity, id, who) in steps {
         let variant = VARIANTS[which];
