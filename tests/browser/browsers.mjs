@@ -60,13 +60,13 @@ export async function closeBrowsers() {
 export const PHONE = { width: 390, height: 844, deviceScaleFactor: 3 };
 export const DESK = { width: 1360, height: 900 };
 
-/** A new page of a browser of its own, whose script errors are failures. `before`, a function or one with its arguments, runs in it before its own scripts. */
+/** A new page of a browser of its own, whose script errors are failures. `before` runs in it before its own scripts. */
 export async function page(kind, url, viewport = PHONE, before = undefined) {
   const tab = await (await browser(kind)).newPage();
   await tab.setViewport(viewport);
   tab.errors = [];
   tab.on("pageerror", (error) => tab.errors.push(error.message));
-  if (before) await tab.evaluateOnNewDocument(...[before].flat());
+  if (before) await tab.evaluateOnNewDocument(before);
   await tab.goto(url, { waitUntil: "domcontentloaded" });
   return tab;
 }

@@ -1,6 +1,6 @@
 // What a viewer really sees: every frame as it is shown, with a number read from its pixels where the picture has one.
 
-/** Runs in the page: notes each shown frame of a video as `[time, width, number]` in `window.frames[name]`. */
+/** Runs in the page: notes each shown frame of a video as `[time, longer side, number]` in `window.frames[name]`. */
 export function noteFrames(video, name, bits) {
   window.frames ??= {};
   const shown = (window.frames[name] = []);
@@ -17,7 +17,7 @@ export function noteFrames(video, name, bits) {
       const { data } = context.getImageData(0, 0, bits, 1);
       for (let bit = 0; bit < bits; bit++) if (data[bit * 4] > 128) number |= 1 << bit;
     }
-    shown.push([now, video.videoWidth, number]);
+    shown.push([now, Math.max(video.videoWidth, video.videoHeight), number]);
     if (shown.length > 5000) shown.splice(0, 1000);
     video.requestVideoFrameCallback(note);
   };

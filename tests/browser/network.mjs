@@ -29,6 +29,7 @@ class Direction {
 }
 
 export class Line {
+  #isOpen = true;
   down = new Direction();
   up = new Direction();
 
@@ -40,33 +41,32 @@ export class Line {
     let viewer;
     line.front.on("message", (data, from) => {
       viewer = from;
-      line.up.pass(data.length, () => line.back.send(data, port, "127.0.0.1", () => {}));
+      line.up.pass(data.length, () => line.#isOpen && line.back.send(data, port, "127.0.0.1", () => {}));
     });
     line.back.on("message", (data) => {
-      if (viewer) line.down.pass(data.length, () => line.front.send(data, viewer.port, viewer.address, () => {}));
+      if (viewer) line.down.pass(data.length, () => line.#isOpen && line.front.send(data, viewer.port, viewer.address, () => {}));
     });
-    await Promise.all([line.front, line.back].map((socket) => new Promise((done) => socket.bind(0, "127.0.0.1", done))));
+    await Promise.all([line.front, line.back].map((socket) => new Promise((done) => socket.bind(0, "0.0.0.0", done))));
     line.port = line.front.address().port;
     return line;
   }
 
   close() {
+    this.#isOpen = false;
     this.front.close();
     this.back.close();
   }
 }
 
-/** For `page`'s `before`: whatever the server answers, its one candidate is the line's. */
-export function throughLine(port) {
+/** For `page`'s `before`: whichever addresses the server names, the line's port is there. */
+export const throughLine = (port) => new Function(`(${replaceCandidates})(${port})`);
+
+function replaceCandidates(port) {
   const plain = RTCPeerConnection.prototype.setRemoteDescription;
   RTCPeerConnection.prototype.setRemoteDescription = function (description) {
-    const candidate = `a=candidate:1 1 udp 2130706431 127.0.0.1 ${port} typ host\r\n`;
-    let isNamed = false;
-    const sdp = description.sdp.replace(/^a=candidate:.*\r?\n/gm, () => {
-      if (isNamed) return "";
-      isNamed = true;
-      return candidate;
-    });
+    const sdp = description.sdp
+      .replace(/^a=candidate:.*\btcp\b.*\r?\n/gim, "")
+      .replace(/^(a=candidate:.* udp \d+ \S+) \d+ typ/gim, `$1 ${port} typ`);
     return plain.call(this, { type: description.type, sdp });
   };
 }
