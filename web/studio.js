@@ -166,15 +166,14 @@ export class Studio {
         "tr",
         { class: active ? "" : "off", "data-key": what },
         el("td", {}, what),
-        el("td", {}, width ? `${width}×${height}` : "–"),
-        el("td", {}, codec ? codec.toUpperCase() : "–"),
+        el("td", {}, width ? `${width}×${height}` : "", " ", codec.toUpperCase()),
         el("td", {}, rate(bitrate)),
         el("td", {}, `${(lost_permille / 10).toFixed(1)} %`),
         el("td", {}, `${jitter_ms} ms`),
         el("td", {}, codec === "opus" ? "" : String(viewers)),
       );
     });
-    patch($("#arriving"), rows.length ? rows : nothing(7));
+    patch($("#arriving"), rows.length ? rows : nothing(6));
     const text = warnings.join(" · ");
     if ($("#warnings").textContent !== text) $("#warnings").textContent = text;
   }

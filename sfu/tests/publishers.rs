@@ -205,6 +205,18 @@ fn ffmpeg_is_asked_for_packets_and_never_for_keyframes() {
 }
 
 #[test]
+fn a_browser_with_sound_is_told_nothing() {
+    let mut show = Show::new();
+    show.frames(300, 50);
+    let health = show.publication.health(show.now);
+    assert_eq!(health.len(), 3);
+    assert!(
+        health.iter().all(|encoding| encoding.faults == Faults::default()),
+        "{health:#?}"
+    );
+}
+
+#[test]
 fn whoever_sends_no_keyframe_is_told_after_ten_seconds() {
     let mut encoder = Encoder::obs();
     encoder.run(9, Duration::ZERO);

@@ -96,7 +96,7 @@ export const scenarios = [
       const arriving = () =>
         studio.evaluate(() => [...document.querySelectorAll("#arriving tr:not(.off)")].map((row) => row.children[1].textContent));
       const sizes = await until("three layers of Firefox arriving", async () => {
-        const found = (await arriving()).filter((size) => size !== "–");
+        const found = (await arriving()).filter((size) => size.includes("×"));
         return found.length === 3 && found;
       });
       const widths = sizes.map((size) => Number(size.split("×")[0])).sort((a, b) => a - b);

@@ -6,7 +6,7 @@ use super::checkup::Faults;
 use super::encoding::Encoding;
 use super::feedback::takes_requests;
 use super::publication::Publication;
-use crate::negotiation::{Codec, Label, ReceivedMedia};
+use crate::negotiation::{Codec, Label, MediaKind, ReceivedMedia};
 use crate::relay::EncodingId;
 
 /// One encoding as it arrives.
@@ -59,7 +59,10 @@ fn health(now: Instant, encoding: &mut Encoding, media: &ReceivedMedia) -> Encod
         active: encoding.is_arriving(now),
         lost_permille: encoding.reception.look_at_losses(&encoding.sequence),
         jitter: Duration::from_micros(ticks * 1_000_000 / u64::from(rate)),
-        faults: encoding.checkup.faults(now, takes_requests(media)),
+        faults: match media.kind {
+            MediaKind::Audio => Faults::default(),
+            MediaKind::Video => encoding.checkup.faults(now, takes_requests(media)),
+        },
     }
 }
 

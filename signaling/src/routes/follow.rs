@@ -12,7 +12,6 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::{Stream, stream};
-use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::events::{KEEP_ALIVE, X_ACCEL_BUFFERING};
@@ -41,8 +40,7 @@ pub(crate) fn routes<H: House>() -> Router<Shared<H>> {
 pub(crate) const EVENTS: &str = "active,inactive,layers,viewercount,reconnect";
 
 /// One kind of event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Active,
     Inactive,
