@@ -4,16 +4,16 @@ import { createServer } from "node:http";
 import { DESK, moving, page, picture, shot, until } from "./browsers.mjs";
 import { publishH264 } from "./ffmpeg.mjs";
 
-const watch = (server, kind, viewport) => page(kind, `${server.url}/watch/demo`, viewport);
+export const watch = (server, kind, viewport) => page(kind, `${server.url}/watch/demo`, viewport);
 const host = (server, kind) =>
   page(kind, `${server.url}/host/demo#token=${server.token("publish", "host")}`, DESK);
 
 const stockOf = (tab, variant) => tab.evaluate((id) => window.vitrine.shop.variant(id)?.variant.available, variant);
-const inShop = (tab) => until("the shop", () => tab.evaluate(() => window.vitrine.shop.isConnected && window.vitrine.shop.products.size > 0));
-const text = (tab, selector) => tab.evaluate((s) => document.querySelector(s)?.textContent, selector);
+export const inShop = (tab) => until("the shop", () => tab.evaluate(() => window.vitrine.shop.isConnected && window.vitrine.shop.products.size > 0));
+export const text = (tab, selector) => tab.evaluate((s) => document.querySelector(s)?.textContent, selector);
 
 /** A click as a page's own script sees it: headless Firefox hides nothing behind animations that way. */
-const click = (tab, selector) =>
+export const click = (tab, selector) =>
   until(selector, () =>
     tab.evaluate((s) => {
       const node = document.querySelector(s);
@@ -30,7 +30,7 @@ async function goLive(tab) {
   await until("going live", () => tab.evaluate(() => document.documentElement.dataset.publishing === "live"));
 }
 
-function noErrors(...tabs) {
+export function noErrors(...tabs) {
   for (const tab of tabs) if (tab.errors.length) throw new Error(`script errors: ${tab.errors.join("; ")}`);
 }
 

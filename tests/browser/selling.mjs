@@ -2,31 +2,16 @@
 // once however it is sent; and events with the frame they belong to.
 
 import { DESK, moving, page, shot, until } from "./browsers.mjs";
+import { click, inShop, noErrors, text, watch } from "./scenarios.mjs";
 
-const watch = (server, kind, viewport) => page(kind, `${server.url}/watch/demo`, viewport);
 const host = (server) => page("chrome", `${server.url}/host/demo#token=${server.token("publish", "host")}`, DESK);
-const inShop = (tab) => until("the shop", () => tab.evaluate(() => window.vitrine.shop.isConnected && window.vitrine.shop.products.size > 0));
-const text = (tab, selector) => tab.evaluate((s) => document.querySelector(s)?.textContent, selector);
 const command = (tab, what, capturedAt) => tab.evaluate((c, at) => window.vitrine.shop.host(c, at), what, capturedAt);
-const click = (tab, selector) =>
-  until(selector, () =>
-    tab.evaluate((s) => {
-      const node = document.querySelector(s);
-      if (!node || node.disabled) return false;
-      node.click();
-      return true;
-    }, selector),
-  );
 const fill = (tab, selector, value) =>
   tab.evaluate((s, v) => {
     const field = document.querySelector(s);
     field.value = v;
     field.form.requestSubmit();
   }, selector, value);
-
-function noErrors(...tabs) {
-  for (const tab of tabs) if (tab.errors.length) throw new Error(`script errors: ${tab.errors.join("; ")}`);
-}
 
 /** A camera whose every frame shows the time it was made, as bits: white and black fields, the highest first. */
 const STAMPED = () => {
@@ -124,6 +109,44 @@ export const selling = [
     },
   },
   {
+    name: "shop-flash-sale-promo-code-and-waitlist",
+    async run(server) {
+      const studio = await host(server);
+      const [one, two] = [await watch(server, "chrome"), await watch(server, "firefox")];
+      for (const tab of [studio, one, two]) await inShop(tab);
+      await command(studio, { op: "product.pin", product: "candle", featured: true });
+      await command(studio, { op: "flash.start", variant: "candle", minor: 2400, seconds: 120 });
+      await command(studio, { op: "countdown.show", variant: "candle" });
+      await until("the sale on the card", async () => (await text(two, "#card .flash"))?.includes("Flash sale"));
+      await until("the countdown", async () => (await text(one, "#countdown"))?.startsWith("Sale ends in"));
+      await shot(one, "flash");
+      await shot(studio, "host-flash");
+
+      await command(studio, { op: "promo.put", code: "LIVE10", basis_points: 1000, limit: 50 });
+      await click(one, "#card .open");
+      await fill(one, ".code input", "live10");
+      await until("the code", async () => (await text(one, ".code summary"))?.includes("LIVE10: 10 % off"));
+      await shot(one, "promo");
+      await click(one, '[data-buy-variant="candle"]');
+      const order = await until("the order", () => one.evaluate(() => [...window.vitrine.shop.orders.values()].find(({ state }) => state === "held")));
+      if (order.total.minor !== 2160 || order.promo !== "LIVE10") throw new Error(`not the discount: ${JSON.stringify(order)}`);
+
+      // All there is, then a place on the list, then its turn.
+      const bought = await one.evaluate(() => window.vitrine.shop.buy([{ variant: "tote-ink", quantity: 3 }]));
+      await until("all of them", () => one.evaluate((buy) => window.vitrine.shop.orders.get(buy)?.state === "held", bought));
+      await until("sold out", () => two.evaluate(() => window.vitrine.shop.variant("tote-ink").variant.sold_out));
+      const waiting = await two.evaluate(() => window.vitrine.shop.buy([{ variant: "tote-ink", quantity: 1 }], { waitlist: true }));
+      await until("a place", () => two.evaluate((buy) => window.vitrine.shop.orders.get(buy)?.place === 1, waiting));
+      await click(two, "#bag");
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      await shot(two, "waitlist");
+      await one.evaluate((buy) => window.vitrine.shop.cancel(buy), bought);
+      await until("its turn", () => two.evaluate((buy) => window.vitrine.shop.orders.get(buy)?.state === "held", waiting));
+      noErrors(studio, one, two);
+      return server.audit().trim().split("\n").at(-1);
+    },
+  },
+  {
     name: "shop-one-order-however-it-is-sent",
     settings: { VITRINE_SHOP_BUYS_PER_TEN_SECONDS: "100" },
     async run(server) {
@@ -150,7 +173,7 @@ export const selling = [
       const expires = new Set([...receipts.map((receipt) => receipt.expires_at), await one.evaluate((buy) => window.vitrine.shop.orders.get(buy).expires_at, id)]);
       if (expires.size !== 1 || receipts.some(({ outcome }) => outcome !== "held")) throw new Error(`not one receipt: ${JSON.stringify(receipts)}`);
       const conflict = await http({ ...body, lines: [{ variant: "candle", quantity: 3 }] });
-      if (conflict.outcome !== "conflict") throw new Error(`another body: ${conflict.outcome}`);
+      if (conflict.outcome !== "conflict") throw new Error(`another body: ${JSON.stringify(conflict)}`);
 
       // After the server was killed, the same id is the same order.
       await server.kill("SIGKILL");
