@@ -19,7 +19,7 @@ use rtc_rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLay
 use rtp::show::Show;
 use sfu::media::RtpPacket;
 use sfu::negotiation::MediaKind;
-use sfu::playback::{LayerLimit, PlayoutDelay};
+use sfu::playback::{LayerLimit, LayerReason, PlayoutDelay};
 use sfu::rtcp;
 
 #[test]
@@ -32,7 +32,8 @@ fn a_joiner_begins_with_the_cached_keyframe_and_ends_at_the_live_edge() {
     show.frames(25, 100);
     show.check_video();
     let video = show.packets(0x2000);
-    assert_eq!(video.len(), 55 * 4, "all of the group, in the best layer");
+    assert_eq!(video.len(), 55, "all of the group, in the lowest layer");
+    assert!(show.keyframes > 0, "a better one is asked for");
     assert_eq!(video[0].payload()[6] & 1, 0, "a keyframe first");
     assert_eq!(video[0].payload_type(), 120);
     assert_eq!(video[0].extension(9), Some(&b"v"[..]));
@@ -62,18 +63,24 @@ fn a_joiner_begins_with_the_cached_keyframe_and_ends_at_the_live_edge() {
 fn a_layer_changes_at_a_keyframe_and_nothing_jumps() {
     let mut show = Show::new();
     show.join();
-    show.frames(40, 20);
+    show.frames(60, 20);
     let high = show.playback.layer();
+    assert_eq!(show.playback.reason(), LayerReason::Best);
     show.playback.set_limit(LayerLimit {
         rid: Some(rtp::label("l")),
         ..LayerLimit::default()
     });
     show.frames(40, 20);
     assert_ne!(show.playback.layer(), high);
+    assert_eq!(show.playback.reason(), LayerReason::Pinned);
     show.playback.set_limit(LayerLimit::default());
     show.frames(90, 20);
     assert_eq!(show.playback.layer(), high);
-    assert_eq!(show.playback.stats().layer_switches, 2);
+    assert_eq!(
+        show.playback.stats().layer_switches,
+        3,
+        "the first one up from where it began"
+    );
     show.check_video();
 }
 
@@ -131,6 +138,7 @@ fn a_repair_is_the_packet_itself_with_its_number_in_front() {
 #[test]
 fn a_viewers_wish_for_a_keyframe_is_served_from_the_cache() {
     let mut show = Show::new();
+    show.playback.set_limit(rtp::pinned("h"));
     show.join();
     show.frames(20, 100);
     let mut compound = Vec::new();
@@ -153,6 +161,7 @@ fn a_viewers_wish_for_a_keyframe_is_served_from_the_cache() {
 fn a_group_too_long_for_the_line_is_a_still_with_sound_until_the_next_keyframe() {
     // A hundred frames are 210 kB: three megabits carry 187 kB in half a second.
     let mut show = Show::with(|config| config.burst_bitrate = 3_000_000);
+    show.playback.set_limit(rtp::pinned("h"));
     show.frames(95, 120);
     show.join();
     show.frames(20, 120);
@@ -214,6 +223,7 @@ fn players_are_told_how_long_to_hold_a_picture() {
 #[test]
 fn reports_put_sound_and_picture_on_one_line() {
     let mut show = Show::new();
+    show.playback.set_limit(rtp::pinned("h"));
     show.frames(5, 100);
     // The publisher says what both clocks read at one instant: its sound comes 120 ms later than its picture.
     show.report(0xaa, 77 << 32, 4 * 3600 + 0xaa);
@@ -228,6 +238,7 @@ fn reports_put_sound_and_picture_on_one_line() {
 #[test]
 fn another_implementation_reads_what_is_sent() {
     let mut show = Show::new();
+    show.playback.set_limit(rtp::pinned("h"));
     show.join();
     show.frames(10, 5);
     assert!(show.sent.0.len() > 30);

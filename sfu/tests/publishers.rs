@@ -66,7 +66,7 @@ fn obs_reports_one_layer_only_and_sound_stays_with_the_picture_in_all() {
         let behind = show.sound_behind();
         assert!(behind.abs() <= 45, "step {step}: {behind} ms");
     }
-    assert_eq!(show.playback.stats().layer_switches, 3);
+    assert_eq!(show.playback.stats().layer_switches, 4);
     show.check_video();
     assert!(longest_freeze(&show, 0) <= 200);
 }

@@ -1,6 +1,8 @@
 //! The estimate itself: quickly down to what a full line has shown to carry, up by small steps or by what a probe has
 //! shown (draft-ietf-rmcat-gcc-02 §5.5, libwebrtc `AimdRateControl` and `LinkCapacityEstimator`).
 
+use super::cluster::Shown;
+
 /// No line is believed to carry less (bits per second): sound and a thumbnail.
 pub(super) const LEAST: u64 = 60_000;
 /// Nor more than is of use.
@@ -116,8 +118,12 @@ impl Rate {
     }
 
     /// A probe has shown what the line carries.
-    pub(super) fn probed(&mut self, now: i64, rate: u64) {
+    pub(super) fn probed(&mut self, now: i64, shown: Shown) {
         self.increased = Some(now);
+        let rate = match shown {
+            Shown::AtLeast(rate) => rate.max(self.estimate),
+            Shown::Limit(rate) => rate,
+        };
         if let Some(capacity) = self.capacity
             && rate as f64 / 1000.0 > capacity.range().1
         {

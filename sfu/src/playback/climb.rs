@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 /// After any change the next one upward waits this long.
 const SETTLING: Duration = Duration::from_secs(1);
+/// A joiner begins low and may go up when the first feedback is there.
+const FIRST_SETTLING: Duration = Duration::from_millis(300);
 /// A rise that was taken back within this time has failed.
 const FAILED_WITHIN: Duration = Duration::from_secs(6);
 /// After one that failed the next waits so long, doubling up to the longest: a line on the edge is not tried for ever,
@@ -18,7 +20,8 @@ const TWICE: Duration = Duration::from_secs(10);
 pub(super) struct Climb {
     /// Bits per second of the layer entered last.
     bitrate: u64,
-    changed: Option<Instant>,
+    /// When the last change is old enough.
+    settled: Option<Instant>,
     rose: Option<Instant>,
     not_before: Option<Instant>,
     pause: Duration,
@@ -28,16 +31,16 @@ impl Climb {
     pub(super) fn new() -> Climb {
         Climb {
             bitrate: 0,
-            changed: None,
+            settled: None,
             rose: None,
             not_before: None,
             pause: PAUSE,
         }
     }
 
-    /// A layer of that rate was entered.
-    pub(super) fn entered(&mut self, now: Instant, bitrate: u64) {
-        let is_up = self.changed.is_some() && bitrate > self.bitrate;
+    /// A layer of that rate was entered, because of the line or for another reason.
+    pub(super) fn entered(&mut self, now: Instant, bitrate: u64, by_line: bool) {
+        let is_up = self.settled.is_some() && bitrate > self.bitrate;
         let rose = if is_up {
             self.rose.replace(now)
         } else {
@@ -48,16 +51,23 @@ impl Climb {
             if lasted > LONGEST_PAUSE {
                 self.pause = PAUSE;
             }
-            if !is_up && lasted < FAILED_WITHIN {
+            if !is_up && by_line && lasted < FAILED_WITHIN {
                 self.not_before = Some((now + self.pause).max(rose + TWICE));
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
             }
         }
-        (self.changed, self.bitrate) = (Some(now), bitrate);
+        self.settled = Some(
+            now + if self.bitrate == 0 {
+                FIRST_SETTLING
+            } else {
+                SETTLING
+            },
+        );
+        self.bitrate = bitrate.max(1);
     }
 
     pub(super) fn may_rise(&self, now: Instant) -> bool {
-        let settled = self.changed.is_none_or(|at| now >= at + SETTLING);
+        let settled = self.settled.is_none_or(|at| now >= at);
         settled && self.not_before.is_none_or(|at| now >= at)
     }
 }
@@ -71,19 +81,22 @@ mod tests {
     fn a_rise_that_fails_is_repeated_later_and_later() {
         let mut now = begin();
         let mut climb = Climb::new();
-        climb.entered(now, 300);
+        climb.entered(now, 300, true);
         for pause in [7, 10, 20, 20] {
             now += SETTLING;
             assert!(climb.may_rise(now));
-            climb.entered(now, 900);
+            climb.entered(now, 900, true);
             now += Duration::from_secs(3);
-            climb.entered(now, 300);
+            climb.entered(now, 300, true);
             now += Duration::from_secs(pause);
             assert!(!climb.may_rise(now - Duration::from_millis(1)));
         }
-        climb.entered(now, 900);
+        climb.entered(now, 900, true);
         now += Duration::from_secs(11);
-        climb.entered(now, 300);
+        climb.entered(now, 300, true);
         assert!(climb.may_rise(now + SETTLING), "that one lasted");
+        climb.entered(now, 900, true);
+        climb.entered(now, 300, false);
+        assert!(climb.may_rise(now + SETTLING), "the line was not the reason");
     }
 }

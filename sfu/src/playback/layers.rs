@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Playback;
 use super::burst::Appetite;
-use super::select::{self, Beside};
+use super::select::{self, Beside, LayerReason};
 use super::sender::{Sender, find};
 use crate::media::{Encoding, Publication};
 use crate::negotiation::MediaKind;
@@ -75,8 +75,17 @@ impl Playback {
         let Some(chosen) = select::choose(now, track, &sender.media, self.limit, current, line) else {
             return;
         };
+        self.reason = current.map_or(LayerReason::Joining, |current| {
+            select::reason(now, track, &sender.media, self.limit, current)
+        });
         let Some(current) = current else {
-            return self.enter_first(now, publication, chosen, track.ladder(now).as_slice(), keyframes);
+            return self.enter_first(
+                now,
+                publication,
+                chosen,
+                select::playable(now, track, &sender.media).as_slice(),
+                keyframes,
+            );
         };
         if chosen.id == current.id {
             self.awaited = None;
@@ -101,7 +110,8 @@ impl Playback {
         }
     }
 
-    /// A viewer without a picture takes the wanted layer, or any that has a beginning to show.
+    /// A viewer without a picture takes the lowest layer that has a beginning to show, some tens of kilobytes, and
+    /// goes up from there; where nothing has one, the wanted layer is asked for it.
     fn enter_first(
         &mut self,
         now: Instant,
@@ -111,18 +121,14 @@ impl Playback {
         keyframes: &mut Vec<EncodingId>,
     ) {
         let can_start = |encoding: &&Encoding| encoding.history.keyframe().is_some();
-        if let Some(encoding) = Some(chosen).filter(can_start) {
-            self.enter_cached(now, publication, encoding, Appetite::Soon, keyframes);
-        } else {
-            keyframes.push(chosen.id);
-            let playable = ladder
-                .iter()
-                .rev()
-                .copied()
-                .find(|encoding| can_start(encoding) && encoding.bitrate() <= chosen.bitrate());
-            if let Some(encoding) = playable {
-                self.enter_cached(now, publication, encoding, Appetite::Soon, keyframes);
-            }
+        let pinned = self.limit.rid.is_some().then_some(chosen).filter(can_start);
+        let lowest = ladder
+            .iter()
+            .copied()
+            .find(|encoding| can_start(encoding) && encoding.bitrate() <= chosen.bitrate());
+        match pinned.or(lowest) {
+            Some(encoding) => self.enter_cached(now, publication, encoding, Appetite::Soon, keyframes),
+            None => keyframes.push(chosen.id),
         }
     }
 
@@ -206,7 +212,10 @@ impl Playback {
             self.probe.reset(now);
         }
         if before != Some(encoding.id) {
-            self.climb.entered(now, encoding.bitrate());
+            // A pin, or a publisher that switched the layer off, says nothing of the line.
+            let was_sent = before.and_then(|id| find(publication, id));
+            let by_line = self.limit.rid.is_none() && was_sent.is_none_or(|before| before.is_active(now));
+            self.climb.entered(now, encoding.bitrate(), by_line);
         }
         self.awaited = None;
         self.entered_at = Some(now);

@@ -34,6 +34,7 @@ use clock_map::ClockMaps;
 pub use playout::PlayoutDelay;
 use probe::Probe;
 use reports::Reports;
+pub use select::LayerReason;
 use sender::{Line, Progress, Sender};
 
 /// Bits per second of a thumbnail: what a burst's pace is reckoned from at least.
@@ -135,6 +136,7 @@ pub struct Playback {
     awaited: Option<EncodingId>,
     next_selection: Instant,
     climb: Climb,
+    reason: LayerReason,
     /// When the picture was last entered at a keyframe.
     entered_at: Option<Instant>,
     wants_keyframe: bool,
@@ -165,6 +167,7 @@ impl Playback {
             awaited: None,
             next_selection: now,
             climb: Climb::new(),
+            reason: LayerReason::default(),
             entered_at: None,
             wants_keyframe: false,
             replays: 0,
@@ -389,6 +392,11 @@ impl Playback {
     /// The video layer the viewer gets now.
     pub fn layer(&self) -> Option<EncodingId> {
         self.senders.get(self.video()?)?.encoding()
+    }
+
+    /// Why it is that one and not the one above, as of the latest choice.
+    pub fn reason(&self) -> LayerReason {
+        self.reason
     }
 
     /// The estimate of the line, bits per second.

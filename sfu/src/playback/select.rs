@@ -31,8 +31,43 @@ impl Beside {
     }
 }
 
+/// Why a viewer gets the layer it gets, and not the one above.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LayerReason {
+    /// It has none yet.
+    #[default]
+    Joining,
+    /// It wants this one.
+    Pinned,
+    /// It wants nothing larger.
+    Limited,
+    /// Its line has not shown room for more.
+    Line,
+    /// There is nothing above.
+    Best,
+}
+
+/// The reason for `current`.
+pub(super) fn reason(
+    now: Instant,
+    track: &Track,
+    media: &SentMedia,
+    limit: LayerLimit,
+    current: &Encoding,
+) -> LayerReason {
+    let ladder = playable(now, track, media);
+    let place = ladder.iter().position(|encoding| encoding.id == current.id);
+    let above = place.and_then(|place| ladder.get(place + 1));
+    match above {
+        _ if limit.rid.is_some() && limit.rid == current.rid => LayerReason::Pinned,
+        None => LayerReason::Best,
+        Some(next) if !is_within(limit, next) => LayerReason::Limited,
+        Some(_) => LayerReason::Line,
+    }
+}
+
 /// The encodings a viewer can play, from the lowest to the highest.
-fn playable<'p>(now: Instant, track: &'p Track, media: &SentMedia) -> SmallVec<[&'p Encoding; 4]> {
+pub(super) fn playable<'p>(now: Instant, track: &'p Track, media: &SentMedia) -> SmallVec<[&'p Encoding; 4]> {
     let mut ladder = track.ladder(now);
     ladder.retain(|encoding| {
         encoding
@@ -70,7 +105,8 @@ pub(super) fn choose<'p>(
         let fits = if is_current {
             beside.bitrate + bitrate <= estimate * SHARE_TO_STAY / 100
         } else {
-            beside.with(bitrate) <= estimate * SHARE_TO_ENTER / 100
+            // A rate that is not known yet may be any.
+            bitrate > 0 && beside.with(bitrate) <= estimate * SHARE_TO_ENTER / 100
         };
         is_within(limit, encoding) && fits
     };
