@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::checkup::Checkup;
-use super::history::{History, Release, StoredPacket};
+use super::history::{History, PayloadInfo, Release, StoredPacket};
 use super::keyframes::KeyframeRequest;
 use super::meter::Meter;
+use super::parts::Parts;
 use super::payload::dependency::{DependencyDescriptor, Templates};
 use super::payload::{Keyframe, PayloadFacts};
 use super::publication::MediaConfig;
@@ -47,6 +48,7 @@ pub struct Encoding {
     codec: Option<Codec>,
     size: Option<(u16, u16)>,
     meter: Meter,
+    parts: Parts,
     last_packet: Option<Instant>,
     inactive_after: Duration,
     /// Pictures the track's other encodings began since.
@@ -87,6 +89,7 @@ impl Encoding {
             codec: None,
             size: None,
             meter: Meter::default(),
+            parts: Parts::default(),
             last_packet: None,
             inactive_after: config.inactive_after,
             missed: 0,
@@ -128,6 +131,16 @@ impl Encoding {
         self.meter.bitrate()
     }
 
+    /// The highest spatial and temporal layer it has; 0 of both for one without layers.
+    pub fn highest_layers(&self) -> (u8, u8) {
+        self.parts.highest()
+    }
+
+    /// Bits per second of its layers up to these, metered like [`Encoding::bitrate`].
+    pub fn bitrate_up_to(&self, spatial: u8, temporal: u8) -> u64 {
+        self.parts.bitrate(spatial, temporal)
+    }
+
     /// Coded size in pixels (width, height) where the keyframe told.
     pub fn size(&self) -> Option<(u16, u16)> {
         self.size
@@ -152,6 +165,7 @@ impl Encoding {
     /// Lets time pass for the meter.
     pub(super) fn advance(&mut self, now: Instant) {
         self.meter.advance(now);
+        self.parts.advance(now);
     }
 
     /// Stores one packet of this encoding (never RTX). `bytes` is what `packet` views.
@@ -222,6 +236,20 @@ impl Encoding {
             .map(|descriptor| descriptor.frame_start)
             .or(facts.frame_start)
             .unwrap_or(is_new_picture);
+        let (spatial, layer_end) = match (descriptor, facts.info) {
+            (Some(descriptor), _) => (descriptor.spatial, descriptor.frame_end),
+            (
+                None,
+                PayloadInfo::Vp9 {
+                    spatial, layer_end, ..
+                },
+            ) => (spatial, layer_end),
+            _ => (0, packet.marker()),
+        };
+        if codec.kind() == MediaKind::Video {
+            let temporal = descriptor.map_or(facts.temporal, |descriptor| descriptor.temporal);
+            self.parts.count(now, (spatial, temporal), packet.bytes().len());
+        }
         let offset = packet.payload_offset();
         self.history.push(StoredPacket {
             arrival: now,
@@ -231,6 +259,8 @@ impl Encoding {
             codec,
             keyframe_start,
             frame_start,
+            spatial,
+            layer_end,
             temporal: descriptor.map_or(facts.temporal, |descriptor| descriptor.temporal),
             temporal_sync: facts.temporal_sync,
             info: facts.info,

@@ -33,6 +33,8 @@ pub enum PayloadInfo {
         spatial: u8,
         /// Whether an upper spatial layer may start here.
         switching_up: bool,
+        /// Whether the layer's part of the picture ends here.
+        layer_end: bool,
     },
 }
 
@@ -53,6 +55,10 @@ pub struct StoredPacket {
     pub keyframe_start: bool,
     /// First packet of a frame.
     pub frame_start: bool,
+    /// Spatial layer, 0 is the lowest.
+    pub spatial: u8,
+    /// Last packet of its layer's part of the picture.
+    pub layer_end: bool,
     /// Temporal layer, 0 is the base.
     pub temporal: u8,
     /// Whether the next lower temporal layers alone may be continued from here upward.
@@ -344,6 +350,8 @@ mod tests {
             codec: Codec::Vp8,
             keyframe_start,
             frame_start: true,
+            spatial: 0,
+            layer_end: true,
             temporal: 0,
             temporal_sync: false,
             info: PayloadInfo::Opaque,

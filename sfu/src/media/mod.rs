@@ -8,6 +8,7 @@ mod health;
 pub mod history;
 mod keyframes;
 mod meter;
+mod parts;
 pub mod payload;
 pub mod publication;
 mod reception;

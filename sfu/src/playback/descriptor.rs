@@ -79,6 +79,18 @@ impl Pictures {
 }
 
 impl PictureOffsets {
+    /// The same when so many pictures before were left out. Only VP8's ids must not jump for it: VP9's references are
+    /// told by their distance (RFC 9628 §4.2).
+    pub(super) fn without(self, pictures: u16, packet: &StoredPacket) -> PictureOffsets {
+        match packet.info {
+            PayloadInfo::Vp8 { .. } => PictureOffsets {
+                id: self.id.wrapping_sub(pictures),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// Appends the changed start of a payload to `lead`; returns how many payload bytes it stands for.
     pub(super) fn rewrite(self, packet: &StoredPacket, lead: &mut Lead) -> usize {
         let (id, tl0) = fields(packet.info);

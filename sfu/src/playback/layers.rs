@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Playback;
 use super::burst::Appetite;
+use super::cut::Layers;
 use super::select::{self, Beside, LayerReason};
 use super::sender::{Sender, find};
 use crate::media::{Encoding, Publication};
@@ -64,7 +65,7 @@ impl Playback {
             return;
         }
         self.next_selection = now + SELECTION_INTERVAL;
-        if sender.awaits_keyframe()
+        if (sender.awaits_keyframe() || sender.cut.wants_keyframe())
             && let Some(current) = current
         {
             // The publication merges and limits this; a request may have come just behind a keyframe.
@@ -72,32 +73,51 @@ impl Playback {
         }
         self.bandwidth.handle_time(now);
         let line = (self.bandwidth.estimate(), self.beside(publication));
-        let Some(chosen) = select::choose(now, track, &sender.media, self.limit, current, line) else {
+        let had = current.map(|current| (current, sender.cut.wanted()));
+        let Some(chosen) = select::choose(now, track, &sender.media, self.limit, had, line) else {
             return;
         };
-        self.reason = current.map_or(LayerReason::Joining, |current| {
-            select::reason(now, track, &sender.media, self.limit, current)
+        self.reason = had.map_or(LayerReason::Joining, |had| {
+            select::above(now, track, &sender.media, self.limit, had, line.1).0
         });
-        let Some(current) = current else {
-            return self.enter_first(
-                now,
-                publication,
-                chosen,
-                select::playable(now, track, &sender.media).as_slice(),
-                keyframes,
-            );
+        let Some((current, layers)) = had else {
+            let ladder = select::playable(now, track, &sender.media);
+            return self.enter_first(now, publication, chosen.encoding, ladder.as_slice(), keyframes);
         };
-        if chosen.id == current.id {
+        if chosen.encoding.id == current.id && chosen.layers == layers {
             self.awaited = None;
             return;
         }
-        let is_up = chosen.bitrate() > current.bitrate() && current.is_active(now);
-        let is_pinned = self.limit.rid.is_some();
+        let is_up = chosen.bitrate > rate_of(current, layers) && current.is_active(now);
+        let is_pinned = self.limit.rid.is_some() && chosen.encoding.id != current.id;
         if is_up && !is_pinned && !(self.climb.may_rise(now) && self.bandwidth.is_calm(now)) {
             self.awaited = None;
             return;
         }
-        self.approach(now, publication, chosen, is_up, keyframes);
+        if chosen.encoding.id == current.id {
+            self.awaited = None;
+            return self.cut(now, chosen.layers, chosen.bitrate);
+        }
+        self.entering = chosen.layers;
+        self.approach(now, publication, chosen.encoding, is_up, keyframes);
+    }
+
+    /// More or fewer layers of the same encoding.
+    fn cut(&mut self, now: Instant, layers: Layers, bitrate: u64) {
+        let Some(place) = self.video() else { return };
+        if let Some(sender) = self.senders.get_mut(place) {
+            sender.cut.want(layers);
+        }
+        self.stats.layer_switches += 1;
+        self.probe.reset(now);
+        self.climb.entered(now, bitrate, true);
+    }
+
+    /// Bits per second of what the viewer gets of its encoding.
+    pub(super) fn rate(&self, publication: &Publication) -> Option<u64> {
+        let sender = self.senders.get(self.video()?)?;
+        let encoding = find(publication, sender.encoding()?)?;
+        Some(rate_of(encoding, sender.cut.wanted()))
     }
 
     /// What of the line is not the picture's.
@@ -120,6 +140,7 @@ impl Playback {
         ladder: &[&Encoding],
         keyframes: &mut Vec<EncodingId>,
     ) {
+        self.entering = Layers::within(self.limit);
         let can_start = |encoding: &&Encoding| encoding.history.keyframe().is_some();
         let pinned = self.limit.rid.is_some().then_some(chosen).filter(can_start);
         let lowest = ladder
@@ -203,6 +224,9 @@ impl Playback {
             return;
         };
         let before = sender.encoding();
+        if before != Some(encoding.id) {
+            sender.cut.want(self.entering);
+        }
         sender.enter_cached(now, encoding, pace, appetite);
         if pace.limit.is_none() {
             self.bandwidth.expect_burst(now);
@@ -215,7 +239,8 @@ impl Playback {
             // A pin, or a publisher that switched the layer off, says nothing of the line.
             let was_sent = before.and_then(|id| find(publication, id));
             let by_line = self.limit.rid.is_none() && was_sent.is_none_or(|before| before.is_active(now));
-            self.climb.entered(now, encoding.bitrate(), by_line);
+            let bitrate = rate_of(encoding, self.entering);
+            self.climb.entered(now, bitrate, by_line);
         }
         self.awaited = None;
         self.entered_at = Some(now);
@@ -227,5 +252,14 @@ impl Playback {
         self.senders
             .iter()
             .position(|sender| sender.media.kind == MediaKind::Video)
+    }
+}
+
+/// Bits per second of some layers of an encoding.
+fn rate_of(encoding: &Encoding, layers: Layers) -> u64 {
+    if layers == Layers::ALL {
+        encoding.bitrate()
+    } else {
+        encoding.bitrate_up_to(layers.spatial, layers.temporal)
     }
 }

@@ -5,6 +5,7 @@ mod burst;
 mod climb;
 mod clock;
 mod clock_map;
+mod cut;
 mod descriptor;
 mod header;
 mod layers;
@@ -31,6 +32,7 @@ use burst::{Appetite, Pace};
 use climb::Climb;
 pub use clock_map::ClockMap;
 use clock_map::ClockMaps;
+use cut::Layers;
 pub use playout::PlayoutDelay;
 use probe::Probe;
 use reports::Reports;
@@ -136,6 +138,8 @@ pub struct Playback {
     awaited: Option<EncodingId>,
     next_selection: Instant,
     climb: Climb,
+    /// The layers to get of the encoding that is entered next.
+    entering: Layers,
     reason: LayerReason,
     /// When the picture was last entered at a keyframe.
     entered_at: Option<Instant>,
@@ -167,6 +171,7 @@ impl Playback {
             awaited: None,
             next_selection: now,
             climb: Climb::new(),
+            entering: Layers::ALL,
             reason: LayerReason::default(),
             entered_at: None,
             wants_keyframe: false,
@@ -245,9 +250,8 @@ impl Playback {
     /// What a line that has shown its limit carries besides sound and messages, bits per second.
     fn limit_for_picture(&self, now: Instant, publication: &Publication) -> Option<u64> {
         let limit = self.bandwidth.limit(now)?;
-        let encoding = self.layer().and_then(|id| sender::find(publication, id));
         // Nothing is below the lowest layer: it comes to the live edge whatever the line seems to carry.
-        let least = encoding.map_or(0, Encoding::bitrate) * 21 / 20;
+        let least = self.rate(publication).unwrap_or_default() * 21 / 20;
         let beside = self.beside(publication).bitrate;
         Some(limit.saturating_sub(beside).max(least))
     }
@@ -342,7 +346,14 @@ impl Playback {
             && !sender.is_behind()
             && let Some(track) = publication.track(MediaKind::Video)
             && let Some(current) = sender.encoding().and_then(|id| sender::find(publication, id))
-            && let Some(wanted) = select::wanted_above(now, track, &sender.media, self.limit, current, beside)
+            && let (_, Some(wanted)) = select::above(
+                now,
+                track,
+                &sender.media,
+                self.limit,
+                (current, sender.cut.wanted()),
+                beside,
+            )
             && wanted > self.bandwidth.estimate()
         {
             let most = self.bandwidth.estimate() * PROBE_STEP / 100;
@@ -385,6 +396,12 @@ impl Playback {
     /// Sets or clears the viewer's own limit.
     pub fn set_limit(&mut self, limit: LayerLimit) {
         self.limit = limit;
+        // The viewer's word counts at once, downward and upward.
+        let most = Layers::within(limit);
+        self.senders
+            .iter_mut()
+            .for_each(|sender| sender.cut.want(sender.cut.wanted().and(most)));
+        self.climb = Climb::new();
         self.awaited = None;
         self.next_selection = self.config.epoch.0;
     }

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use super::descriptor::PictureOffsets;
 use crate::relay::EncodingId;
 
-/// Segments remembered for retransmission; a viewer whose layer changes more often within a second has other cares.
-const MAX_SEGMENTS: usize = 8;
+/// Segments remembered for retransmission. Where layers are left out each gap begins one: two seconds of them.
+const MAX_SEGMENTS: usize = 64;
 /// Frames whose timestamps are not the plain ones: a burst of ten seconds at 50 frames a second.
 const MAX_STAMPS: usize = 512;
 
@@ -78,6 +78,30 @@ impl Segments {
             timestamp_offset,
             pictures,
         });
+    }
+
+    /// The segment in use goes on with a packet before which some were left out: they get no numbers.
+    pub(super) fn leave_out(&mut self, sequence: u64, packets: u64, pictures: PictureOffsets) {
+        let Some(current) = self.list.back() else { return };
+        let Some(out) = current.out_sequence(sequence) else {
+            return;
+        };
+        let next = Segment {
+            in_first: sequence,
+            out_first: out.saturating_sub(packets),
+            pictures,
+            ..*current
+        };
+        if self.list.len() >= MAX_SEGMENTS {
+            self.list.pop_front();
+        }
+        self.list.push_back(next);
+    }
+
+    /// The segment that a packet of an encoding belongs to, one that comes late to an earlier one.
+    pub(super) fn of(&self, encoding: EncodingId, sequence: u64) -> Option<&Segment> {
+        let mut newest_first = self.list.iter().rev();
+        newest_first.find(|segment| segment.encoding == encoding && segment.in_first <= sequence)
     }
 
     /// Forgets what can no longer be sent again; numbers go on.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use smallvec::SmallVec;
 
 use super::LayerLimit;
+use super::cut::Layers;
 use crate::media::{Encoding, Track};
 use crate::negotiation::SentMedia;
 
@@ -47,22 +48,17 @@ pub enum LayerReason {
     Best,
 }
 
-/// The reason for `current`.
-pub(super) fn reason(
-    now: Instant,
-    track: &Track,
-    media: &SentMedia,
-    limit: LayerLimit,
-    current: &Encoding,
-) -> LayerReason {
-    let ladder = playable(now, track, media);
-    let place = ladder.iter().position(|encoding| encoding.id == current.id);
-    let above = place.and_then(|place| ladder.get(place + 1));
-    match above {
-        _ if limit.rid.is_some() && limit.rid == current.rid => LayerReason::Pinned,
-        None => LayerReason::Best,
-        Some(next) if !is_within(limit, next) => LayerReason::Limited,
-        Some(_) => LayerReason::Line,
+/// One step of the ladder: an encoding, or a part of its layers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step<'p> {
+    pub(super) encoding: &'p Encoding,
+    pub(super) layers: Layers,
+    pub(super) bitrate: u64,
+}
+
+impl Step<'_> {
+    fn is(&self, current: (&Encoding, Layers)) -> bool {
+        self.encoding.id == current.0.id && self.layers == current.1
     }
 }
 
@@ -77,56 +73,108 @@ pub(super) fn playable<'p>(now: Instant, track: &'p Track, media: &SentMedia) ->
     ladder
 }
 
+/// All steps from the lowest to the highest. Of the smallest picture every temporal layer is a step; of the others only
+/// the highest may be missing: half the pictures are worth more than a smaller one, a quarter is not.
+fn steps<'p>(
+    now: Instant,
+    track: &'p Track,
+    media: &SentMedia,
+    limit: LayerLimit,
+) -> SmallVec<[Step<'p>; 12]> {
+    let most = Layers::within(limit);
+    let mut steps = SmallVec::new();
+    for encoding in playable(now, track, media) {
+        let (spatial, temporal) = encoding.highest_layers();
+        let (top_spatial, top_temporal) = (spatial.min(most.spatial), temporal.min(most.temporal));
+        let lowest_spatial = limit.spatial.map_or(0, |pinned| pinned.min(top_spatial));
+        for s in lowest_spatial..=top_spatial {
+            let lowest = if steps.is_empty() {
+                0
+            } else {
+                top_temporal.saturating_sub(1)
+            };
+            let lowest = limit.temporal.map_or(lowest, |pinned| pinned.min(top_temporal));
+            for t in lowest..=top_temporal {
+                // The highest is not named by its number: more may come.
+                let layers = Layers {
+                    spatial: if s == spatial { u8::MAX } else { s },
+                    temporal: if t == temporal { u8::MAX } else { t },
+                };
+                let bitrate = if layers == Layers::ALL {
+                    encoding.bitrate()
+                } else {
+                    encoding.bitrate_up_to(s, t)
+                };
+                steps.push(Step {
+                    encoding,
+                    layers: layers.and(most),
+                    bitrate,
+                });
+            }
+        }
+    }
+    steps
+}
+
 fn is_within(limit: LayerLimit, encoding: &Encoding) -> bool {
     let side = encoding.size().map_or(0, |(width, height)| width.max(height));
     limit.max_side.is_none_or(|most| side <= most)
 }
 
-/// The layer for an estimate in bits per second; `None` when there is nothing the viewer can play.
+/// The step for an estimate in bits per second; `None` when there is nothing the viewer can play.
 pub(super) fn choose<'p>(
     now: Instant,
     track: &'p Track,
     media: &SentMedia,
     limit: LayerLimit,
-    current: Option<&Encoding>,
+    current: Option<(&Encoding, Layers)>,
     (estimate, beside): (u64, Beside),
-) -> Option<&'p Encoding> {
-    let ladder = playable(now, track, media);
+) -> Option<Step<'p>> {
+    let mut ladder = steps(now, track, media, limit);
     if let Some(rid) = limit.rid
-        && let Some(pinned) = ladder.iter().find(|encoding| encoding.rid == Some(rid))
+        && ladder.iter().any(|step| step.encoding.rid == Some(rid))
     {
-        return Some(pinned);
+        ladder.retain(|step| step.encoding.rid == Some(rid));
     }
     let lowest = *ladder.first()?;
-    let fits = |encoding: &&Encoding| {
-        let bitrate = encoding.bitrate();
+    let fits = |step: &&Step<'_>| {
         // Losses of the moment do not count against a layer that is there.
-        let is_current = current.is_some_and(|current| current.id == encoding.id);
+        let is_current = current.is_some_and(|current| step.is(current));
         let fits = if is_current {
-            beside.bitrate + bitrate <= estimate * SHARE_TO_STAY / 100
+            beside.bitrate + step.bitrate <= estimate * SHARE_TO_STAY / 100
         } else {
             // A rate that is not known yet may be any.
-            bitrate > 0 && beside.with(bitrate) <= estimate * SHARE_TO_ENTER / 100
+            step.bitrate > 0 && beside.with(step.bitrate) <= estimate * SHARE_TO_ENTER / 100
         };
-        is_within(limit, encoding) && fits
+        is_within(limit, step.encoding) && fits
     };
-    Some(ladder.iter().rev().copied().find(fits).unwrap_or(lowest))
+    Some(ladder.iter().rev().find(fits).copied().unwrap_or(lowest))
 }
 
-/// The estimate that the layer above `current` needs, where the viewer's own limit allows it.
-pub(super) fn wanted_above(
+/// Why a viewer has `current`, and the estimate that the step above needs where the viewer's own limit allows it.
+pub(super) fn above(
     now: Instant,
     track: &Track,
     media: &SentMedia,
     limit: LayerLimit,
-    current: &Encoding,
+    current: (&Encoding, Layers),
     beside: Beside,
-) -> Option<u64> {
-    if limit.rid.is_some() {
-        return None;
+) -> (LayerReason, Option<u64>) {
+    let pinned = limit.rid.is_some() && limit.rid == current.0.rid;
+    let mut ladder = steps(now, track, media, limit);
+    if pinned {
+        ladder.retain(|step| step.encoding.id == current.0.id);
     }
-    let ladder = playable(now, track, media);
-    let place = ladder.iter().position(|encoding| encoding.id == current.id)?;
-    let next = ladder.get(place + 1).filter(|next| is_within(limit, next))?;
-    Some(beside.with(next.bitrate()) * 100 / SHARE_TO_ENTER)
+    let place = ladder.iter().position(|step| step.is(current));
+    let next = place.and_then(|place| ladder.get(place + 1));
+    match next {
+        None if pinned => (LayerReason::Pinned, None),
+        None if Layers::within(limit) != Layers::ALL => (LayerReason::Limited, None),
+        None => (LayerReason::Best, None),
+        Some(next) if !is_within(limit, next.encoding) => (LayerReason::Limited, None),
+        Some(next) => {
+            let wanted = beside.with(next.bitrate) * 100 / SHARE_TO_ENTER;
+            (LayerReason::Line, Some(wanted))
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::burst::{Appetite, Burst, Pace};
 use super::clock::{SourceClock, live_edge, ticks};
+use super::cut::{Cut, Passage};
 use super::descriptor::{Lead, Pictures};
 use super::header::{self, Extensions, Fields, HeaderBytes};
 use super::repair::Repairs;
@@ -58,6 +59,7 @@ pub(super) struct Sender {
     segments: Segments,
     cursor: Option<Cursor>,
     burst: Option<Burst>,
+    pub(super) cut: Cut,
     pictures: Pictures,
     /// The newest frame: the publisher's timestamp and ours.
     frame: Option<(u32, u32)>,
@@ -81,6 +83,7 @@ impl Sender {
             segments: Segments::new(seed as u16),
             cursor: None,
             burst: None,
+            cut: Cut::new(),
             pictures: Pictures::default(),
             frame: None,
             anchor: None,
@@ -230,13 +233,23 @@ impl Sender {
             let pictures = self.pictures.follow_with(packet);
             self.segments
                 .begin(cursor.encoding, packet.sequence, offset, pictures);
+            self.cut.begin(packet.sequence);
             self.frame = self.frame.map(|(_, out)| (packet.timestamp.wrapping_sub(1), out));
         }
-        let Some(&segment) = self.segments.current() else {
-            return false;
+        if self.cut.pass(packet) == Passage::LeftOut {
+            return true;
+        }
+        if let Some((packets, pictures)) = self.cut.take_left_out()
+            && let Some(current) = self.segments.current()
+        {
+            let pictures = current.pictures.without(pictures, packet);
+            self.segments.leave_out(packet.sequence, packets, pictures);
+        }
+        let Some(&segment) = self.segments.of(cursor.encoding, packet.sequence) else {
+            // It belongs before the place where this viewer entered.
+            return true;
         };
         let Some(sequence) = segment.out_sequence(packet.sequence) else {
-            // It belongs before the place where this viewer entered.
             return true;
         };
         let timestamp = self.stamp(encoding, &segment, packet, line.now);
@@ -244,7 +257,7 @@ impl Sender {
         self.pictures.sent(packet, segment.pictures);
         let fields = Fields {
             payload_type: payload.payload_type,
-            marker: packet.marker,
+            marker: self.cut.ends_picture(packet),
             // A publisher's packet of padding only keeps its place: a hole would be asked for.
             padding: if packet.payload().is_empty() {
                 1
@@ -284,7 +297,7 @@ impl Sender {
                 && self
                     .segments
                     .current()
-                    .is_some_and(|now| now.out_first == segment.out_first);
+                    .is_some_and(|now| now.encoding == segment.encoding);
             if line.limit.is_some() && !is_current {
                 continue;
             }
@@ -304,7 +317,7 @@ impl Sender {
             self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
             let fields = Fields {
                 payload_type,
-                marker: packet.marker,
+                marker: self.cut.ends_picture(packet),
                 padding: 0,
                 sequence: self.rtx_sequence,
                 timestamp: self.segments.stamp(&segment, packet.timestamp),

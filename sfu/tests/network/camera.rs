@@ -214,6 +214,8 @@ impl Shooting {
         };
         // The newest frame of this or a lower temporal layer.
         let needs = (0..=temporal).map(|lower| layer.newest[lower]).max().unwrap();
+        // Whether it needs nothing but the base layer (RFC 7741 §4.2, Y).
+        let sync = needs == layer.newest[0];
         layer.newest[temporal] = layer.frame;
         let group = f64::from(self.camera.group);
         let usual = f64::from(kbps * 125 / FRAMES_PER_SECOND) * group / (group + KEYFRAME - 1.0);
@@ -238,7 +240,7 @@ impl Shooting {
                 is_keyframe,
                 part == 0,
                 picture,
-                temporal as u8,
+                (temporal as u8, sync),
                 (width, height),
             );
             packet.resize(
@@ -270,12 +272,12 @@ fn vp8(
     keyframe: bool,
     start: bool,
     picture: u16,
-    temporal: u8,
+    (temporal, sync): (u8, bool),
     (width, height): (u16, u16),
 ) {
     let [high, low] = picture.to_be_bytes();
     let first = if start { 0x90 } else { 0x80 };
-    out.extend_from_slice(&[first, 0xa0, 0x80 | high, low, temporal << 6]);
+    out.extend_from_slice(&[first, 0xa0, 0x80 | high, low, temporal << 6 | u8::from(sync) << 5]);
     if start {
         out.extend_from_slice(&[u8::from(!keyframe), 0, 0]);
         if keyframe {

@@ -102,7 +102,7 @@ fn jitter_is_not_taken_for_a_full_line() {
             ..Bottleneck::new(1, &[(0, kbps)])
         };
         let world = watch(Camera::simulcast(), line, 50.0, jitter);
-        let outcome = world.outcome(0, 12.0, 50.0);
+        let outcome = world.outcome(0, 20.0, 50.0);
         println!("jitter {jitter} ms, {kbps} kbps: {outcome}");
         assert!(outcome.used >= 95, "{outcome}");
         assert_smooth(&outcome);
@@ -145,14 +145,17 @@ fn a_line_that_slopes() {
 
 #[test]
 fn a_mobile_line() {
+    let mut used = Vec::new();
     for seed in 1..=4 {
         let world = watch(Camera::simulcast(), Bottleneck::mobile(seed, 120), 120.0, seed);
         let outcome = world.outcome(0, 12.0, 120.0);
         println!("mobile {seed}: {outcome}");
-        // What a line could have carried for a tenth of a second at a time is not to be had.
-        assert!(outcome.used >= 60, "{outcome}");
         assert_smooth(&outcome);
+        used.push(outcome.used);
     }
+    // What a line could have carried for a tenth of a second at a time is not to be had.
+    assert!(used.iter().all(|used| *used >= 40), "{used:?}");
+    assert!(used.iter().sum::<u64>() >= 4 * 70, "{used:?}");
 }
 
 #[test]
@@ -171,4 +174,30 @@ fn a_single_encoding_is_never_paused() {
         .count();
     assert!(sounds > 35 * 50 * 97 / 100, "{sounds}");
     assert!(outcome.queue_p95 <= ms(150), "{outcome}");
+}
+
+#[test]
+fn half_the_pictures_where_there_is_no_smaller_one() {
+    let camera = Camera {
+        temporal: 3,
+        ..Camera::single(1500)
+    };
+    let line = Bottleneck::new(1, &[(0, 3000), (20, 1100), (40, 3000)]);
+    let world = watch(camera, line, 70.0, 1);
+    let outcome = world.outcome(0, 19.0, 70.0);
+    let pictures = |from: f64, to: f64, temporal: u8| {
+        let shown = world.shown(0, from, to);
+        shown.filter(|shown| shown.stamp.temporal == temporal).count()
+    };
+    println!(
+        "three temporal layers of 1500 kbps on 1100: {} pictures in ten seconds, {} of the highest layer, {outcome}",
+        pictures(25.0, 35.0, 0) + pictures(25.0, 35.0, 1),
+        pictures(25.0, 35.0, 2)
+    );
+    assert!(pictures(25.0, 35.0, 0) + pictures(25.0, 35.0, 1) >= 140);
+    assert!(pictures(25.0, 39.0, 2) <= 20);
+    assert!(pictures(52.0, 70.0, 2) >= 18 * 15 * 9 / 10, "all again");
+    // The queue that the squeeze made drains at the pace that is left: no layer is so much smaller.
+    assert!(outcome.longest_freeze <= ms(500), "{outcome}");
+    assert_eq!(outcome.flapped, 0, "{outcome}");
 }

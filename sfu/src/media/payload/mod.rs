@@ -104,6 +104,7 @@ impl PayloadFacts {
                 spatial: read.spatial,
                 // Without a reference to an earlier picture, the lower layer of this one is enough.
                 switching_up: read.layer_start && !read.inter_picture,
+                layer_end: read.layer_end,
             },
             ..Self::EMPTY
         })

@@ -1,0 +1,166 @@
+//! Which layers of one encoding a viewer gets. A viewer may want fewer than are sent: what is above is left out, from
+//! picture to picture, and comes back where a decoder can begin with it (RFC 7741 §4.2 `Y`, RFC 9628 §4.2 `U` and
+//! `P`, else a keyframe).
+
+use super::LayerLimit;
+use crate::media::StoredPacket;
+use crate::media::history::PayloadInfo;
+
+/// The highest spatial and temporal layer; an encoding without layers has 0 of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layers {
+    pub(super) spatial: u8,
+    pub(super) temporal: u8,
+}
+
+impl Layers {
+    /// Whatever there is.
+    pub(super) const ALL: Layers = Layers {
+        spatial: u8::MAX,
+        temporal: u8::MAX,
+    };
+
+    /// What a viewer's own limit leaves.
+    pub(super) fn within(limit: LayerLimit) -> Layers {
+        let least =
+            |pinned: Option<u8>, most: Option<u8>| pinned.unwrap_or(u8::MAX).min(most.unwrap_or(u8::MAX));
+        Layers {
+            spatial: least(limit.spatial, limit.max_spatial),
+            temporal: least(limit.temporal, limit.max_temporal),
+        }
+    }
+
+    pub(super) fn and(self, other: Layers) -> Layers {
+        Layers {
+            spatial: self.spatial.min(other.spatial),
+            temporal: self.temporal.min(other.temporal),
+        }
+    }
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passage {
+    Through,
+    LeftOut,
+}
+
+/// One viewer's part of the encoding it is in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    now: Layers,
+    wanted: Layers,
+    /// The highest there are, as seen.
+    seen: Layers,
+    /// Whether the encoder marks where a temporal layer may begin.
+    marks: bool,
+    /// The next sequence number of the encoding.
+    next: u64,
+    /// Left out since the last packet that went through.
+    packets: u64,
+    pictures: u16,
+}
+
+impl Cut {
+    pub(super) fn new() -> Cut {
+        Cut {
+            now: Layers::ALL,
+            wanted: Layers::ALL,
+            seen: Layers {
+                spatial: 0,
+                temporal: 0,
+            },
+            marks: false,
+            next: 0,
+            packets: 0,
+            pictures: 0,
+        }
+    }
+
+    /// What the viewer gets from the next place on where that is possible.
+    pub(super) fn want(&mut self, layers: Layers) {
+        self.wanted = layers;
+    }
+
+    /// What was wanted last.
+    pub(super) fn wanted(&self) -> Layers {
+        self.wanted
+    }
+
+    /// Another encoding, or another place in it, begins with this number.
+    pub(super) fn begin(&mut self, sequence: u64) {
+        *self = Cut {
+            now: self.wanted,
+            wanted: self.wanted,
+            next: sequence,
+            ..Cut::new()
+        };
+    }
+
+    /// Whether what the viewer wants can only begin at a keyframe.
+    pub(super) fn wants_keyframe(&self) -> bool {
+        let spatial = self.now.spatial < self.wanted.spatial.min(self.seen.spatial);
+        let temporal = self.now.temporal < self.wanted.temporal.min(self.seen.temporal);
+        spatial || (temporal && !self.marks)
+    }
+
+    /// Judges the next packet in the order of the history.
+    pub(super) fn pass(&mut self, packet: &StoredPacket) -> Passage {
+        self.seen.spatial = self.seen.spatial.max(packet.spatial);
+        self.seen.temporal = self.seen.temporal.max(packet.temporal);
+        self.marks |= packet.temporal_sync && packet.temporal > 0;
+        let is_new = packet.sequence >= self.next;
+        if is_new {
+            self.turn(packet);
+            self.next = packet.sequence + 1;
+        }
+        let goes = packet.spatial <= self.now.spatial && packet.temporal <= self.now.temporal;
+        if goes {
+            return Passage::Through;
+        }
+        if is_new {
+            self.packets += 1;
+            let begins = packet.frame_start && packet.spatial == 0;
+            self.pictures += u16::from(begins);
+        }
+        Passage::LeftOut
+    }
+
+    /// Goes up or down where this packet allows it.
+    fn turn(&mut self, packet: &StoredPacket) {
+        if packet.keyframe_start {
+            self.now = self.wanted;
+        }
+        if packet.frame_start && packet.spatial == 0 {
+            self.now.spatial = self.now.spatial.min(self.wanted.spatial);
+            self.now.temporal = self.now.temporal.min(self.wanted.temporal);
+            let is_above = packet.temporal > self.now.temporal && packet.temporal <= self.wanted.temporal;
+            if packet.temporal_sync && is_above {
+                self.now.temporal = packet.temporal;
+            }
+        }
+        let begins_above = matches!(
+            packet.info,
+            PayloadInfo::Vp9 {
+                switching_up: true,
+                ..
+            }
+        );
+        if begins_above && packet.spatial > self.now.spatial && packet.spatial <= self.wanted.spatial {
+            self.now.spatial = packet.spatial;
+        }
+    }
+
+    /// Packets and pictures left out since the last time that something was asked for here.
+    pub(super) fn take_left_out(&mut self) -> Option<(u64, u16)> {
+        let packets = std::mem::take(&mut self.packets);
+        let pictures = std::mem::take(&mut self.pictures);
+        (packets > 0).then_some((packets, pictures))
+    }
+
+    /// Whether the picture ends with this packet: with the highest layer sent, which needs the marker then
+    /// (RFC 9628 §4.1; AV1 RTP §4.2).
+    pub(super) fn ends_picture(&self, packet: &StoredPacket) -> bool {
+        packet.marker || (packet.layer_end && packet.spatial == self.now.spatial)
+    }
+}
