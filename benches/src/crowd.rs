@@ -26,6 +26,8 @@ const BUFFER: usize = 1 << 16;
 const SOCKET_BUFFER: usize = 4 << 20;
 /// Between two looks at the sockets while watching: a browser's thread is not woken for every packet either.
 const LOOK: Duration = Duration::from_millis(2);
+/// Feedback tells times of a clock that begins anew after this long.
+const CLOCK_US: u64 = 64_000 << 23;
 /// What took longer was not sent now.
 const LONGEST_WAY: Duration = Duration::from_secs(2);
 /// Between a browser's checks of consent.
@@ -221,7 +223,7 @@ impl Crowd {
                         if member.is_timed {
                             member.time(at, datagram, &mut received.times);
                         }
-                        member.note(now, datagram);
+                        member.note(at, datagram);
                     }
                     _ => {
                         received.others += 1;
@@ -359,7 +361,8 @@ impl Member {
         }
     }
 
-    fn note(&mut self, now: Instant, datagram: &mut [u8]) {
+    /// Notes when a packet came, by the kernel's stamp: this thread may be late, a browser's line is not.
+    fn note(&mut self, at: Duration, datagram: &mut [u8]) {
         // The count of padding is encrypted; nothing here reads the payload.
         datagram[0] &= !0x20;
         let Some(packet) = RtpPacket::parse(datagram) else {
@@ -368,7 +371,8 @@ impl Member {
         let Some(&number) = packet.extension(TRANSPORT_SEQUENCE).and_then(<[u8]>::first_chunk) else {
             return;
         };
-        let at = now.saturating_duration_since(self.peer.began()).as_micros() as u64;
+        // The clock of feedback has 24 bits of 64 ms.
+        let at = at.as_micros() as u64 % CLOCK_US;
         self.feedback
             .arrived(u16::from_be_bytes(number), at, packet.ssrc(), packet.sequence());
     }

@@ -1,8 +1,10 @@
 //! What a browser tells a sender: transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1)
-//! behind a receiver report (RFC 3550 §6.4.2).
+//! now and then behind a receiver report (RFC 3550 §6.4.2).
 
 /// Packets told of in one message.
 const MAX_TOLD: usize = 400;
+/// Browsers report once a second, and give feedback ten times as often.
+const REPORT_EVERY: u8 = 10;
 /// Microseconds of a reference time and of a delta.
 const REFERENCE_US: u64 = 64_000;
 const DELTA_US: i64 = 250;
@@ -33,7 +35,12 @@ impl Feedback {
         }
     }
 
-    /// The compound packet that tells of it; nothing when nothing came.
+    /// Whether the next packet is feedback alone, without a report before it.
+    pub fn is_plain(&self) -> bool {
+        !self.messages.is_multiple_of(REPORT_EVERY)
+    }
+
+    /// The packet that tells of it; nothing when nothing came.
     pub fn take(&mut self) -> Option<Vec<u8>> {
         self.arrivals.sort_unstable();
         self.arrivals.dedup_by_key(|&mut (number, _)| number);
@@ -63,12 +70,14 @@ impl Feedback {
             }
         }
         self.next = Some(base + symbols.len() as u64);
-        let mut out = vec![0x81, 201, 0, 7, 0, 0, 0, 1];
-        out.extend(ssrc.to_be_bytes());
-        out.extend([0; 4]);
-        out.extend([0, 0]);
-        out.extend(sequence.to_be_bytes());
-        out.extend([0; 12]);
+        let mut out = Vec::new();
+        if !self.is_plain() {
+            out.extend([0x81, 201, 0, 7, 0, 0, 0, 1]);
+            out.extend(ssrc.to_be_bytes());
+            out.extend([0; 6]);
+            out.extend(sequence.to_be_bytes());
+            out.extend([0; 12]);
+        }
         let start = out.len();
         out.extend([0x8f, 205, 0, 0, 0, 0, 0, 1]);
         out.extend(ssrc.to_be_bytes());

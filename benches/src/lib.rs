@@ -13,6 +13,7 @@ pub mod crowd;
 pub mod feedback;
 pub mod floor;
 pub mod house;
+pub mod inside;
 pub mod options;
 pub mod pattern;
 pub mod peer;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use sfu::transport::{RtpParts, SrtpKeys};
+
 use crate::crowd::Crowd;
 use crate::house::House;
 use crate::pattern::{FRAME_RATE, Frame, Pattern};
@@ -12,65 +14,39 @@ const CHROMIUM: (u32, u8) = (2_737_457_687, 96);
 const ENCODER: (u32, u8) = (1_938_475_601, 106);
 const MARKER: u8 = 0x80;
 
-/// One publisher on the air.
-pub struct Publisher {
-    crowd: Crowd,
+/// The packets of a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream {
     pattern: Pattern,
     bitrate: u32,
     sequence: u16,
-    frame: u32,
-    next_frame: Instant,
 }
 
-impl Publisher {
-    /// Connects one with that peer number, and takes the room's stage.
-    pub fn join(
-        house: &mut House,
-        party: &Party,
-        number: u64,
-        shard: usize,
-        room: &str,
-        pattern: Pattern,
-        bitrate: u32,
-    ) -> Publisher {
-        let mut crowd = Crowd::new(party, number, false);
-        let part = match pattern {
-            Pattern::Chromium => Part::Chromium,
-            Pattern::Filled | Pattern::Slices => Part::Encoder,
-        };
-        crowd.join(house, shard, room, part, 1);
-        Publisher {
-            crowd,
+impl Stream {
+    /// A stream of that many bits per second.
+    pub fn new(pattern: Pattern, bitrate: u32) -> Stream {
+        Stream {
             pattern,
             bitrate,
             sequence: 1,
-            frame: 0,
-            next_frame: Instant::now(),
         }
     }
 
-    /// Sends frames for that long. Returns the frames sent.
-    pub fn run(&mut self, time: Duration) -> Vec<Frame> {
-        let end = Instant::now() + time;
-        let mut frames = Vec::new();
-        // A pause between two runs is no reason to hurry.
-        self.next_frame = self.next_frame.max(Instant::now());
-        while self.next_frame < end {
-            wait_until(self.next_frame);
-            let frame = self.pattern.frame(self.frame, self.bitrate);
-            self.frame += 1;
-            for place in 0..frame.parts.len() {
-                wait_until(self.next_frame + frame.parts[place].at);
-                self.send(&frame, place);
-            }
-            self.next_frame += Duration::from_secs(1) / FRAME_RATE;
-            frames.push(frame);
+    /// Who publishes such.
+    pub fn part(&self) -> Part {
+        match self.pattern {
+            Pattern::Chromium => Part::Chromium,
+            Pattern::Filled | Pattern::Slices => Part::Encoder,
         }
-        frames
     }
 
-    /// Sends one packet of a frame.
-    pub fn send(&mut self, frame: &Frame, place: usize) {
+    /// A frame of it.
+    pub fn frame(&self, number: u32) -> Frame {
+        self.pattern.frame(number, self.bitrate)
+    }
+
+    /// The next packet, one of a frame, sealed.
+    pub fn seal(&mut self, frame: &Frame, place: usize, keys: &mut SrtpKeys) -> Vec<u8> {
         let part = frame.parts[place];
         let is_last = place + 1 == frame.parts.len();
         let (ssrc, payload_type) = match self.pattern {
@@ -103,7 +79,68 @@ impl Publisher {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         body.extend((now.as_nanos() as u64).to_be_bytes());
         self.sequence = self.sequence.wrapping_add(1);
-        self.crowd.send_rtp(0, &header, &body);
+        let mut sealed = Vec::with_capacity(header.len() + body.len() + 32);
+        let parts = RtpParts {
+            header: &header,
+            lead: &[],
+            body: &body,
+            padding: 0,
+        };
+        assert!(keys.seal_rtp(parts, &mut sealed));
+        sealed
+    }
+}
+
+/// One publisher on the air.
+pub struct Publisher {
+    crowd: Crowd,
+    stream: Stream,
+    frame: u32,
+    next_frame: Instant,
+}
+
+impl Publisher {
+    /// Connects one with that peer number, and takes the room's stage.
+    pub fn join(
+        house: &mut House,
+        party: &Party,
+        number: u64,
+        shard: usize,
+        room: &str,
+        pattern: Pattern,
+        bitrate: u32,
+    ) -> Publisher {
+        let stream = Stream::new(pattern, bitrate);
+        let mut crowd = Crowd::new(party, number, false);
+        crowd.join(house, shard, room, stream.part(), 1);
+        Publisher {
+            crowd,
+            stream,
+            frame: 0,
+            next_frame: Instant::now(),
+        }
+    }
+
+    /// Sends frames for that long. Returns the frames sent.
+    pub fn run(&mut self, time: Duration) -> Vec<Frame> {
+        let end = Instant::now() + time;
+        let mut frames = Vec::new();
+        // A pause between two runs is no reason to hurry.
+        self.next_frame = self.next_frame.max(Instant::now());
+        while self.next_frame < end {
+            wait_until(self.next_frame);
+            let frame = self.stream.frame(self.frame);
+            self.frame += 1;
+            for place in 0..frame.parts.len() {
+                wait_until(self.next_frame + frame.parts[place].at);
+                let keys = self.crowd.peer(0).keys.as_mut().unwrap();
+                let sealed = self.stream.seal(&frame, place, keys);
+                self.crowd.send(0, &sealed);
+            }
+            self.next_frame += Duration::from_secs(1) / FRAME_RATE;
+            frames.push(frame);
+        }
+        frames
     }
 }
 
