@@ -8,17 +8,15 @@ use sfu::transport::{Remote, Run};
 /// Bytes that wait while the kernel is full: sound, reports and messages of a thousand viewers for a tenth of a second,
 /// after which they are worth nothing either.
 const MAX_WAITING_BYTES: usize = 2 << 20;
-/// Runs looked at together: what one call to the kernel can take.
-pub(super) const BATCH: usize = 64;
 
-/// What the kernel did with runs it was given.
+/// What the kernel did with a run it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Handed {
-    /// It took this many of them, at least one.
-    Taken(usize),
-    /// It is full; of the first run so many bytes left.
+    /// It took it.
+    Taken,
+    /// It is full; so many bytes of the run left.
     Full(usize),
-    /// It refuses what is left of the first run; so many bytes of it left.
+    /// It refuses what is left of the run; so many bytes of it left.
     Refused(usize),
 }
 
@@ -58,43 +56,31 @@ impl Overflow {
         self.lost
     }
 
-    /// Sends what waits, then these runs. `hand_over` gives the kernel as many as it takes at once.
+    /// Sends what waits, then these runs. `hand_over` gives the kernel one.
     pub(super) fn send<'r>(
         &mut self,
         runs: impl Iterator<Item = Run<'r>>,
-        mut hand_over: impl FnMut(&[Run<'_>]) -> Handed,
+        mut hand_over: impl FnMut(&Run<'_>) -> Handed,
     ) {
         let mut is_full = self.send_waiting(&mut hand_over);
-        let mut runs = runs.fuse();
-        loop {
-            let mut batch = smallvec::SmallVec::<[Run<'r>; BATCH]>::new();
-            batch.extend(runs.by_ref().take(BATCH));
-            if batch.is_empty() {
-                return;
-            }
-            let mut rest = batch.as_slice();
-            while let Some((first, behind)) = rest.split_first() {
-                // While it is full nobody asks again for a picture's sake: the next turn will.
-                let handed = if is_full { Handed::Full(0) } else { hand_over(rest) };
-                rest = match handed {
-                    Handed::Taken(count) => rest.get(count.max(1)..).unwrap_or_default(),
-                    Handed::Full(sent) => {
-                        is_full = true;
-                        self.keep_or_drop(first, sent);
-                        behind
-                    }
-                    Handed::Refused(sent) => {
-                        self.lost.refused +=
-                            datagrams(first.bytes.len() - sent.min(first.bytes.len()), first.segment);
-                        behind
-                    }
-                };
+        for run in runs {
+            // Once it is full nobody asks again in this turn: what could not leave is the newest there is.
+            let handed = if is_full { Handed::Full(0) } else { hand_over(&run) };
+            match handed {
+                Handed::Taken => {}
+                Handed::Full(sent) => {
+                    is_full = true;
+                    self.keep_or_drop(&run, sent);
+                }
+                Handed::Refused(sent) => {
+                    self.lost.refused += datagrams(run.bytes.len().saturating_sub(sent), run.segment);
+                }
             }
         }
     }
 
     /// True when the kernel is still full.
-    fn send_waiting(&mut self, hand_over: &mut impl FnMut(&[Run<'_>]) -> Handed) -> bool {
+    fn send_waiting(&mut self, hand_over: &mut impl FnMut(&Run<'_>) -> Handed) -> bool {
         while let Some(first) = self.waiting.front_mut() {
             let run = Run {
                 to: first.to,
@@ -102,19 +88,19 @@ impl Overflow {
                 segment: first.segment,
                 is_video: false,
             };
-            match hand_over(&[run]) {
-                Handed::Taken(_) => {}
+            match hand_over(&run) {
+                Handed::Taken => {}
                 Handed::Full(sent) => {
-                    first.bytes.drain(..sent.min(first.bytes.len()));
-                    self.bytes -= sent.min(self.bytes);
+                    let sent = sent.min(first.bytes.len());
+                    first.bytes.drain(..sent);
+                    self.bytes -= sent;
                     return true;
                 }
                 Handed::Refused(sent) => {
-                    let left = first.bytes.len() - sent.min(first.bytes.len());
-                    self.lost.refused += datagrams(left, first.segment);
+                    self.lost.refused += datagrams(first.bytes.len().saturating_sub(sent), first.segment);
                 }
             }
-            self.bytes -= first.bytes.len().min(self.bytes);
+            self.bytes -= first.bytes.len();
             self.waiting.pop_front();
         }
         false
@@ -155,17 +141,14 @@ mod tests {
     }
 
     /// A kernel with room for that many runs; notes what it took.
-    fn kernel(room: usize, took: &mut Vec<u8>) -> impl FnMut(&[Run<'_>]) -> Handed {
-        let mut room = room;
-        move |runs| {
-            let count = runs.len().min(room);
-            room -= count;
-            took.extend(runs[..count].iter().map(|run| run.bytes[0]));
-            if count == 0 {
-                Handed::Full(0)
-            } else {
-                Handed::Taken(count)
+    fn kernel(mut room: usize, took: &mut Vec<u8>) -> impl FnMut(&Run<'_>) -> Handed {
+        move |run| {
+            if room == 0 {
+                return Handed::Full(0);
             }
+            room -= 1;
+            took.push(run.bytes[0]);
+            Handed::Taken
         }
     }
 
@@ -202,9 +185,9 @@ mod tests {
         overflow.send([run(&bytes, false)].into_iter(), |_| Handed::Full(10));
         assert_eq!(overflow.lost().waited, 2);
         let mut lengths = Vec::new();
-        overflow.send(std::iter::empty(), |runs| {
-            lengths.push(runs[0].bytes.len());
-            Handed::Taken(1)
+        overflow.send(std::iter::empty(), |run| {
+            lengths.push(run.bytes.len());
+            Handed::Taken
         });
         assert_eq!(lengths, [15]);
         overflow.send([run(&bytes, true)].into_iter(), |_| Handed::Refused(20));

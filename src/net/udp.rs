@@ -166,10 +166,7 @@ impl UdpPort {
         } = self;
         let runs = outbox.runs().filter(|run| matches!(run.to, Remote::Udp { .. }));
         let runs = runs.inspect(|_| *count += 1);
-        overflow.send(runs, |runs| match runs {
-            [first, ..] => hand_over(socket, state, *is_ipv6, first),
-            [] => Handed::Taken(0),
-        });
+        overflow.send(runs, |run| hand_over(socket, state, *is_ipv6, run));
     }
 
     /// Sends what waits for room in the kernel.
@@ -188,7 +185,7 @@ impl UdpPort {
 /// Gives the kernel one run, in one call where it can cut it up.
 fn hand_over(socket: &UdpSocket, state: &UdpSocketState, is_ipv6: bool, run: &Run<'_>) -> Handed {
     let Remote::Udp { peer, local } = run.to else {
-        return Handed::Taken(1);
+        return Handed::Taken;
     };
     let segment = run.segment.max(1);
     let mut sent = 0;
@@ -213,7 +210,7 @@ fn hand_over(socket: &UdpSocket, state: &UdpSocketState, is_ipv6: bool, run: &Ru
             }
         }
     }
-    Handed::Taken(1)
+    Handed::Taken
 }
 
 /// The socket's buffer (EAGAIN) or a queue below it (ENOBUFS) has no room.
