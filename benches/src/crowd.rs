@@ -12,6 +12,7 @@ use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use sfu::media::RtpPacket;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::channels::Channels;
 use crate::feedback::Feedback;
 use crate::house::House;
 use crate::peer::{Part, Party, Peer, TRANSPORT_SEQUENCE};
@@ -101,6 +102,7 @@ pub struct Crowd {
     party: Party,
     first: u64,
     offload: bool,
+    has_channels: bool,
     sockets: Vec<Shared>,
     members: Vec<Member>,
 }
@@ -109,6 +111,8 @@ pub struct Crowd {
 struct Member {
     peer: Peer,
     server: SocketAddr,
+    /// Where it opens data channels.
+    channels: Option<Channels>,
     feedback: Feedback,
     next_feedback: Instant,
     next_check: Instant,
@@ -144,13 +148,28 @@ impl Crowd {
             party: party.clone(),
             first,
             offload,
+            has_channels: false,
             sockets: Vec::new(),
             members: Vec::new(),
         }
     }
 
+    /// Peers open the three data channels too, and have joined when these are open.
+    pub fn with_channels(mut self) -> Crowd {
+        self.has_channels = true;
+        self
+    }
+
     /// Connects more peers to a shard's room; returns when all have keys.
     pub fn join(&mut self, house: &mut House, shard: usize, room: &str, part: Part, count: usize) {
+        self.join_by(count, |peer| {
+            house.admit(shard, room, peer, part);
+            house.door(shard)
+        });
+    }
+
+    /// Connects more peers; `admit` makes a session of each and says where its media goes.
+    pub fn join_by(&mut self, count: usize, mut admit: impl FnMut(&mut Peer) -> SocketAddr) {
         let end = self.members.len() + count;
         while self.members.len() < end {
             let wave = (end - self.members.len()).min(HANDSHAKES);
@@ -159,11 +178,11 @@ impl Crowd {
                 let now = Instant::now();
                 let number = self.first + self.members.len() as u64;
                 let mut peer = Peer::new(&self.party, number, now);
-                house.admit(shard, room, &mut peer, part);
-                let server = house.door(shard);
+                let server = admit(&mut peer);
                 self.members.push(Member {
                     peer,
                     server,
+                    channels: self.has_channels.then(Channels::new),
                     feedback: Feedback::default(),
                     next_feedback: now,
                     next_check: now,
@@ -179,10 +198,7 @@ impl Crowd {
 
     fn connect(&mut self, begin: usize) {
         let deadline = Instant::now() + CONNECT_TIMEOUT;
-        while self.members[begin..]
-            .iter()
-            .any(|member| !member.peer.is_connected())
-        {
+        while self.members[begin..].iter().any(|member| !member.has_joined()) {
             let now = Instant::now();
             assert!(now < deadline, "peers do not connect");
             for (place, member) in self.members.iter_mut().enumerate().skip(begin) {
@@ -227,9 +243,9 @@ impl Crowd {
                     }
                     _ => {
                         received.others += 1;
-                        member.peer.handle_datagram(now, datagram, &mut |reply: &[u8]| {
-                            replies.push((to, from, reply.to_vec()));
-                        });
+                        let mut send = |reply: &[u8]| replies.push((to, from, reply.to_vec()));
+                        member.peer.handle_datagram(now, datagram, &mut send);
+                        member.read_data(now, &mut send);
                     }
                 }
             });
@@ -251,6 +267,7 @@ impl Crowd {
                     .peer
                     .check(&mut |check: &[u8]| socket.send(from, to, check));
             }
+            member.repeat(now, &mut |datagram: &[u8]| socket.send(from, to, datagram));
             if now < member.next_feedback {
                 continue;
             }
@@ -263,6 +280,19 @@ impl Crowd {
                 socket.send(from, to, &sealed);
             }
         }
+    }
+
+    /// Takes what came and answers as a browser does.
+    pub fn tend(&mut self, now: Instant, interval: Duration, received: &mut Received) {
+        self.receive(now, received);
+        self.answer(now, interval);
+    }
+
+    /// A member closes its connection.
+    pub fn goodbye(&mut self, place: usize) {
+        let Member { peer, server, .. } = &mut self.members[place];
+        let (socket, from, to) = (&self.sockets[place / PEERS_PER_SOCKET], peer.address, *server);
+        peer.goodbye(&mut |datagram: &[u8]| socket.send(from, to, datagram));
     }
 
     /// Receives on a thread of its own and answers as browsers do, feedback every `interval`.
@@ -282,9 +312,8 @@ impl Crowd {
             let mut total = Received::default();
             while !stopped.load(Ordering::Relaxed) {
                 let now = Instant::now();
-                self.receive(now, &mut total);
+                self.tend(now, interval, &mut total);
                 *counted.lock().unwrap() = (total.times.packets.len(), total.times.frames.len());
-                self.answer(now, interval);
                 std::thread::sleep(LOOK);
             }
             (self, total)
@@ -294,6 +323,12 @@ impl Crowd {
             timed,
             thread: thread.unwrap(),
         }
+    }
+
+    /// Messages that came on all data channels.
+    pub fn messages(&self) -> u64 {
+        let channels = self.members.iter().filter_map(|member| member.channels.as_ref());
+        channels.map(|channels| channels.received).sum()
     }
 
     /// A member, by its place in the order of joining.
@@ -336,6 +371,30 @@ impl Crowd {
 }
 
 impl Member {
+    fn has_joined(&self) -> bool {
+        self.peer.is_connected() && self.channels.as_ref().is_none_or(Channels::are_open)
+    }
+
+    /// What came by DTLS goes to the channels.
+    fn read_data(&mut self, now: Instant, send: &mut impl FnMut(&[u8])) {
+        let packets = std::mem::take(&mut self.peer.data);
+        let Some(channels) = &mut self.channels else {
+            return;
+        };
+        for packet in packets {
+            channels.handle(now, packet, &mut |packet: &[u8]| {
+                self.peer.send_data(packet, send)
+            });
+        }
+    }
+
+    /// What the channels repeat and acknowledge late.
+    fn repeat(&mut self, now: Instant, send: &mut impl FnMut(&[u8])) {
+        if let Some(channels) = &mut self.channels {
+            channels.handle_timeout(now, &mut |packet: &[u8]| self.peer.send_data(packet, send));
+        }
+    }
+
     /// Opens a copy of a packet and reads the stamp at its end.
     fn time(&mut self, at: Duration, datagram: &[u8], times: &mut Times) {
         let mut packet = datagram.to_vec();

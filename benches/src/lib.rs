@@ -9,15 +9,18 @@
     reason = "a bench ends where it cannot go on, and reads the clock"
 )]
 
+pub mod channels;
 pub mod crowd;
 pub mod feedback;
 pub mod floor;
 pub mod house;
+pub mod indoors;
 pub mod inside;
 pub mod options;
 pub mod pattern;
 pub mod peer;
 pub mod publisher;
+pub mod server;
 
 use sfu::negotiation::{
     Codec, Extension, ExtensionMap, Feedback, Label, MediaKind, Payload, ReceivedMedia, SentMedia,
@@ -93,4 +96,11 @@ pub fn packet(number: u32) -> Vec<u8> {
     bytes.extend_from_slice(&[u8::from(!is_key), 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01]);
     bytes.resize(12 + PAYLOAD, 0x5a);
     bytes
+}
+
+/// The number a bench was called with, among what cargo adds.
+pub fn argument() -> Option<usize> {
+    std::env::args()
+        .skip(1)
+        .find_map(|argument| argument.parse().ok())
 }

@@ -183,6 +183,12 @@ impl Peer {
         self.poll(send);
     }
 
+    /// Says goodbye: DTLS close_notify.
+    pub fn goodbye(&mut self, send: &mut impl FnMut(&[u8])) {
+        self.dtls.close().unwrap();
+        self.poll(send);
+    }
+
     fn poll(&mut self, send: &mut impl FnMut(&[u8])) {
         let mut scratch = [0; LARGEST_FLIGHT];
         loop {
