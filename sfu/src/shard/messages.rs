@@ -28,7 +28,7 @@ enum Queued {
     Yes,
     /// Behind others, until the line has taken them.
     Waits,
-    /// The one before it is still unsent.
+    /// The one before it could not be sent.
     Skipped,
     /// The line is too slow: what waited is lost.
     Behind,
@@ -103,10 +103,11 @@ fn queue(peer: &mut Peer, channel: &str, data: &Bytes, urgency: Urgency) -> Queu
         return Queued::Refused;
     };
     if peer.waiting.is_none() {
-        let unsent = peer.association.unsent(channel);
-        if urgency == Urgency::Passing && unsent > 0 {
+        // What only waits for a picture to ride behind will leave together.
+        if urgency == Urgency::Passing && peer.association.is_held_back(channel) {
             return Queued::Skipped;
         }
+        let unsent = peer.association.unsent(channel);
         if unsent == 0 || unsent + data.len() <= AT_ONCE {
             return match peer.association.send(channel, data) {
                 Ok(()) => Queued::Yes,

@@ -169,7 +169,7 @@ impl Shard {
     }
 
     /// Sends a message to everybody in the room who listens, with that channel open. Passing ones skip peers whose last
-    /// one is unsent.
+    /// one could not be sent.
     pub fn broadcast(&mut self, room: &str, channel: &str, data: &Bytes, urgency: Urgency) {
         self.queue_broadcast(room, channel, data, urgency);
     }

@@ -374,6 +374,11 @@ impl Association {
         self.sctp.as_ref().map_or(0, |sctp| sctp.unsent(channel))
     }
 
+    /// Whether the last [`Association::flush`] had to leave some of a channel's bytes behind.
+    pub fn is_held_back(&self, channel: ChannelId) -> bool {
+        self.sctp.as_ref().is_some_and(|sctp| sctp.is_held_back(channel))
+    }
+
     /// Writes what DTLS and SCTP want to send.
     pub fn flush(&mut self, now: Instant, outbox: &mut Outbox) {
         while let Some(packets) = self.sctp.as_mut().and_then(|sctp| sctp.poll_transmit(now)) {

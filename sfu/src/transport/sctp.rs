@@ -398,6 +398,12 @@ impl Sctp {
             .map_or(0, |open| open.unsent.unsent())
     }
 
+    /// Whether the association has not let all of a channel go when it was asked.
+    pub(super) fn is_held_back(&self, channel: ChannelId) -> bool {
+        let open = self.channels.iter().find(|open| open.id == channel);
+        open.is_some_and(|open| open.unsent.is_held_back())
+    }
+
     /// The next packets for DTLS.
     pub(super) fn poll_transmit(&mut self, now: Instant) -> Option<Vec<Bytes>> {
         if !self.stirred {
@@ -409,7 +415,10 @@ impl Sctp {
             .find_map(|(_, association)| association.poll_transmit(now));
         let transmit = own.or_else(|| self.endpoint.poll_transmit());
         self.stirred = transmit.is_some();
-        let transmit = transmit?;
+        let Some(transmit) = transmit else {
+            self.channels.iter_mut().for_each(|open| open.unsent.settle());
+            return None;
+        };
         let Payload::RawEncode(packets) = transmit.payload else {
             return Some(Vec::new());
         };

@@ -5,6 +5,8 @@
 #[derive(Debug, Default)]
 pub(super) struct SentBytes {
     unsent: usize,
+    /// Of them, what could not be sent when there was a chance.
+    held_back: usize,
 }
 
 impl SentBytes {
@@ -14,6 +16,16 @@ impl SentBytes {
 
     pub(super) fn sent(&mut self, bytes: usize) {
         self.unsent = self.unsent.saturating_sub(bytes);
+        self.held_back = self.held_back.saturating_sub(bytes);
+    }
+
+    /// All has been sent that the association may send now.
+    pub(super) fn settle(&mut self) {
+        self.held_back = self.unsent;
+    }
+
+    pub(super) fn is_held_back(&self) -> bool {
+        self.held_back > 0
     }
 
     pub(super) fn unsent(&self) -> usize {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rtc::data_channel::RTCDataChannelInit;
+use sfu::backlog::Urgency;
 use sfu::shard::Event;
 
 use super::client::Client;
@@ -68,13 +69,15 @@ fn messages_to_everybody_ride_behind_the_picture_and_never_wait_long() {
     world.run(Duration::from_secs(2));
     let tell = |world: &mut World, count: usize| {
         for number in 0..count {
-            world.broadcast("live", &format!("{number}"));
+            world.broadcast("live", &format!("{number}"), Urgency::Passing);
+            world.run(ms(2));
+            world.broadcast("live", "and another", Urgency::Passing);
             // At all moments between two pictures.
-            world.run(ms(57));
+            world.run(ms(55));
         }
         viewers.map(|viewer| std::mem::take(&mut world.viewers[viewer].client.messages).len())
     };
-    assert_eq!(tell(&mut world, 40), [40, 40]);
+    assert_eq!(tell(&mut world, 40), [80, 80]);
     // The others came with a picture whose last packet is short: that one ends its run.
     assert!(world.riders > 60, "{} of 80 ride", world.riders);
 
@@ -82,7 +85,7 @@ fn messages_to_everybody_ride_behind_the_picture_and_never_wait_long() {
     let peer = world.hosts[host].client.peer;
     world.close(0, peer);
     world.run(Duration::from_secs(3));
-    world.broadcast("chat", "is it over?");
+    world.broadcast("chat", "is it over?", Urgency::Talk);
     world.run(ms(21));
     assert!(
         viewers

@@ -79,16 +79,16 @@ fn who_falls_behind_is_named_once_listens_no_more_and_catches_up() {
         world.events.iter().filter(same).count()
     };
     assert_eq!(named(&world, &Event::Behind { peer }), 1);
-    world.broadcast("chat", "not for it");
+    world.broadcast("chat", "not for it", Urgency::Talk);
     mend(&mut world, viewer);
     world.run(Duration::from_secs(8));
     assert_eq!(named(&world, &Event::CaughtUp { peer }), 1);
     let came = texts(&world, viewer);
     assert_eq!(came.last().map(String::as_str), Some("receipt"));
     assert_eq!(came.len(), 17, "what SCTP had, and the answer");
-    world.broadcast("chat", "not for it either");
+    world.broadcast("chat", "not for it either", Urgency::Talk);
     world.shards[0].listen(peer, true);
-    world.broadcast("chat", "welcome");
+    world.broadcast("chat", "welcome", Urgency::Talk);
     world.run(ms(200));
     assert_eq!(texts(&world, viewer).split_off(17), ["welcome"]);
 }

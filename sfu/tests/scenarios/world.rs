@@ -186,10 +186,10 @@ impl World {
     }
 
     /// To everybody in the room, wherever they are.
-    pub(crate) fn broadcast(&mut self, channel: &str, text: &str) {
+    pub(crate) fn broadcast(&mut self, channel: &str, text: &str, urgency: Urgency) {
         let data = Bytes::copy_from_slice(text.as_bytes());
         for shard in &mut self.shards {
-            shard.broadcast(ROOM, channel, &data, Urgency::State);
+            shard.broadcast(ROOM, channel, &data, urgency);
         }
     }
 
