@@ -30,6 +30,8 @@ use crate::telemetry::Telemetry;
 const EVENTS: usize = 8192;
 /// How often hosts hear how their picture arrives.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+/// Free UDP ports looked at for one whose number is free for TCP, too: others take ports meanwhile.
+const FREE_PORT_ATTEMPTS: u32 = 16;
 /// Seconds between the NTP era and the Unix epoch (RFC 5905 §6).
 const NTP_UNIX_SECONDS: u64 = 2_208_988_800;
 
@@ -221,14 +223,7 @@ fn seat(settings: &MediaSettings, shard: u16) -> Result<(ShardSeat, ShardDoor), 
         0 => 0,
         first => first.saturating_add(shard),
     };
-    let bound = UdpPort::bind(port).and_then(|bound| Ok((bound.number()?, bound)));
-    let (udp_port, udp) = bound.map_err(|source| StartError::Bind { port, source })?;
-    // The same number, so that one rule in a firewall opens both. UDP is what matters: without TCP the server runs.
-    let listening = settings.tcp.then(|| TcpPort::bind(udp_port)).transpose();
-    let tcp = listening.unwrap_or_else(|error| {
-        tracing::warn!(port = udp_port, %error, "no ICE-TCP: cannot listen");
-        None
-    });
+    let (udp_port, udp, tcp) = bind(port, settings.tcp)?;
     let tcp_port = tcp.as_ref().map(|_| udp_port);
     let (seat, lane) = ShardSeat::new(udp, tcp)?;
     let door = ShardDoor {
@@ -237,6 +232,28 @@ fn seat(settings: &MediaSettings, shard: u16) -> Result<(ShardSeat, ShardDoor), 
         tcp_port,
     };
     Ok((seat, door))
+}
+
+/// A port for UDP and, where wanted, the same number for TCP, so that one rule in a firewall opens both. UDP is what
+/// matters: without TCP the server runs. Where any port will do, one is looked for that is free for both.
+fn bind(port: u16, with_tcp: bool) -> Result<(u16, UdpPort, Option<TcpPort>), StartError> {
+    let mut attempts = if port == 0 { FREE_PORT_ATTEMPTS } else { 1 };
+    loop {
+        let bound = UdpPort::bind(port).and_then(|bound| Ok((bound.number()?, bound)));
+        let (number, udp) = bound.map_err(|source| StartError::Bind { port, source })?;
+        if !with_tcp {
+            return Ok((number, udp, None));
+        }
+        attempts -= 1;
+        match TcpPort::bind(number) {
+            Ok(tcp) => return Ok((number, udp, Some(tcp))),
+            Err(error) if attempts == 0 => {
+                tracing::warn!(port = number, %error, "no ICE-TCP: cannot listen");
+                return Ok((number, udp, None));
+            }
+            Err(error) => tracing::debug!(port = number, %error, "not free for ICE-TCP, trying another"),
+        }
+    }
 }
 
 fn core(shard: u16) -> Option<core_affinity::CoreId> {
