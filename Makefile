@@ -22,7 +22,7 @@ deny:
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; \
 	else echo "cargo-deny is not installed: dependencies not checked"; fi
 
-# One profile throughout, so that the browser tests find the server built.
+# One profile and one set of packages throughout: cargo builds dependencies anew for every other choice of features.
 unit:
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		echo "$(CARGO) nextest run"; $(CARGO) nextest run --workspace --locked --no-fail-fast; \
@@ -36,7 +36,7 @@ web:
 	tests/web/run
 
 browser:
-	$(CARGO) build --locked --bins
+	$(CARGO) build --workspace --locked --bins
 	@if [ -x tests/browser/run ]; then tests/browser/run; else echo "no browser tests"; fi
 
 run:

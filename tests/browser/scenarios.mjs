@@ -272,7 +272,7 @@ export const scenarios = [
 
       await click(tab, "#card [data-buy]");
       await until("the hold over the card", async () => (await text(tab, "#kept"))?.includes("Tall vase"));
-      await until("sold out at zero", () => tab.evaluate(() => document.querySelector("#card .buy").disabled && document.querySelector("#card .stock").textContent === "Sold out"));
+      await until("the waitlist at zero", async () => (await text(tab, "#card .stock")) === "Sold out" && (await text(tab, "#card .buy")) === "Join the waitlist");
       await shot(tab, "wide-on-a-phone");
       await click(tab, "#bag");
       await click(tab, "#sheet .order button");
