@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::token::make_token;
 use crate::{Error, session};
 
 /// What is bought, where, and by how many.
@@ -62,7 +63,8 @@ pub async fn buy(options: BuyOptions) -> Result<BuyReport, Error> {
     );
     let mut buyers = Vec::with_capacity(options.buyers);
     for number in 0..options.buyers {
-        buyers.push(token(&client, &tokens, &options, number).await?);
+        let wish = json!({"scopes": ["view"], "room": options.room, "sub": format!("loadtest-{number}")});
+        buyers.push(make_token(&client, &tokens, &options.token, &wish).await?);
     }
     let options = Arc::new(options);
     let mut asking = JoinSet::new();
@@ -99,33 +101,6 @@ pub async fn buy(options: BuyOptions) -> Result<BuyReport, Error> {
     }
     report.outcomes.sort();
     Ok(report)
-}
-
-async fn token(
-    client: &Client,
-    endpoint: &Url,
-    options: &BuyOptions,
-    number: usize,
-) -> Result<String, Error> {
-    let wish = json!({"scopes": ["view"], "room": options.room, "sub": format!("loadtest-{number}")});
-    let response = client
-        .post(endpoint.clone())
-        .bearer_auth(&options.token)
-        .json(&wish)
-        .send()
-        .await?;
-    if response.status() != StatusCode::CREATED {
-        return Err(Error::Refused {
-            status: response.status().as_u16(),
-            body: response.text().await.unwrap_or_default(),
-            retry_after: None,
-        });
-    }
-    let body: Value = response.json().await?;
-    let token = body.get("token").and_then(Value::as_str);
-    token
-        .map(str::to_owned)
-        .ok_or_else(|| Error::Protocol("the answer has no token".into()))
 }
 
 async fn ask(

@@ -27,6 +27,7 @@ pub mod run;
 pub mod scenario;
 mod session;
 pub mod terminal;
+mod token;
 mod watch;
 
 pub use error::Error;

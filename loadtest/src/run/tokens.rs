@@ -1,9 +1,10 @@
 //! The rooms of a run and how to get into them.
 
-use reqwest::{Client, StatusCode, Url};
-use serde_json::{Value, json};
+use reqwest::Url;
+use serde_json::json;
 
 use crate::scenario::{Scenario, Server};
+use crate::token::make_token;
 use crate::{Error, peer, session};
 
 /// Tokens outlive the longest run the scenario can make by this: joins and goodbyes take time.
@@ -86,15 +87,10 @@ impl Access {
             .map_err(|error| Error::Options(error.to_string()))?;
         let most = scenario.phase_seconds() as u64 + TOKEN_MARGIN_SECONDS * 2;
         for room in &mut self.rooms {
-            let make = |scopes: &'static [&'static str]| {
-                make_token(
-                    &client,
-                    &endpoint,
-                    &scenario.server.operator_token,
-                    &room.name,
-                    scopes,
-                    most,
-                )
+            let name = room.name.as_str();
+            let make = async |scopes: &[&str]| {
+                let wish = json!({"scopes": scopes, "room": name, "sub": "loadtest", "ttl_seconds": most});
+                make_token(&client, &endpoint, &scenario.server.operator_token, &wish).await
             };
             if room.publish_token.is_none() {
                 room.publish_token = Some(make(&["publish", "host"]).await?);
@@ -125,33 +121,4 @@ fn room(base: &Url, server: &Server, name: String) -> Result<Room, Error> {
         host_token: None,
         name,
     })
-}
-
-async fn make_token(
-    client: &Client,
-    endpoint: &Url,
-    operator: &str,
-    room: &str,
-    scopes: &[&str],
-    seconds: u64,
-) -> Result<String, Error> {
-    let wish = json!({"scopes": scopes, "room": room, "sub": "loadtest", "ttl_seconds": seconds});
-    let response = client
-        .post(endpoint.clone())
-        .bearer_auth(operator)
-        .json(&wish)
-        .send()
-        .await?;
-    if response.status() != StatusCode::CREATED {
-        return Err(Error::Refused {
-            status: response.status().as_u16(),
-            body: response.text().await.unwrap_or_default(),
-            retry_after: None,
-        });
-    }
-    let body: Value = response.json().await?;
-    let token = body.get("token").and_then(Value::as_str);
-    token
-        .map(str::to_owned)
-        .ok_or_else(|| Error::Protocol("the answer has no token".into()))
 }
