@@ -22,6 +22,34 @@ use sfu::negotiation::MediaKind;
 use sfu::playback::{LayerLimit, LayerReason, PlayoutDelay};
 use sfu::rtcp;
 
+/// The viewer asks for a packet again.
+fn ask(show: &mut Show, number: u16) {
+    let nack = TransportLayerNack {
+        sender_ssrc: 1,
+        media_ssrc: 0x2000,
+        nacks: vec![NackPair::new(number)],
+    };
+    let mut compound = Vec::new();
+    assert!(rtcp::append(&mut compound, &[Box::new(nack)]));
+    show.playback.handle_rtcp(show.now, &compound);
+    show.forward();
+}
+
+/// The viewer reports on what came under an SSRC.
+fn report_on(show: &mut Show, ssrc: u32) {
+    let reports = vec![ReceptionReport {
+        ssrc,
+        ..ReceptionReport::default()
+    }];
+    let report = ReceiverReport {
+        reports,
+        ..ReceiverReport::default()
+    };
+    let mut compound = Vec::new();
+    assert!(rtcp::append(&mut compound, &[Box::new(report)]));
+    show.playback.handle_rtcp(show.now, &compound);
+}
+
 #[test]
 fn a_joiner_begins_with_the_cached_keyframe_and_ends_at_the_live_edge() {
     let mut show = Show::new();
@@ -116,16 +144,8 @@ fn a_repair_is_the_packet_itself_with_its_number_in_front() {
     show.frames(10, 100);
     let originals: Vec<Vec<u8>> = show.packets(0x2000).iter().map(|p| p.bytes().to_vec()).collect();
     let lost = RtpPacket::parse(&originals[2]).unwrap();
-    let nack = TransportLayerNack {
-        sender_ssrc: 1,
-        media_ssrc: 0x2000,
-        nacks: vec![NackPair::new(lost.sequence())],
-    };
-    let mut compound = Vec::new();
-    assert!(rtcp::append(&mut compound, &[Box::new(nack)]));
     for _ in 0..3 {
-        show.playback.handle_rtcp(show.now, &compound);
-        show.forward();
+        ask(&mut show, lost.sequence());
     }
     let repairs = show.packets(0x2001);
     assert_eq!(repairs.len(), 1, "not again within a round trip");
@@ -133,6 +153,27 @@ fn a_repair_is_the_packet_itself_with_its_number_in_front() {
     assert_eq!(repairs[0].payload()[..2], lost.sequence().to_be_bytes());
     assert_eq!(&repairs[0].payload()[2..], lost.payload());
     assert_eq!(repairs[0].timestamp(), lost.timestamp(), "even of a burst");
+}
+
+#[test]
+fn repairs_name_their_section_until_the_viewer_reports_on_them() {
+    let mut show = Show::new();
+    show.frames(10, 100);
+    show.join();
+    show.frames(10, 100);
+    report_on(&mut show, 0x2000);
+    show.frames(10, 100);
+    let numbers: Vec<u16> = show.packets(0x2000).iter().map(RtpPacket::sequence).collect();
+    assert_eq!(show.packets(0x2000).last().unwrap().extension(9), None);
+    ask(&mut show, numbers[2]);
+    assert_eq!(
+        show.packets(0x2001)[0].extension(9),
+        Some(&b"v"[..]),
+        "what the viewer knows of the media does not tell it of these"
+    );
+    report_on(&mut show, 0x2001);
+    ask(&mut show, numbers[3]);
+    assert_eq!(show.packets(0x2001)[1].extension(9), None);
 }
 
 #[test]
@@ -196,17 +237,7 @@ fn players_are_told_how_long_to_hold_a_picture() {
             "the viewer has confirmed nothing"
         );
     }
-    let mut compound = Vec::new();
-    let reports = vec![ReceptionReport {
-        ssrc: 0x2000,
-        ..ReceptionReport::default()
-    }];
-    let report = ReceiverReport {
-        reports,
-        ..ReceiverReport::default()
-    };
-    assert!(rtcp::append(&mut compound, &[Box::new(report)]));
-    show.playback.handle_rtcp(show.now, &compound);
+    report_on(&mut show, 0x2000);
     let before = show.packets(0x2000).len();
     show.frames(30, 20);
     for packet in show.packets(0x2000).iter().skip(before) {

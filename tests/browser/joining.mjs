@@ -120,8 +120,8 @@ function freeUdpPort() {
   });
 }
 
-/** In Firefox the estimate was seen to stay low for 40 s after relief: until that is understood its climb is not judged. */
-async function squeeze(server, kind, climbs) {
+/** A line that narrows to what carries the smallest layer, and widens again. */
+async function squeeze(server, kind) {
   const line = await Line.to(server.mediaPort);
   line.down.delay = line.up.delay = 20;
   try {
@@ -143,16 +143,13 @@ async function squeeze(server, kind, climbs) {
     const isSmall = ([at, side]) => at > squeezed && side < largest;
     const down = relieved.frames.find(isSmall)?.[0] - squeezed;
     const freeze = longestFreeze(relieved.frames, squeezed, relieved.now);
-    const numbers = { down, freeze };
-    if (climbs) {
-      const back = await until(`the large layer again in ${kind}`, async () => {
-        const { frames } = await state();
-        return frames.find(([at, side]) => at > relieved.now && side >= largest)?.[0];
-      }, 40);
-      numbers.up = back - relieved.now;
-    }
-    const text = Object.entries(numbers).map(([name, ms]) => `${name} ${Math.round(ms)} ms`).join(", ");
-    if (!(down <= 1000 && freeze <= 500 && (numbers.up ?? 0) <= 12_000)) throw new Error(`${kind}: ${text}`);
+    const back = await until(`the large layer again in ${kind}`, async () => {
+      const { frames } = await state();
+      return frames.find(([at, side]) => at > relieved.now && side >= largest)?.[0];
+    }, 40);
+    const up = back - relieved.now;
+    const text = Object.entries({ down, freeze, up }).map(([name, ms]) => `${name} ${Math.round(ms)} ms`).join(", ");
+    if (!(down <= 1000 && freeze <= 500 && up <= 12_000)) throw new Error(`${kind}: ${text}`);
     return `${kind}: ${text}`;
   } finally {
     line.close();
@@ -194,6 +191,6 @@ export const joining = [
   ...["chrome", "firefox"].map((kind) => ({
     name: `squeeze-in-${kind}`,
     settings: async () => ({ VITRINE_MEDIA_SHARDS: "1", VITRINE_MEDIA_PORT: String(await freeUdpPort()) }),
-    run: (server) => squeeze(server, kind, kind === "chrome"),
+    run: (server) => squeeze(server, kind),
   })),
 ];

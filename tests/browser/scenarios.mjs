@@ -52,9 +52,13 @@ export const scenarios = [
   {
     name: "demo-in-firefox",
     async run(server) {
-      const tab = await watch(server, "firefox");
-      const { width, height } = await moving(tab);
+      const tab = await watch(server, "firefox", DESK);
+      await moving(tab);
       await inShop(tab);
+      const { width, height } = await until("the best layer", async () => {
+        const now = await picture(tab);
+        return Math.max(now.width, now.height) >= 1280 && now;
+      });
       await shot(tab, "demo-firefox");
       noErrors(tab);
       return `${width}x${height}`;

@@ -136,14 +136,15 @@ impl Playback {
     }
 
     fn take_report(&mut self, now: Instant, report: &ReceptionReport) {
-        let Some(sender) = self
-            .senders
-            .iter_mut()
-            .find(|sender| sender.media.ssrc == report.ssrc)
-        else {
+        let senders = self.senders.iter_mut();
+        let mut named = senders.filter_map(|sender| sender.confirm(report.ssrc).then_some(sender));
+        let Some(sender) = named.next() else {
             return;
         };
-        sender.confirmed();
+        // Of repairs only their arrival is of interest: probes are among them, and what is lost is asked for again.
+        if report.ssrc != sender.media.ssrc {
+            return;
+        }
         if sender.media.kind == MediaKind::Video {
             self.reports.lost_fraction = report.fraction_lost;
         }

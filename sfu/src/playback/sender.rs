@@ -70,6 +70,8 @@ pub(super) struct Sender {
     rtx_sequence: u16,
     /// The viewer has our SSRC by now: no need to name its m-section.
     is_known: bool,
+    /// The same for repairs, by themselves: Firefox drops an SSRC that never named its m-section when another one did.
+    are_repairs_known: bool,
     /// What is agreed for the codec on the air.
     payload: Option<(Codec, Payload)>,
     pub(super) packets: u32,
@@ -91,6 +93,7 @@ impl Sender {
             repairs: Repairs::new(now),
             rtx_sequence: (seed >> 48) as u16,
             is_known: false,
+            are_repairs_known: false,
             payload: None,
             packets: 0,
             octets: 0,
@@ -151,9 +154,21 @@ impl Sender {
         self.burst.as_ref().and_then(Burst::next)
     }
 
-    /// The viewer reports on this stream.
-    pub(super) fn confirmed(&mut self) {
-        self.is_known = true;
+    /// The viewer reports on what comes under an SSRC; false when that is none of this stream.
+    pub(super) fn confirm(&mut self, ssrc: u32) -> bool {
+        let (is_media, is_repair) = (ssrc == self.media.ssrc, ssrc == self.media.rtx_ssrc);
+        self.is_known |= is_media;
+        self.are_repairs_known |= is_repair;
+        is_media || is_repair
+    }
+
+    /// Whether the viewer knows which m-section an SSRC belongs to.
+    fn knows(&self, ssrc: u32) -> bool {
+        if ssrc == self.media.rtx_ssrc {
+            self.are_repairs_known
+        } else {
+            self.is_known
+        }
     }
 
     /// Sends what is there.
@@ -393,7 +408,7 @@ impl Sender {
         let (number, send_time);
         let mut extensions = Extensions::from_slice(passed);
         let map = &self.media.extensions;
-        if !self.is_known
+        if !self.knows(fields.ssrc)
             && let Some(id) = map.id(Extension::Mid)
         {
             extensions.push((id, self.media.mid.as_bytes()));

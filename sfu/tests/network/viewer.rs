@@ -10,6 +10,7 @@ use sfu::sdp::{Direction, Offer};
 use sfu::shard::PeerId;
 use sfu::transport::{Association, Identity, Outbox, Received, Remote, Setup, TransportConfig};
 
+use super::bindings::Bindings;
 use super::feedback::{Arrivals, Missing, pli};
 use super::screen::Screen;
 
@@ -37,10 +38,12 @@ pub(crate) struct Viewer {
     outbox: Outbox,
     server: (SocketAddr, IceCredentials),
     own: IceCredentials,
+    bindings: Bindings,
     arrivals: Arrivals,
     missing: Missing,
     pub(crate) screen: Screen,
     video: Option<u32>,
+    repairs: Option<u32>,
     last_report: Option<(u32, Duration)>,
     next: Duration,
     next_check: Duration,
@@ -89,10 +92,12 @@ impl Viewer {
             outbox: Outbox::new(),
             server: (server.0, remote),
             own,
+            bindings: Bindings::default(),
             arrivals: Arrivals::default(),
             missing: Missing::default(),
             screen: Screen::default(),
             video: None,
+            repairs: None,
             last_report: None,
             next: now,
             next_check: now,
@@ -195,19 +200,25 @@ impl Viewer {
             .push(remote, |out| association.seal_rtcp(compound, out));
     }
 
-    /// A receiver report for the round trip (RFC 3550 §6.4.2).
+    /// A receiver report for the round trip and of the streams that came (RFC 3550 §6.4.2).
     fn report(&mut self, now: Duration, ssrc: u32) -> Option<Vec<u8>> {
         if now < self.next_report {
             return None;
         }
         self.next_report = now + Duration::from_secs(1);
         let (middle, at) = self.last_report?;
-        let mut bytes = vec![0x81, 201, 0, 7, 0, 0, 0, 1];
-        bytes.extend_from_slice(&ssrc.to_be_bytes());
-        bytes.resize(24, 0);
-        bytes.extend_from_slice(&middle.to_be_bytes());
         let since = (now - at).as_micros() * 65_536 / 1_000_000;
-        bytes.extend_from_slice(&(since as u32).to_be_bytes());
+        let of_media = Some((ssrc, middle, since as u32));
+        let of_repairs = self.repairs.map(|ssrc| (ssrc, 0, 0));
+        let mut bytes = vec![0x80, 201, 0, 1, 0, 0, 0, 1];
+        for (ssrc, middle, since) in of_media.into_iter().chain(of_repairs) {
+            bytes.extend_from_slice(&ssrc.to_be_bytes());
+            bytes.extend_from_slice(&[0; 12]);
+            bytes.extend_from_slice(&middle.to_be_bytes());
+            bytes.extend_from_slice(&since.to_be_bytes());
+            bytes[0] += 1;
+            bytes[3] += 6;
+        }
         Some(bytes)
     }
 
@@ -220,10 +231,13 @@ impl Viewer {
         {
             Received::Rtp(packet) => {
                 let packet = RtpPacket::parse(packet).unwrap();
-                if let Some(&number) = packet.extension(TRANSPORT_SEQUENCE).and_then(<[u8]>::first_chunk) {
-                    self.arrivals.add(now, u16::from_be_bytes(number), len);
+                if self.bindings.admit(&packet) {
+                    if let Some(&number) = packet.extension(TRANSPORT_SEQUENCE).and_then(<[u8]>::first_chunk)
+                    {
+                        self.arrivals.add(now, u16::from_be_bytes(number), len);
+                    }
+                    self.take(now, &packet);
                 }
-                self.take(now, &packet);
             }
             Received::Rtcp(compound) if compound.get(1) == Some(&200) => {
                 let middle = u32::from_be_bytes(compound[10..14].try_into().unwrap());
@@ -248,6 +262,7 @@ impl Viewer {
                 self.screen.take(now, number, packet.timestamp(), payload)
             }
             VIDEO_RTX => {
+                self.repairs = Some(packet.ssrc());
                 // Without, it is padding.
                 let Some((&number, payload)) = payload.split_first_chunk() else {
                     return;
