@@ -28,8 +28,8 @@ pub mod token;
 pub use house::House;
 pub use ice_servers::{BadIceServer, IceServer};
 pub use media::{
-    Answer, Door, Layer, LayerWish, Media, MediaError, MediaSession, Patched, PlayerReport, RoomMedia,
-    RoomViewers, ViewerReport,
+    Answer, Door, Layer, LayerReason, LayerWish, Media, MediaError, MediaSession, Patched, PlayerReport,
+    RoomMedia, RoomViewers, ViewerReport,
 };
 pub use room::{RoomRule, is_room_name};
 pub use router::router;

@@ -132,6 +132,23 @@ pub struct PlayerReport {
     pub playout_delay_ms: Option<u32>,
 }
 
+/// Why a viewer gets its layer and not the one above.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerReason {
+    /// It has none yet.
+    #[default]
+    Joining,
+    /// It asked for this one.
+    Pinned,
+    /// It asked for nothing larger.
+    Limited,
+    /// Its line has not shown room for more.
+    Line,
+    /// There is nothing above.
+    Best,
+}
+
 /// One viewer, for operators. Times in milliseconds, rates in bits per second.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "API.md tells what each is")]
@@ -145,6 +162,7 @@ pub struct ViewerReport {
     pub picture_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer: Option<Layer>,
+    pub reason: LayerReason,
     pub estimate: u64,
     pub round_trip_ms: u64,
     pub lost_percent: f32,

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use rand::Rng;
 use sfu::negotiation::{IceCredentials, Label};
-use sfu::playback::LayerLimit;
+use sfu::playback::{self, LayerLimit};
 use sfu::relay::ShardId;
 use sfu::sdp::{AnswerParams, Direction, Fragment, Offer, OfferError};
 use sfu::shard::{PeerId, ViewerStats};
 use signaling::{
-    Answer, Door, Layer, LayerWish, Media, MediaError, MediaSession, Patched, PlayerReport, RoomMedia,
-    RoomViewers, ViewerReport,
+    Answer, Door, Layer, LayerReason, LayerWish, Media, MediaError, MediaSession, Patched, PlayerReport,
+    RoomMedia, RoomViewers, ViewerReport,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -262,6 +262,7 @@ fn viewer_report(shard: ShardId, viewer: &ViewerStats, player: Option<PlayerRepo
         connect_ms: viewer.connected.map(ms),
         picture_ms: viewer.pictured.map(ms),
         layer,
+        reason: layer_reason(viewer.reason),
         estimate: viewer.estimate,
         round_trip_ms: ms(viewer.round_trip),
         lost_percent: f32::from(viewer.lost) * 100.0 / 256.0,
@@ -271,6 +272,16 @@ fn viewer_report(shard: ShardId, viewer: &ViewerStats, player: Option<PlayerRepo
         retransmitted: viewer.counts.retransmitted,
         keyframe_requests: viewer.counts.keyframe_requests_received,
         player: player.unwrap_or_default(),
+    }
+}
+
+fn layer_reason(reason: playback::LayerReason) -> LayerReason {
+    match reason {
+        playback::LayerReason::Joining => LayerReason::Joining,
+        playback::LayerReason::Pinned => LayerReason::Pinned,
+        playback::LayerReason::Limited => LayerReason::Limited,
+        playback::LayerReason::Line => LayerReason::Line,
+        playback::LayerReason::Best => LayerReason::Best,
     }
 }
 

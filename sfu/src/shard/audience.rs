@@ -11,7 +11,7 @@ use super::peer::{Peer, Role};
 use super::room::Room;
 use crate::media::{Encoding, Publication};
 use crate::negotiation::{Label, MediaKind};
-use crate::playback::Playback;
+use crate::playback::{LayerReason, Playback};
 use crate::relay::EncodingId;
 use crate::stats::PlaybackStats;
 
@@ -45,6 +45,8 @@ pub struct ViewerStats {
     pub pictured: Option<Duration>,
     /// What it gets of the picture.
     pub layer: Option<ViewerLayer>,
+    /// Why it is not the one above.
+    pub reason: LayerReason,
     /// What its line is believed to carry, bits per second.
     pub estimate: u64,
     /// To the viewer and back.
@@ -147,6 +149,7 @@ fn tell(now: Instant, viewer: &Peer, room: &Room) -> Option<ViewerStats> {
             size: encoding.size(),
             bitrate: encoding.bitrate(),
         }),
+        reason: playback.reason(),
         estimate: playback.estimate(),
         round_trip: playback.round_trip(),
         lost: playback.lost_fraction(),

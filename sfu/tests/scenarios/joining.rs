@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sfu::negotiation::Label;
-use sfu::playback::LayerLimit;
+use sfu::playback::{LayerLimit, LayerReason};
 use sfu::shard::Event;
 
 use super::host::Camera;
@@ -136,11 +136,14 @@ fn every_viewer_is_counted_by_its_layer_and_told_one_by_one() {
         stats.map(|stats| (stats.viewers_best, stats.viewers_lower, stats.viewers_without)),
         [(1, 0, 0), (0, 1, 0)]
     );
-    for (shard, size) in [(0, (1280, 720)), (1, (320, 180))] {
+    for (shard, size, reason) in [
+        (0, (1280, 720), LayerReason::Best),
+        (1, (320, 180), LayerReason::Pinned),
+    ] {
         let (viewers, count) = world.shards[shard].viewers(world.now, ROOM, 10);
         assert_eq!((viewers.len(), count), (1, 1));
         let layer = viewers[0].layer.unwrap();
-        assert_eq!(layer.size, Some(size));
+        assert_eq!((layer.size, viewers[0].reason), (Some(size), reason));
         assert!(layer.bitrate > 100_000 && viewers[0].estimate > layer.bitrate);
         assert!(
             (ms(38)..ms(60)).contains(&viewers[0].round_trip),
