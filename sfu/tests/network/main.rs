@@ -18,4 +18,5 @@ mod screen;
 mod viewer;
 mod world;
 
+mod golden;
 mod stories;

@@ -127,6 +127,16 @@ impl World {
         self.now = end;
     }
 
+    /// What a viewer's line is believed to carry, bits per second.
+    pub(crate) fn estimate(&self, viewer: usize) -> u64 {
+        let (viewers, _) = self
+            .shard
+            .viewers(self.begin + self.now, ROOM, self.viewers.len());
+        let peer = self.viewers[viewer].peer;
+        let found = viewers.iter().find(|viewer| viewer.peer == peer);
+        found.map_or(0, |viewer| viewer.estimate)
+    }
+
     fn next(&self) -> Option<Duration> {
         let shard = self.shard.poll_timeout();
         let shard = shard.map(|at| at.saturating_duration_since(self.begin));
