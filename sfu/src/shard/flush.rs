@@ -13,9 +13,11 @@ use crate::transport::Outbox;
 const EARLIEST_RETURN: Duration = Duration::from_micros(250);
 
 /// Below this load nothing is held, from the other on packets are held as long as the configuration allows. A frame
-/// in one run costs a third of its packets one by one, so a busy shard gets what it needs well before it is full.
-const HOLDS_FROM: f32 = 0.15;
-const HOLDS_FULLY_FROM: f32 = 0.6;
+/// in one run costs a third of its packets one by one, and on a wide line it is whole no later, so only a thread that
+/// has next to nothing to do sends them one by one. Publishers pace a frame in bursts of 5 ms: to hold for less gains
+/// nothing, so the way from one to the other is short.
+const HOLDS_FROM: f32 = 0.02;
+const HOLDS_FULLY_FROM: f32 = 0.1;
 
 /// Takes what is in the outbox while more is written.
 pub(super) type Drain<'a> = Option<&'a mut dyn FnMut(&Outbox)>;
