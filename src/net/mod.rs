@@ -1,5 +1,6 @@
 //! Sockets: one UDP port per shard, and the addresses that candidates name.
 
+mod batch;
 pub mod framing;
 pub mod interfaces;
 mod outgoing;

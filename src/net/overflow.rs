@@ -5,19 +5,30 @@ use std::collections::VecDeque;
 
 use sfu::transport::{Remote, Run};
 
+use super::batch::Batch;
+
 /// Bytes that wait while the kernel is full: sound, reports and messages of a thousand viewers for a tenth of a second,
 /// after which they are worth nothing either.
 const MAX_WAITING_BYTES: usize = 2 << 20;
 
-/// What the kernel did with a run it was given.
+/// What the kernel did with runs it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Handed {
-    /// It took it.
+    /// It took them.
     Taken,
-    /// It is full; so many bytes of the run left.
-    Full(usize),
-    /// It refuses what is left of the run; so many bytes of it left.
-    Refused(usize),
+    /// It is full.
+    Full(Left),
+    /// It refuses what is left of one of them.
+    Refused(Left),
+}
+
+/// How far runs left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Left {
+    /// So many of them as a whole.
+    pub(super) runs: usize,
+    /// And so many bytes of the next one.
+    pub(super) bytes: usize,
 }
 
 /// Datagrams that were not sent; only ever grows.
@@ -56,31 +67,46 @@ impl Overflow {
         self.lost
     }
 
-    /// Sends what waits, then these runs. `hand_over` gives the kernel one.
+    /// Sends what waits, then these runs. `hand_over` gives the kernel those of one batch.
     pub(super) fn send<'r>(
         &mut self,
-        runs: impl Iterator<Item = Run<'r>>,
-        mut hand_over: impl FnMut(&Run<'_>) -> Handed,
+        batches: impl Iterator<Item = Batch<'r>>,
+        mut hand_over: impl FnMut(&[Run<'_>]) -> Handed,
     ) {
         let mut is_full = self.send_waiting(&mut hand_over);
-        for run in runs {
-            // Once it is full nobody asks again in this turn: what could not leave is the newest there is.
-            let handed = if is_full { Handed::Full(0) } else { hand_over(&run) };
-            match handed {
-                Handed::Taken => {}
-                Handed::Full(sent) => {
-                    is_full = true;
-                    self.keep_or_drop(&run, sent);
-                }
-                Handed::Refused(sent) => {
-                    self.lost.refused += datagrams(run.bytes.len().saturating_sub(sent), run.segment);
-                }
+        for batch in batches {
+            let mut runs = batch.runs();
+            while !runs.is_empty() {
+                // Once it is full nobody asks again in this turn: what could not leave is the newest there is.
+                let handed = if is_full {
+                    Handed::Full(Left::default())
+                } else {
+                    hand_over(runs)
+                };
+                runs = match handed {
+                    Handed::Taken => break,
+                    Handed::Full(left) => {
+                        is_full = true;
+                        let Some((run, rest)) = behind(runs, left.runs) else {
+                            break;
+                        };
+                        self.keep_or_drop(run, left.bytes);
+                        rest
+                    }
+                    Handed::Refused(left) => {
+                        let Some((run, rest)) = behind(runs, left.runs) else {
+                            break;
+                        };
+                        self.lost.refused += unsent(run, left.bytes);
+                        rest
+                    }
+                };
             }
         }
     }
 
     /// True when the kernel is still full.
-    fn send_waiting(&mut self, hand_over: &mut impl FnMut(&Run<'_>) -> Handed) -> bool {
+    fn send_waiting(&mut self, hand_over: &mut impl FnMut(&[Run<'_>]) -> Handed) -> bool {
         while let Some(first) = self.waiting.front_mut() {
             let run = Run {
                 to: first.to,
@@ -88,17 +114,15 @@ impl Overflow {
                 segment: first.segment,
                 is_video: false,
             };
-            match hand_over(&run) {
+            match hand_over(&[run]) {
                 Handed::Taken => {}
-                Handed::Full(sent) => {
-                    let sent = sent.min(first.bytes.len());
+                Handed::Full(left) => {
+                    let sent = left.bytes.min(first.bytes.len());
                     first.bytes.drain(..sent);
                     self.bytes -= sent;
                     return true;
                 }
-                Handed::Refused(sent) => {
-                    self.lost.refused += datagrams(first.bytes.len().saturating_sub(sent), first.segment);
-                }
+                Handed::Refused(left) => self.lost.refused += unsent(&run, left.bytes),
             }
             self.bytes -= first.bytes.len();
             self.waiting.pop_front();
@@ -108,7 +132,7 @@ impl Overflow {
 
     fn keep_or_drop(&mut self, run: &Run<'_>, sent: usize) {
         let left = run.bytes.get(sent..).unwrap_or_default();
-        let count = datagrams(left.len(), run.segment);
+        let count = unsent(run, sent);
         if run.is_video || self.bytes + left.len() > MAX_WAITING_BYTES {
             self.lost.full += count;
             return;
@@ -123,13 +147,22 @@ impl Overflow {
     }
 }
 
-fn datagrams(bytes: usize, segment: usize) -> u64 {
-    bytes.div_ceil(segment.max(1)) as u64
+/// Datagrams of a run that did not leave with its first bytes.
+fn unsent(run: &Run<'_>, sent: usize) -> u64 {
+    let bytes = run.bytes.len().saturating_sub(sent);
+    bytes.div_ceil(run.segment.max(1)) as u64
+}
+
+/// The run behind so many, and those behind it.
+fn behind<'a, 'r>(runs: &'a [Run<'r>], count: usize) -> Option<(&'a Run<'r>, &'a [Run<'r>])> {
+    runs.get(count..)?.split_first()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use super::super::batch::Batches;
 
     fn run(bytes: &[u8], is_video: bool) -> Run<'_> {
         Run {
@@ -141,22 +174,32 @@ mod tests {
     }
 
     /// A kernel with room for that many runs; notes what it took.
-    fn kernel(mut room: usize, took: &mut Vec<u8>) -> impl FnMut(&Run<'_>) -> Handed {
-        move |run| {
-            if room == 0 {
-                return Handed::Full(0);
+    fn kernel(mut room: usize, took: &mut Vec<u8>) -> impl FnMut(&[Run<'_>]) -> Handed {
+        move |runs| {
+            let fitting = runs.len().min(room);
+            room -= fitting;
+            took.extend(runs[..fitting].iter().map(|run| run.bytes[0]));
+            if fitting < runs.len() {
+                Handed::Full(left(fitting, 0))
+            } else {
+                Handed::Taken
             }
-            room -= 1;
-            took.push(run.bytes[0]);
-            Handed::Taken
         }
+    }
+
+    fn one(run: Run<'_>) -> impl Iterator<Item = Batch<'_>> {
+        Batches::of(std::iter::once(run))
+    }
+
+    fn left(runs: usize, bytes: usize) -> Left {
+        Left { runs, bytes }
     }
 
     #[test]
     fn a_full_kernel_costs_the_newest_pictures_and_nothing_else() {
         let mut overflow = Overflow::default();
         let bytes: Vec<[u8; 25]> = (0..6).map(|number| [number; 25]).collect();
-        let runs = || bytes.iter().map(|bytes| run(bytes, bytes[0] % 2 == 0));
+        let runs = || Batches::of(bytes.iter().map(|bytes| run(bytes, bytes[0] % 2 == 0)));
         let mut took = Vec::new();
         overflow.send(runs(), kernel(3, &mut took));
         assert_eq!(took, [0, 1, 2]);
@@ -170,7 +213,8 @@ mod tests {
         );
         assert!(overflow.is_waiting());
         took.clear();
-        overflow.send(runs().take(2), kernel(3, &mut took));
+        let two = bytes[..2].iter().map(|bytes| run(bytes, bytes[0] % 2 == 0));
+        overflow.send(Batches::of(two), kernel(3, &mut took));
         assert_eq!(took, [3, 5, 0], "what waited leaves first");
         took.clear();
         overflow.send(std::iter::empty(), kernel(9, &mut took));
@@ -182,16 +226,33 @@ mod tests {
     fn what_left_of_a_run_is_not_sent_again() {
         let mut overflow = Overflow::default();
         let bytes = [7; 25];
-        overflow.send([run(&bytes, false)].into_iter(), |_| Handed::Full(10));
+        overflow.send(one(run(&bytes, false)), |_| Handed::Full(left(0, 10)));
         assert_eq!(overflow.lost().waited, 2);
         let mut lengths = Vec::new();
-        overflow.send(std::iter::empty(), |run| {
-            lengths.push(run.bytes.len());
+        overflow.send(std::iter::empty(), |runs| {
+            lengths.push(runs[0].bytes.len());
             Handed::Taken
         });
         assert_eq!(lengths, [15]);
-        overflow.send([run(&bytes, true)].into_iter(), |_| Handed::Refused(20));
+        overflow.send(one(run(&bytes, true)), |_| Handed::Refused(left(0, 20)));
         assert_eq!(overflow.lost().refused, 1);
+    }
+
+    #[test]
+    fn what_is_behind_a_refused_run_still_leaves() {
+        let mut overflow = Overflow::default();
+        let bytes: Vec<[u8; 25]> = (0..4).map(|number| [number; 25]).collect();
+        let mut took = Vec::new();
+        let runs = bytes.iter().map(|bytes| run(bytes, true));
+        overflow.send(Batches::of(runs), |runs| {
+            let fine = runs.iter().take_while(|run| run.bytes[0] != 1);
+            took.extend(fine.map(|run| run.bytes[0]));
+            match runs.iter().position(|run| run.bytes[0] == 1) {
+                Some(place) => Handed::Refused(left(place, 10)),
+                None => Handed::Taken,
+            }
+        });
+        assert_eq!((took, overflow.lost().refused), (vec![0, 2, 3], 2));
     }
 
     #[test]
@@ -199,7 +260,7 @@ mod tests {
         let mut overflow = Overflow::default();
         let bytes = vec![1; 60_000];
         for _ in 0..100 {
-            overflow.send([run(&bytes, false)].into_iter(), |_| Handed::Full(0));
+            overflow.send(one(run(&bytes, false)), |_| Handed::Full(left(0, 0)));
         }
         assert!(overflow.bytes <= MAX_WAITING_BYTES && overflow.lost().full > 0);
     }

@@ -8,7 +8,8 @@ use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use sfu::transport::{Outbox, Remote, Run};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::overflow::{Handed, Overflow};
+use super::batch::{self, Batches, Way};
+use super::overflow::{Handed, Left, Overflow};
 
 /// Asked of the kernel for both directions; it gives what `rmem_max` and `wmem_max` allow. 4 MiB hold 16 ms of a
 /// 2 Gbit/s port while its thread is held up.
@@ -19,6 +20,8 @@ const BATCH: usize = 16;
 const BUFFER: usize = 1 << 16;
 /// `errno` of a full queue on Linux.
 const ENOBUFS: i32 = 105;
+/// Segments of a run at most ([`Outbox`]); what cuts up fewer is given runs one by one.
+const MAX_SEGMENTS: usize = 64;
 /// Receive calls before what came in is handled: bounds the wait of the first datagram of a flood.
 const MAX_BATCHES: usize = 8;
 
@@ -166,7 +169,7 @@ impl UdpPort {
         } = self;
         let runs = outbox.runs().filter(|run| matches!(run.to, Remote::Udp { .. }));
         let runs = runs.inspect(|_| *count += 1);
-        overflow.send(runs, |run| hand_over(socket, state, *is_ipv6, run));
+        overflow.send(Batches::of(runs), |runs| hand_over(socket, state, *is_ipv6, runs));
     }
 
     /// Sends what waits for room in the kernel.
@@ -182,9 +185,30 @@ impl UdpPort {
     }
 }
 
+/// Gives the kernel runs, in one call where it can cut them up.
+fn hand_over(socket: &UdpSocket, state: &UdpSocketState, is_ipv6: bool, runs: &[Run<'_>]) -> Handed {
+    let mut sent = 0;
+    while let Some(rest @ [first, ..]) = runs.get(sent..) {
+        if rest.len() > 1
+            && state.max_gso_segments() >= MAX_SEGMENTS
+            && let Ok(count @ 1..) = batch::send(socket, rest, |run| way(is_ipv6, run))
+        {
+            sent += count;
+            continue;
+        }
+        // What stopped it shows when the next run is sent alone.
+        match hand_over_one(socket, state, is_ipv6, first) {
+            Handed::Taken => sent += 1,
+            Handed::Full(left) => return Handed::Full(Left { runs: sent, ..left }),
+            Handed::Refused(left) => return Handed::Refused(Left { runs: sent, ..left }),
+        }
+    }
+    Handed::Taken
+}
+
 /// Gives the kernel one run, in one call where it can cut it up.
-fn hand_over(socket: &UdpSocket, state: &UdpSocketState, is_ipv6: bool, run: &Run<'_>) -> Handed {
-    let Remote::Udp { peer, local } = run.to else {
+fn hand_over_one(socket: &UdpSocket, state: &UdpSocketState, is_ipv6: bool, run: &Run<'_>) -> Handed {
+    let Some(way) = way(is_ipv6, run) else {
         return Handed::Taken;
     };
     let segment = run.segment.max(1);
@@ -194,23 +218,35 @@ fn hand_over(socket: &UdpSocket, state: &UdpSocketState, is_ipv6: bool, run: &Ru
         let segments = state.max_gso_segments().max(1);
         let chunk = rest.get(..segment * segments).unwrap_or(rest);
         let transmit = Transmit {
-            destination: outward(is_ipv6, peer),
+            destination: way.peer,
             ecn: None,
             contents: chunk,
             segment_size: (chunk.len() > segment).then_some(segment),
-            src_ip: local.map(|address| outward(is_ipv6, (address, 0).into()).ip()),
+            src_ip: way.local,
         };
+        let left = Left { runs: 0, bytes: sent };
         match state.try_send(UdpSockRef::from(socket), &transmit) {
             Ok(()) => sent += chunk.len(),
-            Err(error) if is_full(&error) => return Handed::Full(sent),
+            Err(error) if is_full(&error) => return Handed::Full(left),
             Err(_) if chunk.len() > segment && state.max_gso_segments() <= 1 => {}
             Err(error) => {
-                tracing::debug!(%error, %peer, "sending failed");
-                return Handed::Refused(sent);
+                tracing::debug!(%error, peer = %way.peer, "sending failed");
+                return Handed::Refused(left);
             }
         }
     }
     Handed::Taken
+}
+
+/// Where a run goes; none by TCP.
+fn way(is_ipv6: bool, run: &Run<'_>) -> Option<Way> {
+    let Remote::Udp { peer, local } = run.to else {
+        return None;
+    };
+    Some(Way {
+        peer: outward(is_ipv6, peer),
+        local: local.map(|address| outward(is_ipv6, (address, 0).into()).ip()),
+    })
 }
 
 /// The socket's buffer (EAGAIN) or a queue below it (ENOBUFS) has no room.
@@ -321,6 +357,51 @@ mod tests {
             ..UdpCounts::default()
         };
         assert_eq!(port.counts(), counts);
+    }
+
+    #[test]
+    fn runs_for_many_leave_together_and_one_without_a_route_holds_up_nobody() {
+        for bind in ["127.0.0.1:0", "[::1]:0"] {
+            let mut port = UdpPort::bind(0).unwrap();
+            let clients: Vec<_> = (0..3).map(|_| client(bind)).collect();
+            let local = clients[0].local_addr().unwrap().ip();
+            let mut outbox = Outbox::new();
+            let mut push = |to: SocketAddr, local, lengths: &[usize]| {
+                for &len in lengths {
+                    outbox.push(Remote::Udp { peer: to, local }, |out| {
+                        out.extend(std::iter::repeat_n(len as u8, len));
+                        true
+                    });
+                }
+            };
+            push(clients[0].local_addr().unwrap(), Some(local), &[900]);
+            if local.is_ipv4() {
+                push("255.255.255.255:9".parse().unwrap(), Some(local), &[1200, 1200]);
+            }
+            push(
+                clients[1].local_addr().unwrap(),
+                Some(local),
+                &[1200, 1200, 1200, 300],
+            );
+            push(clients[2].local_addr().unwrap(), Some(local), &[1200, 1200]);
+            push(clients[0].local_addr().unwrap(), None, &[1300, 1300, 50]);
+            port.send(&outbox);
+            for (client, expected) in clients.iter().zip([
+                &[900, 1300, 1300, 50][..],
+                &[1200, 1200, 1200, 300],
+                &[1200, 1200],
+            ]) {
+                let mut buffer = [0; 2000];
+                let lengths: Vec<usize> = expected
+                    .iter()
+                    .map(|_| client.recv(&mut buffer).unwrap())
+                    .collect();
+                assert_eq!(lengths, expected);
+            }
+            let failed = if local.is_ipv4() { 2 } else { 0 };
+            assert_eq!(port.counts().send_failed, failed);
+            assert_eq!(port.counts().without_gso, 0);
+        }
     }
 
     #[test]

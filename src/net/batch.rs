@@ -1,0 +1,243 @@
+//! Runs for many peers that the kernel takes in one call (sendmmsg(2)): the way into the kernel and out again is paid
+//! once for all of them.
+
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
+
+use nix::cmsg_space;
+use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
+use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
+use sfu::transport::{Remote, Run};
+use smallvec::SmallVec;
+
+/// Runs of one call. The outbox is handed over in portions, of which one has about twenty runs of a picture.
+const MOST: usize = 64;
+
+/// Where a run goes and from which of our addresses, as the socket's family writes them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    pub(super) peer: SocketAddr,
+    pub(super) local: Option<IpAddr>,
+}
+
+/// Runs of one call. They share its control messages: our address, and the length of the segments.
+#[derive(Debug)]
+pub(super) struct Batch<'r> {
+    runs: SmallVec<[Run<'r>; MOST]>,
+    /// The segments' length, once there is a run of several.
+    segment: Option<usize>,
+    /// The longest run of one datagram.
+    longest: usize,
+}
+
+impl<'r> Batch<'r> {
+    pub(super) fn new(first: Run<'r>) -> Batch<'r> {
+        let mut batch = Batch {
+            runs: SmallVec::new(),
+            segment: None,
+            longest: 0,
+        };
+        batch.push(first);
+        batch
+    }
+
+    pub(super) fn runs(&self) -> &[Run<'r>] {
+        &self.runs
+    }
+
+    /// Whether a run can leave by the same call.
+    fn takes(&self, run: &Run<'_>) -> bool {
+        let fits = match (self.segment, segment(run)) {
+            (Some(agreed), Some(segment)) => agreed == segment,
+            // What is no longer than a segment is sent as it is.
+            (Some(agreed), None) => run.bytes.len() <= agreed,
+            (None, Some(segment)) => self.longest <= segment,
+            (None, None) => true,
+        };
+        let first = self.runs.first();
+        fits && self.runs.len() < MOST && first.is_none_or(|first| local(first) == local(run))
+    }
+
+    fn push(&mut self, run: Run<'r>) {
+        match segment(&run) {
+            None => self.longest = self.longest.max(run.bytes.len()),
+            several => self.segment = several,
+        }
+        self.runs.push(run);
+    }
+}
+
+/// Puts neighbouring runs into batches and leaves their order as it is: a viewer's packets must not overtake each
+/// other.
+pub(super) struct Batches<'r, I: Iterator<Item = Run<'r>>> {
+    runs: I,
+    next: Option<Run<'r>>,
+}
+
+impl<'r, I: Iterator<Item = Run<'r>>> Batches<'r, I> {
+    pub(super) fn of(runs: I) -> Self {
+        Batches { runs, next: None }
+    }
+}
+
+impl<'r, I: Iterator<Item = Run<'r>>> Iterator for Batches<'r, I> {
+    type Item = Batch<'r>;
+
+    fn next(&mut self) -> Option<Batch<'r>> {
+        let mut batch = Batch::new(self.next.take().or_else(|| self.runs.next())?);
+        for run in self.runs.by_ref() {
+            if !batch.takes(&run) {
+                self.next = Some(run);
+                break;
+            }
+            batch.push(run);
+        }
+        Some(batch)
+    }
+}
+
+/// The segments' length of a run that the kernel must cut up.
+fn segment(run: &Run<'_>) -> Option<usize> {
+    (run.bytes.len() > run.segment).then_some(run.segment)
+}
+
+fn local(run: &Run<'_>) -> Option<IpAddr> {
+    match run.to {
+        Remote::Udp { local, .. } => local,
+        Remote::Tcp(_) => None,
+    }
+}
+
+/// Sends runs of one [`Batch`], or the last of them, in one call. `way` tells where a run goes on this socket. Returns
+/// how many left.
+///
+/// # Errors
+/// Why the first one did not.
+pub(super) fn send(
+    socket: &impl AsRawFd,
+    runs: &[Run<'_>],
+    way: impl Fn(&Run<'_>) -> Option<Way>,
+) -> io::Result<usize> {
+    let ways: SmallVec<[Way; MOST]> = runs.iter().map_while(way).collect();
+    let Some(first) = ways.first() else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let segment = runs.iter().find_map(segment);
+    let segment = segment.and_then(|segment| u16::try_from(segment).ok());
+    let source = first.local.map(Source::of);
+    let mut messages: SmallVec<[ControlMessage<'_>; 2]> = SmallVec::new();
+    messages.extend(segment.as_ref().map(ControlMessage::UdpGsoSegments));
+    messages.extend(source.as_ref().map(Source::message));
+    let space = match (segment, &source) {
+        (None, None) => None,
+        (Some(_), None) => Some(cmsg_space!(u16)),
+        (None, Some(Source::V4(_))) => Some(cmsg_space!(in_pktinfo)),
+        (Some(_), Some(Source::V4(_))) => Some(cmsg_space!(u16, in_pktinfo)),
+        (None, Some(Source::V6(_))) => Some(cmsg_space!(in6_pktinfo)),
+        (Some(_), Some(Source::V6(_))) => Some(cmsg_space!(u16, in6_pktinfo)),
+    };
+    // Neither may be kept for the next call: they hold pointers, which belong to one thread.
+    let slices: SmallVec<[[IoSlice<'_>; 1]; MOST]> =
+        runs.iter().map(|run| [IoSlice::new(run.bytes)]).collect();
+    let mut headers = MultiHeaders::preallocate(ways.len(), space);
+    let peers: SmallVec<[Option<SockaddrStorage>; MOST]> =
+        ways.iter().map(|way| Some(way.peer.into())).collect();
+    let sent = sendmmsg(
+        socket.as_raw_fd(),
+        &mut headers,
+        slices.iter(),
+        &*peers,
+        &*messages,
+        MsgFlags::empty(),
+    )?;
+    Ok(sent.count())
+}
+
+/// Our address, from which a run is to leave.
+enum Source {
+    V4(in_pktinfo),
+    V6(in6_pktinfo),
+}
+
+impl Source {
+    fn of(local: IpAddr) -> Source {
+        match local {
+            IpAddr::V4(local) => Source::V4(in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: in_addr {
+                    s_addr: u32::from_ne_bytes(local.octets()),
+                },
+                ipi_addr: in_addr { s_addr: 0 },
+            }),
+            IpAddr::V6(local) => Source::V6(in6_pktinfo {
+                ipi6_ifindex: 0,
+                ipi6_addr: in6_addr {
+                    s6_addr: local.octets(),
+                },
+            }),
+        }
+    }
+
+    fn message(&self) -> ControlMessage<'_> {
+        match self {
+            Source::V4(info) => ControlMessage::Ipv4PacketInfo(info),
+            Source::V6(info) => ControlMessage::Ipv6PacketInfo(info),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(port: u16, bytes: &[u8], segment: usize, local: Option<IpAddr>) -> Run<'_> {
+        let peer = SocketAddr::from(([127, 0, 0, 1], port));
+        Run {
+            to: Remote::Udp { peer, local },
+            bytes,
+            segment,
+            is_video: false,
+        }
+    }
+
+    #[test]
+    fn neighbours_that_agree_leave_together_and_in_order() {
+        let bytes = [7; 3000];
+        let of = |len: usize, segment| (&bytes[..len], segment, None);
+        let here = Some(IpAddr::from([127, 0, 0, 1]));
+        let runs = [
+            of(100, 100),
+            of(2500, 1200),
+            // Shorter than the others' segments, and none of it.
+            of(1200, 1200),
+            of(3000, 1200),
+            of(1201, 1201),
+            // Of another length.
+            of(3000, 1000),
+            // Longer than that segment.
+            of(1001, 1001),
+            (&bytes[..1000], 1000, here),
+        ];
+        let runs = (0..)
+            .zip(runs)
+            .map(|(port, (bytes, segment, local))| run(port, bytes, segment, local));
+        let batches: Vec<Vec<u16>> = Batches::of(runs)
+            .map(|batch| {
+                let peers = batch.runs().iter().map(|run| match run.to {
+                    Remote::Udp { peer, .. } => peer.port(),
+                    Remote::Tcp(_) => panic!(),
+                });
+                peers.collect()
+            })
+            .collect();
+        assert_eq!(batches, [vec![0, 1, 2, 3], vec![4], vec![5], vec![6], vec![7]]);
+    }
+
+    #[test]
+    fn a_batch_is_bounded() {
+        let runs = (0..200).map(|port| run(port, &[1], 1, None));
+        let sizes: Vec<usize> = Batches::of(runs).map(|batch| batch.runs().len()).collect();
+        assert_eq!(sizes, [64, 64, 64, 8]);
+    }
+}
