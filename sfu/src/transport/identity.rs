@@ -9,6 +9,7 @@ use dimpl::{Config, DtlsCertificate};
 
 use super::TransportError;
 use super::dtls::{Dtls, MAX_WAITING, connection};
+use super::key;
 use crate::negotiation::{DtlsRole, Fingerprint};
 
 /// The largest DTLS datagram we make; with IPv6 and UDP headers still below 1,280 bytes (RFC 8831 §5).
@@ -42,6 +43,7 @@ impl Identity {
             .map_err(|error| TransportError::Crypto(error.to_string()))?;
         // No cookie: a handshake begins only from an address that passed a STUN check.
         let config = Config::builder()
+            .with_crypto_provider(key::provider(&certificate)?)
             .mtu(MAX_DTLS_DATAGRAM)
             .max_queue_rx(MAX_WAITING)
             .use_server_cookie(false)

@@ -7,6 +7,7 @@ mod dcep;
 mod dtls;
 mod ice;
 mod identity;
+mod key;
 mod outbox;
 mod sctp;
 mod sent;
