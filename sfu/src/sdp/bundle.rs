@@ -1,8 +1,6 @@
 //! One transport for all m-sections: BUNDLE (RFC 8843), its ICE credentials, fingerprints and DTLS role.
 
-use rtc_sdp::{MediaDescription, SessionDescription};
-
-use super::text::{excerpt, has, inherited, values};
+use super::text::{Section, Session, excerpt, has, inherited, values};
 use super::{OfferError, malformed, unacceptable};
 use crate::negotiation::{DtlsRole, Fingerprint, IceCredentials, Label};
 
@@ -19,8 +17,8 @@ pub(super) struct Transport {
 }
 
 /// The `a=mid` of each section in order, all different. A lone section may leave it out.
-pub(super) fn mids(session: &SessionDescription) -> Result<Vec<Label>, OfferError> {
-    let sections = &session.media_descriptions;
+pub(super) fn mids(session: &Session<'_>) -> Result<Vec<Label>, OfferError> {
+    let sections = &session.sections;
     let mut mids = Vec::with_capacity(sections.len());
     for section in sections {
         let Some(text) = values(&section.attributes, "mid").next() else {
@@ -47,10 +45,7 @@ pub(super) fn mids(session: &SessionDescription) -> Result<Vec<Label>, OfferErro
 
 /// The index of the section whose transport attributes count, and whether there is a BUNDLE group, which must hold
 /// every section (RFC 9725 §4.4.1).
-pub(super) fn tagged_section(
-    session: &SessionDescription,
-    mids: &[Label],
-) -> Result<(usize, bool), OfferError> {
+pub(super) fn tagged_section(session: &Session<'_>, mids: &[Label]) -> Result<(usize, bool), OfferError> {
     let group = values(&session.attributes, "group").find_map(|value| value.strip_prefix("BUNDLE"));
     let Some(group) = group else {
         if mids.len() > 1 {
@@ -78,10 +73,7 @@ pub(super) fn tagged_section(
 }
 
 /// The transport attributes of the tagged section, each at session level where the section has none.
-pub(super) fn transport(
-    session: &SessionDescription,
-    tagged: &MediaDescription,
-) -> Result<Transport, OfferError> {
+pub(super) fn transport(session: &Session<'_>, tagged: &Section<'_>) -> Result<Transport, OfferError> {
     if has(&session.attributes, "ice-lite") {
         return unacceptable("both sides would be ICE lite, and neither would send checks");
     }
@@ -116,10 +108,7 @@ pub(super) fn credentials(ufrag: &str, pwd: &str) -> Result<IceCredentials, Offe
 }
 
 /// The sha-256 ones of the section, or else of the session (RFC 8122 §5).
-fn fingerprints(
-    session: &SessionDescription,
-    tagged: &MediaDescription,
-) -> Result<Vec<Fingerprint>, OfferError> {
+fn fingerprints(session: &Session<'_>, tagged: &Section<'_>) -> Result<Vec<Fingerprint>, OfferError> {
     let level = [&tagged.attributes, &session.attributes]
         .into_iter()
         .find(|attributes| has(attributes, "fingerprint"));

@@ -1,8 +1,6 @@
 //! Payload types: an m-section's formats, `a=rtpmap`, `a=fmtp` and `a=rtcp-fb` become [`Payload`]s.
 
-use rtc_sdp::MediaDescription;
-
-use super::text::excerpt;
+use super::text::{Attribute, Section, excerpt};
 use super::{OfferError, malformed, unacceptable};
 use crate::negotiation::{Codec, Feedback, MediaKind, Payload};
 
@@ -29,7 +27,7 @@ pub(super) struct Codecs {
 }
 
 /// Reads the payload types of an audio or video section.
-pub(super) fn parse(section: &MediaDescription, kind: MediaKind) -> Result<Codecs, OfferError> {
+pub(super) fn parse(section: &Section<'_>, kind: MediaKind) -> Result<Codecs, OfferError> {
     let (order, formats) = formats(section)?;
     let mut kept = Codecs {
         payloads: Vec::new(),
@@ -68,10 +66,10 @@ pub(super) fn parse(section: &MediaDescription, kind: MediaKind) -> Result<Codec
 }
 
 /// The usable payload types in the m-line's order, and what is said of each.
-fn formats(section: &MediaDescription) -> Result<(Vec<u8>, Vec<Format<'_>>), OfferError> {
+fn formats<'a>(section: &Section<'a>) -> Result<(Vec<u8>, Vec<Format<'a>>), OfferError> {
     let mut formats = vec![Format::default(); PAYLOAD_TYPES];
     let mut order = Vec::new();
-    for text in &section.media_name.formats {
+    for text in &section.formats {
         let format =
             payload_type(text).and_then(|number| Some((number, formats.get_mut(usize::from(number))?)));
         let Some((number, format)) = format else {
@@ -85,11 +83,7 @@ fn formats(section: &MediaDescription) -> Result<(Vec<u8>, Vec<Format<'_>>), Off
             order.push(number);
         }
     }
-    for attribute in &section.attributes {
-        let (key, value) = (
-            attribute.key.as_str(),
-            attribute.value.as_deref().unwrap_or_default(),
-        );
+    for &Attribute { key, value } in &section.attributes {
         let Some((number, rest)) = value.split_once(' ') else {
             continue;
         };

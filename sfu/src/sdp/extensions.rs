@@ -1,8 +1,6 @@
 //! Header extensions: which of an offer's `a=extmap` lines are kept (RFC 8285).
 
-use rtc_sdp::description::common::Attribute;
-
-use super::text::{excerpt, values};
+use super::text::{Attribute, excerpt, values};
 use super::{Direction, OfferError, malformed};
 use crate::negotiation::{Extension, ExtensionMap};
 
@@ -73,7 +71,7 @@ pub(super) struct Extensions {
 }
 
 /// Reads `a=extmap:<id>[/<direction>] <uri>` (RFC 8285 §8); unknown ones are left out of the answer.
-pub(super) fn parse(attributes: &[Attribute], direction: Direction) -> Result<Extensions, OfferError> {
+pub(super) fn parse(attributes: &[Attribute<'_>], direction: Direction) -> Result<Extensions, OfferError> {
     let mut kept = Extensions {
         map: ExtensionMap::default(),
         answer: Vec::new(),

@@ -1,7 +1,8 @@
 //! Offers read, answers written (RFC 8829, RFC 9725 §4.4, the WHEP draft §4.6). Everything a peer's text could get
 //! wrong is settled here, on the caller's thread, before a shard hears of it.
 //!
-//! `rtc-sdp` reads the grammar, within the bounds of [`text`]; what the attributes mean is ours.
+//! [`text`] reads the grammar and leaves everything where it lies: an offer of a browser is two hundred lines, and one
+//! comes with every viewer.
 
 mod answer;
 mod bundle;

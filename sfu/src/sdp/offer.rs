@@ -16,7 +16,7 @@ pub(super) fn parse(text: &str, direction: Direction, seed: u64) -> Result<Offer
     let mut data_channels = None;
     let mut sections: Vec<SectionOutline> = Vec::with_capacity(mids.len());
     let mut ssrcs = Ssrcs::new(seed);
-    for (section, &mid) in session.media_descriptions.iter().zip(&mids) {
+    for (section, &mid) in session.sections.iter().zip(&mids) {
         let kind = section::kind(section)?;
         if sections.iter().any(|known| known.kind == kind) {
             return unacceptable(format!(
@@ -52,9 +52,7 @@ pub(super) fn parse(text: &str, direction: Direction, seed: u64) -> Result<Offer
             .chain(sent.iter().map(|media| media.payloads.as_slice())),
     )?;
 
-    let (Some(tagged_section), Some(outline)) =
-        (session.media_descriptions.get(tagged), sections.get(tagged))
-    else {
+    let (Some(tagged_section), Some(outline)) = (session.sections.get(tagged), sections.get(tagged)) else {
         return malformed("no m-section");
     };
     let tag = Tag {

@@ -1,12 +1,10 @@
 //! One m-section: what it is, which way its media flows, and whether it can be answered.
 
-use rtc_sdp::{MediaDescription, SessionDescription};
-
 use super::codecs::{self, Codecs};
 use super::extensions::{self, Extensions};
 use super::outline::{SectionKind, SectionOutline};
 use super::sources::Ssrcs;
-use super::text::{excerpt, has, values};
+use super::text::{Section, Session, excerpt, has, values};
 use super::{Direction, OfferError, malformed, simulcast, sources, unacceptable};
 use crate::negotiation::{DataChannels, Label, MediaKind, ReceivedMedia, SentMedia};
 
@@ -24,8 +22,8 @@ pub(super) struct MediaSection {
 }
 
 /// What the section is for, if it is anything the server takes part in.
-pub(super) fn kind(section: &MediaDescription) -> Result<SectionKind, OfferError> {
-    match section.media_name.media.as_str() {
+pub(super) fn kind(section: &Section<'_>) -> Result<SectionKind, OfferError> {
+    match section.media {
         "audio" => Ok(SectionKind::Audio),
         "video" => Ok(SectionKind::Video),
         "application" => Ok(SectionKind::Data),
@@ -38,12 +36,12 @@ pub(super) fn kind(section: &MediaDescription) -> Result<SectionKind, OfferError
 
 /// Reads the shape of a section that is in use.
 pub(super) fn outline(
-    section: &MediaDescription,
+    section: &Section<'_>,
     kind: SectionKind,
     mid: Label,
 ) -> Result<SectionOutline, OfferError> {
     // A bundle-only section has port 0 too (RFC 8843 §6).
-    if section.media_name.port.value == 0 && !has(&section.attributes, "bundle-only") {
+    if section.port == 0 && !has(&section.attributes, "bundle-only") {
         return unacceptable(format!(
             "m-section {mid} has port 0; a rejected section must not be offered"
         ));
@@ -59,11 +57,10 @@ pub(super) fn outline(
             "RTP/SAVPF",
         ],
     };
-    let offered = section.media_name.protos.join("/");
-    let Some(protocol) = protocols.iter().copied().find(|known| *known == offered) else {
+    let Some(protocol) = protocols.iter().copied().find(|known| *known == section.protocol) else {
         return unacceptable(format!(
             "m-section {mid} uses {}; accepted is {}",
-            excerpt(&offered),
+            excerpt(section.protocol),
             protocols.first().copied().unwrap_or_default()
         ));
     };
@@ -79,8 +76,8 @@ pub(super) fn outline(
 
 /// Reads an audio or video section and judges whether its media can flow that way.
 pub(super) fn media(
-    session: &SessionDescription,
-    section: &MediaDescription,
+    session: &Session<'_>,
+    section: &Section<'_>,
     kind: MediaKind,
     mid: Label,
     direction: Direction,
@@ -111,7 +108,7 @@ pub(super) fn media(
 }
 
 /// The direction attribute, `sendrecv` when there is none (RFC 8866 §6.7).
-fn way(session: &SessionDescription, section: &MediaDescription) -> &'static str {
+fn way(session: &Session<'_>, section: &Section<'_>) -> &'static str {
     let named = |attributes| {
         ["sendonly", "recvonly", "sendrecv", "inactive"]
             .into_iter()
@@ -125,7 +122,7 @@ impl MediaSection {
     /// As media the peer sends; what the answer needs goes to the outline.
     pub(super) fn received(
         self,
-        section: &MediaDescription,
+        section: &Section<'_>,
         outline: &mut SectionOutline,
     ) -> Result<ReceivedMedia, OfferError> {
         outline.formats = self.codecs.formats;
@@ -159,9 +156,8 @@ impl MediaSection {
 }
 
 /// Reads the data-channel section (RFC 8841 §5, §6).
-pub(super) fn data_channels(section: &MediaDescription, mid: Label) -> Result<DataChannels, OfferError> {
-    let formats = &section.media_name.formats;
-    if !formats.iter().any(|format| format == "webrtc-datachannel") {
+pub(super) fn data_channels(section: &Section<'_>, mid: Label) -> Result<DataChannels, OfferError> {
+    if !section.formats.contains(&"webrtc-datachannel") {
         return unacceptable("m=application must be webrtc-datachannel");
     }
     let value = |key| values(&section.attributes, key).next();

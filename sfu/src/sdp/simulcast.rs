@@ -1,8 +1,6 @@
 //! Simulcast by rid: what a publisher's `a=rid` and `a=simulcast` lines offer (RFC 8851, RFC 8853).
 
-use rtc_sdp::description::common::Attribute;
-
-use super::text::{excerpt, values};
+use super::text::{Attribute, excerpt, values};
 use super::{OfferError, malformed};
 use crate::negotiation::Label;
 
@@ -11,7 +9,7 @@ use crate::negotiation::Label;
 const MAX_RIDS: usize = 3;
 
 /// The rids of the streams a publisher will send, in its order; empty without `a=simulcast:send`.
-pub(super) fn rids(attributes: &[Attribute]) -> Result<Vec<Label>, OfferError> {
+pub(super) fn rids(attributes: &[Attribute<'_>]) -> Result<Vec<Label>, OfferError> {
     let Some(streams) = values(attributes, "simulcast").find_map(send_streams) else {
         return Ok(Vec::new());
     };

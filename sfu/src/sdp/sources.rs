@@ -1,15 +1,13 @@
 //! SSRCs: those a publisher announces (RFC 5576), and those a viewer is sent.
 
-use rtc_sdp::description::common::Attribute;
-
-use super::text::{excerpt, values};
+use super::text::{Attribute, excerpt, values};
 use super::{OfferError, malformed};
 
 /// Three legacy simulcast layers with their retransmissions are six.
 const MAX_SOURCES: usize = 16;
 
 /// Media SSRCs with the SSRC that retransmits each, in the order they are first named.
-pub(super) fn announced(attributes: &[Attribute]) -> Result<Vec<(u32, Option<u32>)>, OfferError> {
+pub(super) fn announced(attributes: &[Attribute<'_>]) -> Result<Vec<(u32, Option<u32>)>, OfferError> {
     let mut sources: Vec<u32> = Vec::new();
     for value in values(attributes, "ssrc") {
         let ssrc = number(value.split_whitespace().next().unwrap_or_default())?;
