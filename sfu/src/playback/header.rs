@@ -27,19 +27,23 @@ pub(super) struct Fields {
 pub(super) fn write(out: &mut HeaderBytes, fields: Fields, extensions: &Extensions<'_>) {
     out.clear();
     let has_extensions = !extensions.is_empty();
-    out.push(0x80 | u8::from(fields.padding > 0) << 5 | u8::from(has_extensions) << 4);
-    out.push(u8::from(fields.marker) << 7 | fields.payload_type);
-    out.extend_from_slice(&fields.sequence.to_be_bytes());
-    out.extend_from_slice(&fields.timestamp.to_be_bytes());
-    out.extend_from_slice(&fields.ssrc.to_be_bytes());
+    let first = 0x80 | u8::from(fields.padding > 0) << 5 | u8::from(has_extensions) << 4;
+    let second = u8::from(fields.marker) << 7 | fields.payload_type;
+    let [n0, n1] = fields.sequence.to_be_bytes();
+    let [t0, t1, t2, t3] = fields.timestamp.to_be_bytes();
+    let [s0, s1, s2, s3] = fields.ssrc.to_be_bytes();
+    out.extend_from_slice(&[first, second, n0, n1, t0, t1, t2, t3, s0, s1, s2, s3]);
     if !has_extensions {
         return;
     }
     // RFC 8285 §4.2: one byte holds ids to 14 and 1 to 16 bytes of value.
     let fits = |&(id, value): &(u8, &[u8])| id <= 14 && (1..=16).contains(&value.len());
     let is_short = extensions.iter().all(fits);
-    out.extend_from_slice(if is_short { &[0xbe, 0xde] } else { &[0x10, 0x00] });
-    out.extend_from_slice(&[0, 0]);
+    out.extend_from_slice(if is_short {
+        &[0xbe, 0xde, 0, 0]
+    } else {
+        &[0x10, 0x00, 0, 0]
+    });
     let begin = out.len();
     for &(id, value) in extensions {
         if is_short {
@@ -50,9 +54,7 @@ pub(super) fn write(out: &mut HeaderBytes, fields: Fields, extensions: &Extensio
         }
         out.extend_from_slice(value);
     }
-    while !(out.len() - begin).is_multiple_of(4) {
-        out.push(0);
-    }
+    out.resize(begin + (out.len() - begin).next_multiple_of(4), 0);
     let words = (out.len() - begin) / 4;
     if let Some(len) = out.get_mut(begin - 1) {
         *len = words as u8;
