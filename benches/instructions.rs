@@ -15,40 +15,33 @@
 use std::process::Command;
 
 use vitrine_benches::house::own_cpu;
-use vitrine_benches::inside::Inside;
 use vitrine_benches::pattern::Pattern;
+use vitrine_benches::show::Show;
 
 const VIEWERS: u64 = 50;
 const FRAMES: [usize; 2] = [60, 120];
+/// Without valgrind there is time for more.
+const PLAIN_VIEWERS: u64 = 200;
+const PLAIN_FRAMES: usize = 200;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(place) = arguments.iter().position(|argument| argument == "--frames") {
         let frames = arguments[place + 1].parse().unwrap();
-        let mut inside = Inside::new(VIEWERS, Pattern::Chromium, 2_500_000);
-        let packets: usize = run(&mut inside, frames);
+        let mut show = Show::new(VIEWERS, Pattern::Chromium, 2_500_000, || 0);
+        let packets = run(&mut show, frames);
         println!("{packets}");
         return;
     }
     if arguments.iter().any(|argument| argument == "--plain") {
         for pattern in Pattern::ALL {
-            let mut inside = Inside::new(200, pattern, 2_500_000);
-            run(&mut inside, 100);
-            let (mut nanos, mut packets, mut at) = (0, 0, own_cpu());
-            for _ in 0..200 {
-                packets += inside.frame(&mut |begins| {
-                    if begins {
-                        at = own_cpu();
-                    } else {
-                        nanos += (own_cpu() - at).as_nanos();
-                    }
-                });
-            }
-            println!(
-                "{:>17} {:>6} ns per packet and viewer",
-                pattern.name(),
-                nanos / (packets as u128 * 200)
-            );
+            let nanos = || own_cpu().as_nanos() as i64;
+            let mut show = Show::new(PLAIN_VIEWERS, pattern, 2_500_000, nanos);
+            run(&mut show, PLAIN_FRAMES / 2);
+            let before = show.room.metered;
+            let packets = run(&mut show, PLAIN_FRAMES) as i64;
+            let each = (show.room.metered - before) / (packets * PLAIN_VIEWERS as i64);
+            println!("{:>17} {each:>6} ns per packet and viewer", pattern.name());
         }
         return;
     }
@@ -73,12 +66,12 @@ fn main() {
     println!("{each:.0} instructions per packet and viewer, sealing included");
 }
 
-fn run(inside: &mut Inside, frames: usize) -> usize {
+fn run<M: FnMut() -> i64>(show: &mut Show<M>, frames: usize) -> usize {
     let mut packets = 0;
     for frame in 0..frames {
-        packets += inside.frame(&mut |_| {});
+        packets += show.frame();
         if frame % 3 == 0 {
-            inside.feedback(&mut |_| {});
+            show.feedback();
         }
     }
     packets

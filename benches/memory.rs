@@ -13,7 +13,7 @@ use std::time::Duration;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use vitrine_benches::argument;
 use vitrine_benches::indoors::Indoors;
-use vitrine_benches::peer::Party;
+use vitrine_benches::peer::{Part, Party};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -33,11 +33,11 @@ fn kib(bytes: i64, viewers: usize) -> f64 {
 
 fn main() {
     let viewers = argument().unwrap_or(2000);
-    let mut room = Indoors::new(Party::new(), heap);
+    let mut room = Indoors::new(Party::new(), heap).with_channels();
     let begin = room.metered;
     while room.len() < viewers {
         for _ in 0..40.min(viewers - room.len()) {
-            room.admit();
+            room.admit(Part::Viewer);
         }
         room.settle();
     }

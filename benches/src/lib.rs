@@ -15,12 +15,12 @@ pub mod feedback;
 pub mod floor;
 pub mod house;
 pub mod indoors;
-pub mod inside;
 pub mod options;
 pub mod pattern;
 pub mod peer;
 pub mod publisher;
 pub mod server;
+pub mod show;
 
 use sfu::negotiation::{
     Codec, Extension, ExtensionMap, Feedback, Label, MediaKind, Payload, ReceivedMedia, SentMedia,

@@ -3,8 +3,8 @@
 use std::alloc::System;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use vitrine_benches::inside::Inside;
 use vitrine_benches::pattern::Pattern;
+use vitrine_benches::show::Show;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -15,41 +15,30 @@ const WARM_UP: usize = 600;
 /// Frames in which viewers are sent media alone: a report, of which there is one in two seconds, does allocate.
 const FRAMES: usize = 60;
 /// A packet that comes is kept, and shared by all who get it.
-const KEPT: usize = 2;
+const KEPT: i64 = 2;
 /// The history's rings grow while they fill.
-const GROWTH: usize = 4;
+const GROWTH: i64 = 4;
 
 /// Packets that came, and the shard's allocations for them and for the viewers' feedback.
-fn allocations(pattern: Pattern) -> (usize, usize, usize) {
+fn allocations(pattern: Pattern) -> (i64, i64, i64) {
     let count = || {
         let stats = ALLOCATOR.stats();
-        stats.allocations + stats.reallocations
+        (stats.allocations + stats.reallocations) as i64
     };
-    let mut inside = Inside::new(VIEWERS, pattern, 2_500_000);
+    let mut show = Show::new(VIEWERS, pattern, 2_500_000, count);
     let (mut packets, mut media, mut feedback, mut frames) = (0, 0, 0, 0);
     for number in 0.. {
-        let (mut spent, mut at, others) = (0, 0, inside.others);
-        let came = inside.frame(&mut |begins| {
-            if begins {
-                at = count()
-            } else {
-                spent += count() - at
-            }
-        });
-        let mut answered = 0;
+        let (before, others) = (show.room.metered, show.others);
+        let came = show.frame();
+        let spent = show.room.metered - before;
         if number % 3 == 0 {
-            inside.feedback(&mut |begins| {
-                if begins {
-                    at = count()
-                } else {
-                    answered += count() - at
-                }
-            });
+            show.feedback();
         }
-        if number < WARM_UP || inside.others != others {
+        let answered = show.room.metered - before - spent;
+        if number < WARM_UP || show.others != others {
             continue;
         }
-        packets += came;
+        packets += came as i64;
         media += spent;
         feedback += answered;
         frames += 1;
