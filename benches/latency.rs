@@ -1,7 +1,11 @@
-//! What the server adds: from a publisher's socket to a viewer's, at several loads of one shard, with and without
-//! holding frames. Times by the kernel's receive stamps; of frames, that of their last packet.
+//! What the server adds: from a publisher's socket to a viewer's, at several loads of one shard. Times by the kernel's
+//! receive stamps; of frames, that of their last packet.
 //!
-//! `cargo bench -p vitrine-benches --bench latency [-- --quick]`
+//! All viewers of a room want the same packet at the same moment, so that the last of them waits until all others are
+//! served: a room that takes half of a core takes half of the time between two frames for each. Hence once with
+//! everybody in one room, and once with many shows of usual size on the same core.
+//!
+//! `cargo bench --workspace --bench latency [-- --quick]`
 
 #![allow(
     missing_docs,
@@ -10,22 +14,149 @@
     reason = "a bench ends where it cannot go on"
 )]
 
+use std::thread;
 use std::time::Duration;
 
-use vitrine_benches::crowd::Crowd;
+use vitrine_benches::crowd::{Crowd, Watching};
 use vitrine_benches::house::House;
 use vitrine_benches::options::Options;
-use vitrine_benches::pattern::Pattern;
+use vitrine_benches::pattern::{FRAME_RATE, Pattern};
 use vitrine_benches::peer::{Part, Party};
 use vitrine_benches::publisher::Publisher;
 
-const ROOM: &str = "latency";
 const BITRATE: u32 = 2_500_000;
 const FEEDBACK: Duration = Duration::from_millis(100);
 /// Viewers that time their packets.
 const TIMED: usize = 20;
 /// Viewers by which a viewer's share of the load is measured first.
 const SCALE: usize = 100;
+/// Viewers of a show of usual size.
+const USUAL: usize = 25;
+const FIRST_PUBLISHER: u64 = 1_000_000;
+
+/// One kind of evening.
+#[derive(Clone, Copy)]
+struct Evening {
+    name: &'static str,
+    /// The most viewers of one room.
+    room: usize,
+    hold_ms: u64,
+}
+
+const EVENINGS: [Evening; 4] = [
+    Evening {
+        name: "one room",
+        room: usize::MAX,
+        hold_ms: 0,
+    },
+    Evening {
+        name: "one room",
+        room: usize::MAX,
+        hold_ms: 10,
+    },
+    Evening {
+        name: "rooms of 25",
+        room: USUAL,
+        hold_ms: 0,
+    },
+    Evening {
+        name: "rooms of 25",
+        room: USUAL,
+        hold_ms: 10,
+    },
+];
+
+/// A shard with its shows.
+struct Shows {
+    evening: Evening,
+    house: House,
+    party: Party,
+    crowd: Crowd,
+    publishers: Vec<Publisher>,
+    viewers: usize,
+}
+
+impl Shows {
+    fn new(evening: Evening, offload: bool) -> Shows {
+        let party = Party::new();
+        let hold = Duration::from_millis(evening.hold_ms);
+        Shows {
+            evening,
+            house: House::open(1, |config| config.hold_max = hold),
+            crowd: Crowd::new(&party, 1, offload),
+            publishers: Vec::new(),
+            viewers: 0,
+            party,
+        }
+    }
+
+    /// More viewers, and shows for them.
+    fn grow(&mut self, viewers: usize) {
+        while self.viewers < viewers {
+            let place = self.viewers / self.evening.room;
+            let room = format!("latency-{place}");
+            if place == self.publishers.len() {
+                let number = FIRST_PUBLISHER + place as u64;
+                let (house, party) = (&mut self.house, &self.party);
+                let show = Publisher::join(house, party, number, 0, &room, Pattern::Chromium, BITRATE);
+                self.publishers.push(show);
+            }
+            let free = self.evening.room.saturating_mul(place + 1) - self.viewers;
+            let count = free.min(viewers - self.viewers);
+            self.crowd.join(&mut self.house, 0, &room, Part::Viewer, count);
+            self.viewers += count;
+        }
+    }
+
+    /// All shows at once, none in step with another.
+    fn run(&mut self, time: Duration) {
+        let count = self.publishers.len() as u32;
+        thread::scope(|scope| {
+            for (place, publisher) in (0..).zip(&mut self.publishers) {
+                scope.spawn(move || {
+                    thread::sleep(Duration::from_secs(1) / FRAME_RATE * place / count);
+                    publisher.run(time);
+                });
+            }
+        });
+    }
+
+    /// The share of a core that is used meanwhile.
+    fn load(&mut self, time: Duration) -> f64 {
+        let before = self.house.cpu(0);
+        self.run(time);
+        (self.house.cpu(0) - before).as_secs_f64() / time.as_secs_f64()
+    }
+
+    /// The crowd watches; who stops it gives it back.
+    fn watch(&mut self) -> Watching {
+        let nobody = Crowd::new(&self.party, 1, false);
+        std::mem::replace(&mut self.crowd, nobody).watch(FEEDBACK)
+    }
+
+    fn measure(&mut self, time: Duration) {
+        self.crowd.time(TIMED);
+        let watching = self.watch();
+        self.run(Duration::from_secs(2));
+        let skipped = watching.timed();
+        let load = self.load(time);
+        let (crowd, received) = watching.stop();
+        self.crowd = crowd;
+        let mut packets = received.times.packets[skipped.0..].to_vec();
+        let mut frames = received.times.frames[skipped.1..].to_vec();
+        println!(
+            "{:>11} {:>4} ms {:>5.0}% {:>7} {:>11.2} {:>11.2} {:>11.2} {:>11.2}",
+            self.evening.name,
+            self.evening.hold_ms,
+            100.0 * load,
+            self.viewers,
+            percentile(&mut packets, 50),
+            percentile(&mut packets, 99),
+            percentile(&mut frames, 50),
+            percentile(&mut frames, 99),
+        );
+    }
+}
 
 fn main() {
     let options = Options::read();
@@ -40,47 +171,21 @@ fn main() {
         f64::from(BITRATE) / 1e6
     );
     println!(
-        "{:>7} {:>6} {:>7} {:>11} {:>11} {:>11} {:>11}",
-        "hold", "load", "viewers", "packet p50", "packet p99", "frame p50", "frame p99"
+        "{:>11} {:>7} {:>6} {:>7} {:>11} {:>11} {:>11} {:>11}",
+        "shows", "hold", "load", "viewers", "packet p50", "packet p99", "frame p50", "frame p99"
     );
-    for hold_ms in [0, 10] {
-        let party = Party::new();
-        let mut house = House::open(1, |config| config.hold_max = Duration::from_millis(hold_ms));
-        let mut crowd = Crowd::new(&party, 1, options.offload);
-        let mut publisher =
-            Publisher::join(&mut house, &party, 1_000_000, 0, ROOM, Pattern::Chromium, BITRATE);
-        let mut joined = SCALE;
-        crowd.join(&mut house, 0, ROOM, Part::Viewer, SCALE);
-        let watching = crowd.watch(FEEDBACK);
-        publisher.run(Duration::from_secs(2));
-        let before = house.cpu(0);
-        publisher.run(Duration::from_secs(2));
-        let each = (house.cpu(0) - before).as_secs_f64() / 2.0 / SCALE as f64;
-        crowd = watching.stop().0;
+    for evening in EVENINGS {
+        let mut shows = Shows::new(evening, options.offload);
+        shows.grow(SCALE);
+        let watching = shows.watch();
+        shows.run(Duration::from_secs(2));
+        let each = shows.load(Duration::from_secs(2)) / SCALE as f64;
+        shows.crowd = watching.stop().0;
         for load in loads {
-            let viewers = ((load / each) as usize).max(joined);
-            crowd.join(&mut house, 0, ROOM, Part::Viewer, viewers - joined);
-            joined = viewers;
-            crowd.time(TIMED);
-            let watching = crowd.watch(FEEDBACK);
-            publisher.run(Duration::from_secs(2));
-            let (cpu, skipped) = (house.cpu(0), watching.timed());
-            publisher.run(time);
-            let spent = (house.cpu(0) - cpu).as_secs_f64() / time.as_secs_f64();
-            let (back, received) = watching.stop();
-            crowd = back;
-            let mut packets = received.times.packets[skipped.0..].to_vec();
-            let mut frames = received.times.frames[skipped.1..].to_vec();
-            println!(
-                "{hold_ms:>4} ms {:>5.0}% {viewers:>7} {:>11.2} {:>11.2} {:>11.2} {:>11.2}",
-                100.0 * spent,
-                percentile(&mut packets, 50),
-                percentile(&mut packets, 99),
-                percentile(&mut frames, 50),
-                percentile(&mut frames, 99),
-            );
+            shows.grow((load / each) as usize);
+            shows.measure(time);
         }
-        house.close();
+        shows.house.close();
     }
 }
 
