@@ -1,0 +1,175 @@
+//! What operators see at `/metrics`: counters of every shard, of the lanes, of the shop and of the process, in Prometheus'
+//! text form.
+
+mod players;
+mod process;
+mod readings;
+mod shop;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+use sfu::relay::ShardId;
+use sfu::shard::PeerEnd;
+use sfu::transport::CloseReason;
+
+use crate::media::command::ShardReport;
+pub use players::PlayerMetrics;
+use process::ProcessMetrics;
+use readings::{COUNTERS, GAUGES, Reading};
+pub use shop::ShopMetrics;
+
+/// The process's metrics.
+pub struct Telemetry {
+    registry: Registry,
+    counters: Vec<(IntCounterVec, Reading)>,
+    gauges: Vec<(IntGaugeVec, Reading)>,
+    /// Two readers at once would each add what came since the last.
+    rendering: Mutex<()>,
+    /// From a session's opening to its keys.
+    join: Histogram,
+    closed: IntCounterVec,
+    process: ProcessMetrics,
+    /// Messages of clients by where they came from.
+    pub shop: ShopMetrics,
+    /// What players told.
+    pub players: PlayerMetrics,
+}
+
+impl Telemetry {
+    /// All metrics at zero.
+    ///
+    /// # Errors
+    /// When two metrics have one name.
+    pub fn new() -> Result<Telemetry, prometheus::Error> {
+        let registry = Registry::new();
+        let mut counters = Vec::new();
+        for &reading in COUNTERS {
+            let counter = IntCounterVec::new(Opts::new(reading.0, reading.1), &["shard"])?;
+            counters.push((registered(&registry, counter)?, reading));
+        }
+        let mut gauges = Vec::new();
+        for &reading in GAUGES {
+            let gauge = IntGaugeVec::new(Opts::new(reading.0, reading.1), &["shard"])?;
+            gauges.push((registered(&registry, gauge)?, reading));
+        }
+        let join = HistogramOpts::new("vitrine_join_seconds", "From the answer to keys, per session.")
+            .buckets(vec![0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0]);
+        let join = registered(&registry, Histogram::with_opts(join)?)?;
+        let closed = Opts::new(
+            "vitrine_sessions_ended_total",
+            "Sessions the peer or its line ended, by reason.",
+        );
+        let closed = registered(&registry, IntCounterVec::new(closed, &["reason"])?)?;
+        let process = ProcessMetrics::new(&registry)?;
+        let shop = ShopMetrics::new(&registry)?;
+        let players = PlayerMetrics::new(&registry)?;
+        Ok(Telemetry {
+            registry,
+            counters,
+            gauges,
+            rendering: Mutex::new(()),
+            join,
+            closed,
+            process,
+            shop,
+            players,
+        })
+    }
+
+    /// Notes a session's way from opening to keys.
+    pub fn joined(&self, took: Duration) {
+        self.join.observe(took.as_secs_f64());
+    }
+
+    /// Notes a session's end.
+    pub fn ended(&self, reason: PeerEnd) {
+        let reason = match reason {
+            PeerEnd::Transport(CloseReason::ByPeer) => "by_peer",
+            PeerEnd::Transport(CloseReason::ConsentLost) => "consent_lost",
+            PeerEnd::Transport(CloseReason::ConnectTimeout) => "connect_timeout",
+            PeerEnd::Transport(CloseReason::DtlsFailed) => "dtls_failed",
+            PeerEnd::TakenOver => "taken_over",
+        };
+        self.closed.with_label_values(&[reason]).inc();
+    }
+
+    /// Everything in the text form, with the shards as they were just reported.
+    ///
+    /// # Errors
+    /// When a metric cannot be written.
+    pub fn render(&self, reports: &[(ShardId, ShardReport)]) -> Result<String, prometheus::Error> {
+        let _alone = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
+        for (ShardId(shard), report) in reports {
+            let label = shard.to_string();
+            for (counter, (_, _, read)) in &self.counters {
+                let counter = counter.with_label_values(&[label.as_str()]);
+                counter.inc_by(read(report).saturating_sub(counter.get()));
+            }
+            for (gauge, (_, _, read)) in &self.gauges {
+                gauge
+                    .with_label_values(&[label.as_str()])
+                    .set(i64::try_from(read(report)).unwrap_or(i64::MAX));
+            }
+        }
+        self.process.read();
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+fn registered<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+#[cfg(test)]
+mod tests {
+    use signaling::PlayerReport;
+
+    use super::*;
+
+    #[test]
+    fn reports_become_counters_that_follow_them() {
+        let telemetry = Telemetry::new().unwrap();
+        let mut report = ShardReport::default();
+        report.shard.viewers = 3;
+        report.shard.datagrams_in = 100;
+        telemetry.render(&[(ShardId(0), report)]).unwrap();
+        report.shard.viewers = 2;
+        report.shard.datagrams_in = 150;
+        telemetry.joined(Duration::from_millis(120));
+        telemetry.ended(PeerEnd::Transport(CloseReason::ConsentLost));
+        let mut told = PlayerReport::default();
+        for (freezes, freeze_ms) in [(1, 400), (1, 400), (3, 900)] {
+            let now = PlayerReport {
+                first_frame_ms: Some(180),
+                freezes: Some(freezes),
+                freeze_ms: Some(freeze_ms),
+                ..PlayerReport::default()
+            };
+            telemetry.players.reported(&told, &now);
+            told = now;
+        }
+        let text = telemetry.render(&[(ShardId(0), report)]).unwrap();
+        for line in [
+            "vitrine_viewers{shard=\"0\"} 2",
+            "vitrine_datagrams_received_total{shard=\"0\"} 150",
+            "vitrine_join_seconds_bucket{le=\"0.2\"} 1",
+            "vitrine_player_first_frame_seconds_count 1",
+            "vitrine_player_freezes_total 3",
+            "vitrine_player_freeze_milliseconds_total 900",
+            "vitrine_sessions_ended_total{reason=\"consent_lost\"} 1",
+        ] {
+            assert!(text.lines().any(|known| known == line), "no {line} in:\n{text}");
+        }
+    }
+}
