@@ -102,6 +102,7 @@ mod tests {
             ("vp9.ivf", Codec::Vp9, false),
             ("av1.mp4", Codec::Av1, true),
             ("h264.mp4", Codec::H264, false),
+            ("fragmented.mp4", Codec::H264, false),
             ("h264-opus.mkv", Codec::H264, true),
         ] {
             let media = parse(name).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -114,8 +115,7 @@ mod tests {
             assert_eq!(media.sound.is_some(), has_sound, "{name}");
         }
         assert!(parse("sound.ogg").unwrap().sound.is_some());
-        for (name, words) in [("b-frames.mp4", "B-frames"), ("fragmented.mp4", "fragmented")] {
-            assert!(parse(name).unwrap_err().to_string().contains(words), "{name}");
-        }
+        let refused = parse("b-frames.mp4").unwrap_err().to_string();
+        assert!(refused.contains("B-frames"), "{refused}");
     }
 }

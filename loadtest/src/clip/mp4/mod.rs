@@ -1,9 +1,13 @@
-//! MP4 (ISO/IEC 14496-12): one video track (H.264, VP9, AV1) and one of Opus, as ffmpeg and phones write it. Fragmented
-//! files are not supported.
+//! MP4 (ISO/IEC 14496-12): one video track (H.264, VP9, AV1) and one of Opus, as ffmpeg and phones write it, in one piece
+//! or in fragments.
+
+mod fragments;
 
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+
+use fragments::{Defaults, Sample};
 
 use super::avc::Avc;
 use super::container::{Media, Track, TrackKind};
@@ -23,6 +27,8 @@ fn bad(why: &str) -> Error {
 /// What a track's boxes say.
 #[derive(Default)]
 struct Tables {
+    /// What fragments call it.
+    id: u32,
     kind: Option<TrackKind>,
     timescale: u32,
     size: (u16, u16),
@@ -35,6 +41,10 @@ struct Tables {
     runs: Vec<(u32, u32)>,
     sizes: Vec<u32>,
     chunks: Vec<u64>,
+    /// What a fragment does not say of its samples.
+    defaults: Defaults,
+    /// The samples of all fragments.
+    fragments: Vec<Sample>,
 }
 
 /// Reads a whole file.
@@ -43,18 +53,15 @@ struct Tables {
 /// [`Error::Clip`] naming what is wrong or not supported.
 pub fn parse(file: Bytes) -> Result<Media, Error> {
     let mut tracks = Vec::new();
-    let mut is_fragmented = false;
-    for (name, body) in boxes(file.clone())? {
+    let mut rest = file.clone();
+    while rest.len() >= 8 {
+        let begin = (file.len() - rest.len()) as u64;
+        let (name, body) = take_box(&mut rest)?;
         match &name {
             b"moov" => movie(body, &mut tracks)?,
-            b"moof" => is_fragmented = true,
+            b"moof" => fragments::read(body, begin, &mut tracks)?,
             _ => {}
         }
-    }
-    if is_fragmented {
-        return Err(bad(
-            "it is fragmented; write it again with ffmpeg -movflags faststart",
-        ));
     }
     let tracks = tracks
         .into_iter()
@@ -62,37 +69,47 @@ pub fn parse(file: Bytes) -> Result<Media, Error> {
     Media::of(tracks.collect::<Result<Vec<_>, Error>>()?, "MP4")
 }
 
-/// The boxes in a row (§4.2).
+/// The boxes in a row.
 fn boxes(mut rest: Bytes) -> Result<Vec<([u8; 4], Bytes)>, Error> {
     let mut found = Vec::new();
     while rest.len() >= 8 {
-        let whole = rest.len();
-        let mut length = u64::from(rest.get_u32());
-        let mut name = [0; 4];
-        rest.copy_to_slice(&mut name);
-        if length == 1 {
-            length = rest.try_get_u64().map_err(|_| bad("a box is cut off"))?;
-        } else if length == 0 {
-            length = whole as u64;
-        }
-        let header = whole - rest.len();
-        let body = usize::try_from(length)
-            .ok()
-            .and_then(|length| length.checked_sub(header));
-        let body = body.filter(|body| *body <= rest.len());
-        found.push((name, rest.split_to(body.ok_or_else(|| bad("a box is cut off"))?)));
+        found.push(take_box(&mut rest)?);
     }
     Ok(found)
 }
 
+/// The next box (§4.2); eight bytes are there.
+fn take_box(rest: &mut Bytes) -> Result<([u8; 4], Bytes), Error> {
+    let whole = rest.len();
+    let cut_off = || bad("a box is cut off");
+    let mut length = u64::from(rest.try_get_u32().map_err(|_| cut_off())?);
+    let mut name = [0; 4];
+    rest.try_copy_to_slice(&mut name).map_err(|_| cut_off())?;
+    if length == 1 {
+        length = rest.try_get_u64().map_err(|_| cut_off())?;
+    } else if length == 0 {
+        length = whole as u64;
+    }
+    let header = whole - rest.len();
+    let body = usize::try_from(length)
+        .ok()
+        .and_then(|length| length.checked_sub(header));
+    let body = body.filter(|body| *body <= rest.len());
+    Ok((name, rest.split_to(body.ok_or_else(cut_off)?)))
+}
+
 fn movie(body: Bytes, tracks: &mut Vec<Tables>) -> Result<(), Error> {
-    for (_, body) in boxes(body)?.into_iter().filter(|(name, _)| name == b"trak") {
+    let inner = boxes(body)?;
+    for (_, body) in inner.iter().filter(|(name, _)| name == b"trak") {
         if tracks.len() == MAX_TRACKS {
             return Err(bad("too many tracks"));
         }
         let mut tables = Tables::default();
-        tables.read(body, 0)?;
+        tables.read(body.clone(), 0)?;
         tracks.push(tables);
+    }
+    for (_, extends) in inner.into_iter().filter(|(name, _)| name == b"mvex") {
+        fragments::defaults(extends, tracks)?;
     }
     Ok(())
 }
@@ -113,6 +130,11 @@ impl Tables {
 
     fn leaf(&mut self, name: &[u8; 4], mut body: Bytes) -> Result<(), bytes::TryGetError> {
         match name {
+            b"tkhd" => {
+                let version = body.try_get_u32()? >> 24;
+                skip(&mut body, if version == 1 { 16 } else { 8 })?;
+                self.id = body.try_get_u32()?;
+            }
             b"mdhd" => {
                 let version = body.try_get_u32()? >> 24;
                 skip(&mut body, if version == 1 { 16 } else { 8 })?;
@@ -207,6 +229,22 @@ impl Tables {
         if kind == TrackKind::Video(Codec::H264) && self.avc.is_none() {
             return Err(bad("H.264 without avcC"));
         }
+        let places = if self.fragments.is_empty() {
+            self.chunked()
+        } else {
+            self.fragments.clone()
+        };
+        let samples = places.into_iter().map(|place| self.frame(file, place));
+        Ok(Some(Track {
+            kind,
+            size: self.size,
+            channels: self.channels,
+            samples: samples.collect::<Result<_, Error>>()?,
+        }))
+    }
+
+    /// The samples of a file in one piece.
+    fn chunked(&self) -> Vec<Sample> {
         let mut at_ticks = 0u64;
         let mut durations = self
             .durations
@@ -217,29 +255,34 @@ impl Tables {
         for (n, chunk) in self.chunks.iter().enumerate() {
             let mut place = *chunk;
             for size in sizes.by_ref().take(self.in_chunk(n as u32 + 1) as usize) {
-                let end = place
-                    .checked_add(u64::from(*size))
-                    .filter(|end| *end <= file.len() as u64);
-                let end = end.ok_or_else(|| bad("a sample lies outside the file"))?;
-                let data = file.slice(place as usize..end as usize);
-                let nanos = u128::from(at_ticks) * 1_000_000_000 / u128::from(self.timescale);
-                samples.push(Frame {
-                    at: Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)),
-                    data: self
-                        .avc
-                        .as_ref()
-                        .map_or(Ok(data.clone()), |avc| avc.annex_b(&data))?,
+                samples.push(Sample {
+                    at_ticks,
+                    place,
+                    size: *size,
                 });
                 at_ticks = at_ticks.saturating_add(durations.next().unwrap_or(0).into());
-                place = end;
+                place = place.saturating_add(u64::from(*size));
             }
         }
-        Ok(Some(Track {
-            kind,
-            size: self.size,
-            channels: self.channels,
-            samples,
-        }))
+        samples
+    }
+
+    /// A sample's bytes.
+    fn frame(&self, file: &Bytes, sample: Sample) -> Result<Frame, Error> {
+        let end = sample
+            .place
+            .checked_add(sample.size.into())
+            .filter(|end| *end <= file.len() as u64);
+        let end = end.ok_or_else(|| bad("a sample lies outside the file"))?;
+        let data = file.slice(sample.place as usize..end as usize);
+        let nanos = u128::from(sample.at_ticks) * 1_000_000_000 / u128::from(self.timescale);
+        Ok(Frame {
+            at: Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)),
+            data: match &self.avc {
+                Some(avc) => avc.annex_b(&data)?,
+                None => data,
+            },
+        })
     }
 
     /// Samples in a chunk (§8.7.4): the run with the largest first chunk that is not past it.
@@ -339,13 +382,6 @@ mod tests {
         assert!(why(&[(b"stsz", words(&[0, 7, 0xffff_ffff]))]).contains("too many"));
         assert!(why(&[(b"stts", words(&[0, 0xffff_ffff, 3, 40]))]).contains("cut off"));
         assert!(why(&[(b"stsc", words(&[0, 0]))]).contains("no frames"));
-        let fragmented = [boxed(b"ftyp", b"iso5"), boxed(b"moof", &[])].concat();
-        assert!(
-            parse(fragmented.into())
-                .unwrap_err()
-                .to_string()
-                .contains("fragmented")
-        );
         let good = file(&[]);
         assert!((8..good.len()).all(|cut| parse(good.slice(..cut)).is_err()));
     }
