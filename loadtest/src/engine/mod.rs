@@ -24,6 +24,7 @@ mod rtcp;
 mod rtp;
 mod secure;
 mod size;
+mod srtp;
 mod stream;
 mod tally;
 mod transit;

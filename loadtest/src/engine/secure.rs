@@ -1,13 +1,12 @@
-//! DTLS 1.2 (RFC 6347) as WebRTC uses it, and the SRTP keys it gives (RFC 5764 §4.2).
+//! DTLS 1.2 (RFC 6347) as WebRTC uses it, which gives the keys of SRTP (RFC 5764 §4.2).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dimpl::{Config, DtlsCertificate, Output, SrtpProfile};
-use rtc::srtp::context::Context;
+use dimpl::{Config, DtlsCertificate, Output};
 use rtc::srtp::crypto::{RTCCrypto, RTCCryptoProvider};
-use rtc::srtp::protection_profile::ProtectionProfile;
 
+use super::srtp::Keys;
 use crate::Error;
 
 /// The largest DTLS datagram we make; with IPv6 and UDP headers still below 1,280 bytes (RFC 8831 §5).
@@ -82,7 +81,7 @@ pub(super) enum Happened<'a> {
     /// The server's certificate does not have the fingerprint of its answer, or what it agreed to cannot be used.
     Refused,
     /// Media can be opened.
-    Keys(Box<Keys>),
+    Keys(Keys),
     /// What the data channels sent.
     Data(&'a [u8]),
     /// The server said goodbye.
@@ -133,7 +132,7 @@ impl Dtls {
                 Output::PeerCert(certificate) if fingerprint(certificate) != expected => Happened::Refused,
                 Output::KeyingMaterial(exported, profile) => {
                     match Keys::new(&exported, profile, self.is_client, identity.crypto()) {
-                        Some(keys) => Happened::Keys(Box::new(keys)),
+                        Some(keys) => Happened::Keys(keys),
                         None => Happened::Refused,
                     }
                 }
@@ -145,37 +144,5 @@ impl Dtls {
                 _ => continue,
             });
         }
-    }
-}
-
-/// SRTP in both directions.
-pub(super) struct Keys {
-    /// Opens what the server sends.
-    pub(super) incoming: Context,
-    /// Seals our reports.
-    pub(super) outgoing: Context,
-}
-
-impl Keys {
-    /// Splits what DTLS exported: client key, server key, client salt, server salt (RFC 5764 §4.2).
-    fn new(exported: &[u8], profile: SrtpProfile, is_client: bool, crypto: &dyn RTCCrypto) -> Option<Keys> {
-        let profile = match profile {
-            SrtpProfile::AEAD_AES_128_GCM => ProtectionProfile::AeadAes128Gcm,
-            SrtpProfile::AEAD_AES_256_GCM => ProtectionProfile::AeadAes256Gcm,
-            SrtpProfile::AES128_CM_SHA1_80 => ProtectionProfile::Aes128CmHmacSha1_80,
-            _ => return None,
-        };
-        let (keys, salts) = exported.split_at_checked(2 * profile.key_len())?;
-        let (client_key, server_key) = keys.split_at_checked(profile.key_len())?;
-        let (client_salt, server_salt) = salts.split_at_checked(profile.salt_len())?;
-        let context = |key, salt| Context::new(key, salt, profile, None, None, crypto).ok();
-        let client = context(client_key, client_salt)?;
-        let server = context(server_key, server_salt)?;
-        let (outgoing, incoming) = if is_client {
-            (client, server)
-        } else {
-            (server, client)
-        };
-        Some(Keys { incoming, outgoing })
     }
 }

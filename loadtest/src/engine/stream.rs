@@ -15,6 +15,8 @@ pub(super) struct Stream {
     pub(super) payload_type: u8,
     pub(super) format: Format,
     pub(super) arrivals: Arrivals,
+    /// The highest number that was opened, with its rollovers (RFC 3711 §3.3.1). They count from zero: the key is new.
+    pub(super) opened: Option<u64>,
     /// What of the counts has been told.
     pub(super) told: Counts,
     /// Interarrival jitter, 1/16 of the stream's clock (RFC 3550 §A.8).
@@ -52,6 +54,7 @@ impl Stream {
             payload_type: head.payload_type,
             format,
             arrivals: Arrivals::new(),
+            opened: None,
             told: Counts::default(),
             jitter: 0,
             transit: None,

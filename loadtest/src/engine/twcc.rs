@@ -50,7 +50,7 @@ impl Arrivals {
         };
         // Ordered by distance from one of them: numbers wrap.
         self.since
-            .sort_by_key(|(sequence, at)| (sequence.wrapping_sub(anchor) as i16, *at));
+            .sort_unstable_by_key(|(sequence, at)| (sequence.wrapping_sub(anchor) as i16, *at));
         self.since.dedup_by_key(|(sequence, _)| *sequence);
         let Some(&(lowest, _)) = self.since.first() else {
             return;

@@ -13,13 +13,16 @@ impl Viewer {
             return;
         };
         let (has_nack, has_pli, may_be_alone) = (agreed.has_nack, agreed.has_pli, agreed.has_reduced_size);
-        let mut compound = Vec::new();
+        let mut compound = std::mem::take(tools.report);
         let is_report = self.report <= now;
         if is_report {
             self.report = now + REPORT;
             let blocks: Vec<_> = self.streams.iter_mut().map(|stream| stream.block(now)).collect();
             rtcp::receiver_report(self.ssrc, &blocks, &mut compound);
+        } else if !may_be_alone {
+            rtcp::receiver_report(self.ssrc, &[], &mut compound);
         }
+        let without = if is_report { 0 } else { compound.len() };
         let about = self.streams.last().map_or(0, |stream| stream.ssrc);
         if self.feedback.is_some_and(|planned| planned <= now) {
             self.feedback = None;
@@ -55,21 +58,16 @@ impl Viewer {
             }
             self.progressed(progress.frames, progress.froze, now, tools);
         }
-        if compound.is_empty() {
-            return;
+        let has_news = compound.len() > without;
+        if has_news
+            && self
+                .keys
+                .as_mut()
+                .is_some_and(|keys| keys.seal_rtcp(&mut compound))
+        {
+            tools.outbox.push(self.id, server, &compound);
         }
-        if !may_be_alone && !is_report {
-            let mut whole = Vec::with_capacity(compound.len() + 28);
-            rtcp::receiver_report(self.ssrc, &[], &mut whole);
-            whole.append(&mut compound);
-            compound = whole;
-        }
-        let sealed = self
-            .keys
-            .as_mut()
-            .and_then(|keys| keys.outgoing.encrypt_rtcp(&compound).ok());
-        if let Some(sealed) = sealed {
-            tools.outbox.push(self.id, server, &sealed);
-        }
+        compound.clear();
+        *tools.report = compound;
     }
 }

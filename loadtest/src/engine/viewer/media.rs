@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use rtc::shared::marshal::Unmarshal;
-
 use super::{FEEDBACK, MAX_STREAMS, Moment, SETTLED, Tools, Viewer, count_freeze};
 use crate::clip::keyframe;
 use crate::engine::answer::Format;
@@ -16,15 +14,15 @@ use crate::measure::{Counter, Timing};
 use crate::publish::stamp::Stamp;
 
 impl Viewer {
-    pub(super) fn rtcp(&mut self, now: Instant, datagram: &[u8], tools: &mut Tools<'_>) {
+    pub(super) fn rtcp(&mut self, now: Instant, datagram: &mut [u8], tools: &mut Tools<'_>) {
         let Some(keys) = &mut self.keys else {
             return;
         };
-        let Ok(compound) = keys.incoming.decrypt_rtcp(datagram) else {
+        let Some(compound) = keys.open_rtcp(datagram) else {
             return tools.tally.add(Counter::NotAuthentic, 1);
         };
         let streams = &mut self.streams;
-        rtcp::read(&compound, |SenderReport { ssrc, time }| {
+        rtcp::read(compound, |SenderReport { ssrc, time }| {
             if let Some(stream) = streams.iter_mut().find(|stream| stream.ssrc == ssrc) {
                 stream.on_report(time, now);
             }
@@ -32,7 +30,7 @@ impl Viewer {
     }
 
     /// Whether the viewer's next time may be another.
-    pub(super) fn rtp(&mut self, moment: Moment, datagram: &[u8], tools: &mut Tools<'_>) -> bool {
+    pub(super) fn rtp(&mut self, moment: Moment, datagram: &mut [u8], tools: &mut Tools<'_>) -> bool {
         let Some(agreed) = &self.agreed else {
             return false;
         };
@@ -42,14 +40,15 @@ impl Viewer {
         let Some(place) = self.stream(&head) else {
             return false;
         };
+        let len = datagram.len() as u64;
         let Some(payload) = self.open(place, &head, datagram, tools) else {
             tools.tally.add(Counter::NotAuthentic, 1);
             return false;
         };
         tools.tally.add(Counter::Packets, 1);
-        tools.tally.add(Counter::Bytes, datagram.len() as u64);
+        tools.tally.add(Counter::Bytes, len);
         self.story.packets += 1;
-        self.story.bytes += datagram.len() as u64;
+        self.story.bytes += len;
         let planned = self.feedback;
         if let Some(sequence) = head.transport_sequence {
             let is_full = self.arrivals.note(sequence, moment.at);
@@ -59,7 +58,6 @@ impl Viewer {
         if self.story.first_packet_ms.is_none() {
             self.story.first_packet_ms = self.milestone(Timing::FirstPacket, moment.at, tools);
         }
-        let payload = payload.as_deref();
         let Some(stream) = self.streams.get_mut(place) else {
             return false;
         };
@@ -117,14 +115,14 @@ impl Viewer {
     /// Authenticates and decrypts, where this packet is looked into: the first of each picture, all while a keyframe is
     /// waited for, repairs, and everything when it inspects: the outer `None` when it is not authentic,
     /// the inner one when it was not looked into or holds nothing.
-    fn open(
+    fn open<'a>(
         &mut self,
         place: usize,
         head: &Head,
-        datagram: &[u8],
+        datagram: &'a mut [u8],
         tools: &mut Tools<'_>,
-    ) -> Option<Option<Vec<u8>>> {
-        let (Some(keys), Some(stream)) = (&mut self.keys, self.streams.get(place)) else {
+    ) -> Option<Option<&'a [u8]>> {
+        let (Some(keys), Some(stream)) = (&mut self.keys, self.streams.get_mut(place)) else {
             return Some(None);
         };
         let watched = stream.watched.as_deref();
@@ -137,11 +135,14 @@ impl Viewer {
         if !(self.role.name.inspects || tells || stream.format == Format::Repair) {
             return Some(None);
         }
-        let header = rtc::rtp::Header::unmarshal(&mut &*datagram).ok()?;
-        let opened = keys.incoming.decrypt_rtp_with_header(datagram, &header).ok()?;
+        let index = stream
+            .opened
+            .map_or(head.sequence.into(), |last| unroll(last, head.sequence));
+        let opened = keys.open_rtp(head, (index >> 16) as u32, datagram)?;
+        stream.opened = Some(stream.opened.map_or(index, |last| last.max(index)));
         tools.tally.add(Counter::Inspected, 1);
-        let payload = rtp::without_padding(opened.get(head.len..)?, head.has_padding);
-        Some(payload.filter(|payload| !payload.is_empty()).map(<[u8]>::to_vec))
+        let payload = rtp::without_padding(opened, head.has_padding);
+        Some(payload.filter(|payload| !payload.is_empty()))
     }
 
     /// A retransmission (RFC 4588 §4): the number it repeats, then the payload. Probes repeat what nobody misses.

@@ -14,7 +14,8 @@ use super::ice::{self, Credentials, Ice};
 use super::offer::Offer;
 use super::outbox::Outbox;
 use super::rtp::{self, Head};
-use super::secure::{Dtls, Happened, Identity, Keys};
+use super::secure::{Dtls, Happened, Identity};
+use super::srtp::Keys;
 use super::stream::Stream;
 use super::tally::Tally;
 use super::twcc;
@@ -47,6 +48,8 @@ pub(super) struct Tools<'a> {
     pub(super) identity: &'a Identity,
     pub(super) outbox: &'a mut Outbox,
     pub(super) scratch: &'a mut [u8],
+    /// Where a report is written before it is sealed; empty between two.
+    pub(super) report: &'a mut Vec<u8>,
     pub(super) tally: &'a mut Tally,
     /// The run's start.
     pub(super) begin: Instant,
@@ -98,7 +101,7 @@ pub(super) struct Viewer {
     ice: Ice,
     dtls: Option<Dtls>,
     dtls_next: Instant,
-    keys: Option<Box<Keys>>,
+    keys: Option<Keys>,
     agreed: Option<Box<Answer>>,
     streams: Vec<Stream>,
     arrivals: twcc::Arrivals,
@@ -311,7 +314,7 @@ impl Viewer {
         &mut self,
         moment: Moment,
         from: SocketAddr,
-        datagram: &[u8],
+        datagram: &mut [u8],
         tools: &mut Tools<'_>,
     ) -> bool {
         if matches!(self.phase, Phase::Over(_) | Phase::Asking) {
@@ -414,8 +417,8 @@ impl Viewer {
         let times = [
             self.ice.next(),
             self.ice.selected().map(|_| self.dtls_next),
-            self.keys.as_ref().map(|_| self.report),
-            self.feedback,
+            // A report rides with the feedback, while there is any.
+            self.feedback.or(self.keys.as_ref().map(|_| self.report)),
             (self.phase == Phase::Connecting).then(|| self.posted + CONNECT),
             self.channels
                 .as_ref()

@@ -131,6 +131,7 @@ impl Worker {
             identity: &common.identity,
             outbox: &mut self.outbox,
             scratch: &mut self.scratch,
+            report: &mut self.report,
             tally,
             begin: common.begin,
         };

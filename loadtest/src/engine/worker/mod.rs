@@ -164,6 +164,7 @@ pub(super) struct Worker {
     tallies: Vec<Tally>,
     outbox: Outbox,
     scratch: Vec<u8>,
+    report: Vec<u8>,
     random: StdRng,
     transit: Transit,
     /// Many packets came in the last second.
@@ -205,6 +206,7 @@ impl Worker {
                 .collect(),
             outbox: Outbox::default(),
             scratch: vec![0; SCRATCH],
+            report: Vec::new(),
             random: StdRng::from_rng(&mut rand::rng()),
             transit: Transit::default(),
             is_busy: false,
@@ -264,6 +266,7 @@ impl Worker {
             tallies,
             outbox,
             scratch,
+            report,
             common,
             wheel,
             transit,
@@ -281,6 +284,7 @@ impl Worker {
                 identity: &common.identity,
                 outbox,
                 scratch,
+                report,
                 tally,
                 begin: common.begin,
             };
@@ -309,7 +313,7 @@ impl Worker {
 
     /// Datagrams whose time on a modelled line is over.
     fn deliver(&mut self, now: Instant) {
-        while let Some(next) = self.transit.pop(now) {
+        while let Some(mut next) = self.transit.pop(now) {
             let Some(slot) = self
                 .slots
                 .get(next.viewer as usize)
@@ -328,7 +332,7 @@ impl Worker {
                 unix_us,
             };
             self.with(next.viewer, |viewer, tools| {
-                viewer.receive(moment, next.peer, &next.bytes, tools)
+                viewer.receive(moment, next.peer, &mut next.bytes, tools)
             });
             self.tidy(next.viewer);
         }
@@ -353,6 +357,7 @@ impl Worker {
             identity: &self.common.identity,
             outbox: &mut self.outbox,
             scratch: &mut self.scratch,
+            report: &mut self.report,
             tally,
             begin: self.common.begin,
         };
