@@ -172,7 +172,7 @@ pub fn own_cpu() -> Duration {
 }
 
 /// The first number of a `schedstat` is nanoseconds on a processor.
-fn cpu_of(path: &std::path::Path) -> Duration {
+pub(crate) fn cpu_of(path: &std::path::Path) -> Duration {
     let text = std::fs::read_to_string(path).unwrap();
     Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
 }

@@ -11,6 +11,7 @@
 
 pub mod channels;
 pub mod crowd;
+pub mod faucet;
 pub mod feedback;
 pub mod floor;
 pub mod house;
