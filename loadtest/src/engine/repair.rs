@@ -51,6 +51,11 @@ impl Holes {
         self.open.remove(at).asked > 0
     }
 
+    /// Nobody needs the numbers before this one any more.
+    pub(super) fn forget_before(&mut self, number: u64) {
+        self.open.retain(|hole| hole.number >= number);
+    }
+
     /// The stream began again with other numbers.
     pub(super) fn clear(&mut self) {
         self.open.clear();

@@ -45,7 +45,7 @@ impl Viewer {
                 tools.tally.add(Counter::Nacks, due.len() as u64);
             }
             let progress = if gave_up {
-                watched.pictures.advance(arrivals, watched.holes.first(), now)
+                watched.pictures.advance(arrivals, &mut watched.holes, now)
             } else {
                 Default::default()
             };

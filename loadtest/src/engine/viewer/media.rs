@@ -112,8 +112,8 @@ impl Viewer {
         Some(self.streams.len() - 1)
     }
 
-    /// Authenticates and decrypts, where this packet is looked into: the first of each picture, all while a keyframe is
-    /// waited for, repairs, and everything when it inspects: the outer `None` when it is not authentic,
+    /// Authenticates and decrypts, where this packet is looked into: the first of each picture, all while a keyframe or
+    /// anything missing is waited for, repairs, and everything when it inspects: the outer `None` when it is not authentic,
     /// the inner one when it was not looked into or holds nothing.
     fn open<'a>(
         &mut self,
@@ -130,8 +130,12 @@ impl Viewer {
             .arrivals
             .highest()
             .map(|highest| unroll(highest, head.sequence));
-        let tells = watched
-            .is_some_and(|watched| watched.pictures.needs_keyframe() || watched.pictures.begins_with(number));
+        // With a hole open, the packet that would tell where a picture begins may be the missing one.
+        let tells = watched.is_some_and(|watched| {
+            watched.pictures.needs_keyframe()
+                || watched.holes.first().is_some()
+                || watched.pictures.begins_with(number)
+        });
         if !(self.role.name.inspects || tells || stream.format == Format::Repair) {
             return Some(None);
         }
@@ -235,7 +239,7 @@ impl Viewer {
         }
         let progress = watched
             .pictures
-            .advance(&stream.arrivals, watched.holes.first(), now);
+            .advance(&stream.arrivals, &mut watched.holes, now);
         if begins.is_some() {
             tools.tally.add(Counter::Keyframes, 1);
             if self.story.first_keyframe_ms.is_none() {
