@@ -165,12 +165,13 @@ async fn what_the_server_loses_and_doubles_is_the_servers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_model_loses_and_doubles_is_told_apart() {
+async fn what_the_model_loses_doubles_and_disorders_is_told_apart() {
     const VIEWERS: u32 = 4;
     let network = Network {
         delay_ms: 30,
         loss: 0.04,
         duplicates: 0.03,
+        reorder: 0.05,
         seed: 11,
         ..Network::default()
     };
@@ -183,11 +184,16 @@ async fn what_the_model_loses_and_doubles_is_told_apart() {
     let count = |what| seen.counter(what);
     let sent = stage.sent.get(|sent| &sent.packets);
     assert_eq!(count(Counter::Packets) + count(Counter::InjectedLost), sent);
-    for none in [Counter::Lost, Counter::Duplicates, Counter::NotAuthentic] {
+    for none in [
+        Counter::Lost,
+        Counter::Duplicates,
+        Counter::Reordered,
+        Counter::NotAuthentic,
+    ] {
         assert_eq!(
             count(none),
             0,
-            "{none:?}: the server and the network lost and doubled nothing"
+            "{none:?}: the server and the network lost, doubled and disordered nothing"
         );
     }
     let share = |what| count(what) as f64 / sent as f64;
@@ -197,6 +203,7 @@ async fn what_the_model_loses_and_doubles_is_told_apart() {
         share(Counter::InjectedLost)
     );
     assert!((share(Counter::InjectedDuplicates) - 0.03).abs() < 0.015);
+    assert!((share(Counter::InjectedReordered) - 0.05).abs() < 0.02);
     // The stamp tells the delay there; the repairs take the way three times.
     let one_way = seen.timing(Timing::OneWay).unwrap();
     assert!(

@@ -1,4 +1,5 @@
-//! A bad line, made inside the client: rate with a queue, delay, jitter, loss in bursts, duplicates. One seed decides.
+//! A bad line, made inside the client: rate with a queue, delay, jitter, loss in bursts, duplicates, disorder. One seed
+//! decides.
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,8 @@ use crate::crowd::Network;
 
 /// IP and UDP headers: the line carries them, too.
 const OVERHEAD: usize = 28;
+/// What is to be overtaken waits so much longer: some packets of any picture that moves.
+const HELD_BACK: Duration = Duration::from_millis(25);
 
 /// What the line does with a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub(super) enum Fate {
     Overflowed,
     /// It arrives then, and a second time when there is a second time.
     Arrives(Instant, Option<Instant>),
+    /// It arrives then, when others have overtaken it.
+    Overtaken(Instant),
 }
 
 /// Both directions of one viewer's line. The rate holds for what comes in; what goes out is thin.
@@ -34,7 +39,8 @@ impl Line {
             && network.delay_ms == 0
             && network.jitter_ms == 0
             && network.loss <= 0.0
-            && network.duplicates <= 0.0;
+            && network.duplicates <= 0.0
+            && network.reorder <= 0.0;
         let way = |salt: u64, rate_kbps: Option<u32>| {
             let seed = network.seed ^ viewer.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt;
             Way {
@@ -46,6 +52,7 @@ impl Line {
                 loss: network.loss.clamp(0.0, 1.0),
                 burst: network.burst.max(1.0),
                 duplicates: network.duplicates.clamp(0.0, 1.0),
+                reorder: network.reorder.clamp(0.0, 1.0),
                 is_bad: false,
                 free: now,
                 last: now,
@@ -78,11 +85,12 @@ struct Way {
     loss: f64,
     burst: f64,
     duplicates: f64,
+    reorder: f64,
     /// The bad one of the two states of Gilbert's model: everything is lost.
     is_bad: bool,
     /// When the last datagram in the queue has left it.
     free: Instant,
-    /// When the last one arrives: jitter delays, it does not reorder.
+    /// When the last one arrives that is not held back: jitter delays, it does not reorder.
     last: Instant,
 }
 
@@ -99,6 +107,9 @@ impl Way {
             }
             leaves = begins + Duration::from_secs_f64((len + OVERHEAD) as f64 / rate.max(1.0));
             self.free = leaves;
+        }
+        if self.reorder > 0.0 && self.random.random_bool(self.reorder) {
+            return Fate::Overtaken(self.last.max(leaves + self.delay) + HELD_BACK);
         }
         let arrives = self.arrival(leaves);
         let again = self.duplicates > 0.0 && self.random.random_bool(self.duplicates);
@@ -148,6 +159,7 @@ mod tests {
             loss: 0.0,
             burst: 1.0,
             duplicates: 0.0,
+            reorder: 0.0,
             seed: 5,
         }
     }
@@ -212,6 +224,32 @@ mod tests {
         });
         let longest = longest.max().unwrap();
         assert!(longest > 220 * MS && longest <= 232 * MS, "{longest:?}");
+    }
+
+    #[test]
+    fn as_many_are_overtaken_as_asked_and_the_others_keep_their_order() {
+        let bad = Network {
+            delay_ms: 10,
+            reorder: 0.05,
+            ..network()
+        };
+        let fates = fates(&bad, 20_000, MS);
+        let mut overtaken = 0;
+        let mut last = fates[0].0;
+        for (sent, fate) in fates {
+            match fate {
+                Fate::Arrives(at, None) => {
+                    assert_eq!(at, sent + 10 * MS);
+                    last = at;
+                }
+                Fate::Overtaken(at) => {
+                    assert!(at > last && at <= sent + 35 * MS);
+                    overtaken += 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!((900..1100).contains(&overtaken), "{overtaken}");
     }
 
     #[test]

@@ -8,6 +8,17 @@ use std::time::Instant;
 /// as on any full line.
 const MAX_BYTES: usize = 128 << 20;
 
+/// Where a datagram goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Toward the viewer.
+    In,
+    /// The same, held back so that others overtake it.
+    InLate,
+    /// Toward the server.
+    Out,
+}
+
 /// A datagram under way.
 pub(super) struct Datagram {
     pub(super) due: Instant,
@@ -16,8 +27,7 @@ pub(super) struct Datagram {
     /// Tells the viewer from who has its place later.
     pub(super) serial: u64,
     pub(super) peer: SocketAddr,
-    /// Toward the viewer.
-    pub(super) is_incoming: bool,
+    pub(super) way: Way,
     pub(super) bytes: Box<[u8]>,
 }
 
@@ -54,7 +64,7 @@ impl Transit {
         due: Instant,
         (viewer, serial): (u32, u64),
         peer: SocketAddr,
-        is_incoming: bool,
+        way: Way,
         bytes: &[u8],
     ) -> bool {
         if self.bytes + bytes.len() > MAX_BYTES {
@@ -68,7 +78,7 @@ impl Transit {
             viewer,
             serial,
             peer,
-            is_incoming,
+            way,
             bytes: bytes.into(),
         });
         true
@@ -103,7 +113,7 @@ mod tests {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let mut transit = Transit::default();
         for (due, byte) in [(20, 1), (10, 2), (10, 3), (15, 4)] {
-            assert!(transit.push(ms(due), (0, 0), peer, true, &[byte]));
+            assert!(transit.push(ms(due), (0, 0), peer, Way::In, &[byte]));
         }
         let mut arrived = Vec::new();
         for at in [5, 10, 14, 30] {
@@ -120,10 +130,10 @@ mod tests {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let mut transit = Transit::default();
         let large = vec![0; MAX_BYTES / 2];
-        assert!(transit.push(now, (0, 0), peer, true, &large));
-        assert!(transit.push(now, (0, 0), peer, true, &large));
-        assert!(!transit.push(now, (0, 0), peer, true, &[0]));
+        assert!(transit.push(now, (0, 0), peer, Way::In, &large));
+        assert!(transit.push(now, (0, 0), peer, Way::In, &large));
+        assert!(!transit.push(now, (0, 0), peer, Way::In, &[0]));
         transit.pop(now);
-        assert!(transit.push(now, (0, 0), peer, true, &[0]));
+        assert!(transit.push(now, (0, 0), peer, Way::In, &[0]));
     }
 }

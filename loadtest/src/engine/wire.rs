@@ -170,6 +170,7 @@ impl Wire {
                 let moment = Moment {
                     at: now.checked_sub(age).unwrap_or(now),
                     unix_us: unix.saturating_sub(age).as_micros() as u64,
+                    is_held_back: false,
                 };
                 let viewer = match (is_shared, meta.dst_ip) {
                     (true, Some(IpAddr::V4(ip))) => u32::from(ip).wrapping_sub(self.block),

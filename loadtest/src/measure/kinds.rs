@@ -60,7 +60,7 @@ kinds! {
         Bytes = "bytes",
         /// Packets that never came, not even again, and that our own network model did not take.
         Lost = "lost",
-        /// Packets that came after a later one, retransmissions left out.
+        /// Packets that came after a later one, retransmissions and those we held back ourselves left out.
         Reordered = "reordered",
         /// Packets that came more than once, those we made ourselves left out.
         Duplicates = "duplicates",
@@ -70,6 +70,8 @@ kinds! {
         InjectedLost = "injected_lost",
         /// Packets our own network model doubled.
         InjectedDuplicates = "injected_duplicates",
+        /// Packets our own network model held back so that others overtook them.
+        InjectedReordered = "injected_reordered",
         /// Packets authenticated and decrypted.
         Inspected = "inspected",
         /// Packets that failed authentication.

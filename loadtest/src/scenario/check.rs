@@ -163,7 +163,8 @@ fn network(group: &str, network: &Network) -> Result<(), String> {
     whole(&key("jitter_ms"), network.jitter_ms, 0, 5_000)?;
     share(&key("loss"), network.loss)?;
     number(&key("burst"), network.burst, 0.0, 1_000.0)?;
-    share(&key("duplicates"), network.duplicates)
+    share(&key("duplicates"), network.duplicates)?;
+    share(&key("reorder"), network.reorder)
 }
 
 fn phases(scenario: &Scenario) -> Result<(), String> {

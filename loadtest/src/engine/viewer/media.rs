@@ -63,6 +63,16 @@ impl Viewer {
         };
         let since_posted = moment.at.saturating_duration_since(self.posted);
         let arrival = stream.receive(&head, since_posted);
+        if moment.is_held_back {
+            // What came of it is ours: out of order, or too late because it was sent again meanwhile.
+            let counts = &mut stream.arrivals.counts;
+            match arrival {
+                Arrival::Behind(_) => counts.reordered -= 1,
+                Arrival::Duplicate => counts.duplicates -= 1,
+                _ => {}
+            }
+            tools.tally.add(Counter::InjectedReordered, 1);
+        }
         match (stream.format, arrival) {
             (_, Arrival::Duplicate | Arrival::Stray) => {}
             (Format::Sound(_), _) => self.stamp(payload, moment, tools),

@@ -41,6 +41,8 @@ pub(super) struct Moment {
     pub(super) at: Instant,
     /// The same as microseconds of Unix time: what stamps are compared with.
     pub(super) unix_us: u64,
+    /// Our own network model held it back.
+    pub(super) is_held_back: bool,
 }
 
 /// What a viewer works with; one set per thread and group.

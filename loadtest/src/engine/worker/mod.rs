@@ -22,7 +22,7 @@ use super::outbox::Outbox;
 use super::rtp;
 use super::secure::{Identity, SCRATCH};
 use super::tally::Tally;
-use super::transit::Transit;
+use super::transit::{Transit, Way};
 use super::viewer::{Moment, Name, Phase, Tools, Viewer, unix_us};
 use super::wheel::Wheel;
 use super::wire::{Seat, Wire};
@@ -321,7 +321,7 @@ impl Worker {
             else {
                 continue;
             };
-            if !next.is_incoming {
+            if next.way == Way::Out {
                 self.wire.send(slot.seat, next.viewer, next.peer, &next.bytes);
                 continue;
             }
@@ -330,6 +330,7 @@ impl Worker {
             let moment = Moment {
                 at: next.due,
                 unix_us,
+                is_held_back: next.way == Way::InLate,
             };
             self.with(next.viewer, |viewer, tools| {
                 viewer.receive(moment, next.peer, &mut next.bytes, tools)
@@ -412,10 +413,13 @@ impl Worker {
                 wire.send(slot.seat, id, to, datagram);
                 continue;
             };
-            if let Fate::Arrives(at, again) = line.up(now, datagram.len()) {
-                for due in [Some(at), again].into_iter().flatten() {
-                    transit.push(due, (id, slot.serial), to, false, datagram);
-                }
+            let (at, again) = match line.up(now, datagram.len()) {
+                Fate::Arrives(at, again) => (Some(at), again),
+                Fate::Overtaken(at) => (Some(at), None),
+                Fate::Lost | Fate::Overflowed => (None, None),
+            };
+            for due in [at, again].into_iter().flatten() {
+                transit.push(due, (id, slot.serial), to, Way::Out, datagram);
             }
         }
         outbox.clear();
@@ -439,10 +443,12 @@ fn put_on_line(
     transit: &mut Transit,
     tools: &mut Tools<'_>,
 ) {
-    let Fate::Arrives(due, again) = fate else {
-        return viewer.taken(datagram, tools);
+    let (due, again, way) = match fate {
+        Fate::Arrives(due, again) => (due, again, Way::In),
+        Fate::Overtaken(due) => (due, None, Way::InLate),
+        Fate::Lost | Fate::Overflowed => return viewer.taken(datagram, tools),
     };
-    if !transit.push(due, whose, from, true, datagram) {
+    if !transit.push(due, whose, from, way, datagram) {
         return viewer.taken(datagram, tools);
     }
     let Some(again) = again else {
@@ -452,6 +458,6 @@ fn put_on_line(
         // A copy of a media packet changes nothing for a viewer, and it is no duplicate of the server's.
         tools.tally.add(Counter::InjectedDuplicates, 1);
     } else {
-        transit.push(again, whose, from, true, datagram);
+        transit.push(again, whose, from, way, datagram);
     }
 }
