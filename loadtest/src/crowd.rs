@@ -1,7 +1,9 @@
 //! The seam between a scenario, which says what happens when, and the viewers to whom it happens.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -92,6 +94,46 @@ pub struct Shop {
     pub operator_token: Option<String>,
     /// How its messages go.
     pub by: ShopBy,
+    /// The changes of the stock whose way to viewers is timed.
+    pub restocks: Option<Arc<Restocks>>,
+}
+
+/// When the newest changes of a variant's stock began, by the units they made available: whoever is told of so many knows
+/// how long it took.
+#[derive(Debug)]
+pub struct Restocks {
+    /// The variant.
+    pub variant: String,
+    begun: RwLock<VecDeque<(u64, Instant)>>,
+}
+
+/// Changes remembered: at twenty a second, news of three seconds ago is still timed.
+const MAX_RESTOCKS: usize = 64;
+
+impl Restocks {
+    /// None yet.
+    pub fn of(variant: &str) -> Restocks {
+        Restocks {
+            variant: variant.to_owned(),
+            begun: RwLock::default(),
+        }
+    }
+
+    /// A change begins that will leave so many units available.
+    pub fn begin(&self, available: u64, now: Instant) {
+        let mut begun = self.begun.write().unwrap_or_else(PoisonError::into_inner);
+        begun.truncate(MAX_RESTOCKS - 1);
+        begun.push_front((available, now));
+    }
+
+    /// When the newest change to so many units began; none when it is none of ours, or forgotten.
+    pub fn begun(&self, available: u64) -> Option<Instant> {
+        let begun = self.begun.read().unwrap_or_else(PoisonError::into_inner);
+        begun
+            .iter()
+            .find(|(known, _)| *known == available)
+            .map(|(_, at)| *at)
+    }
 }
 
 /// How a group speaks to the shop.

@@ -143,6 +143,7 @@ async fn buyers_on_channels_and_event_streams_sell_the_stock_out_exactly() {
         room: "demo".into(),
         operator_token: Some(operator.clone()),
         by,
+        restocks: None,
     };
     let groups = [ShopBy::Channel, ShopBy::Http].map(|by| group(&server, Some(shop(by))));
     let mut seen = Seen::new(groups.into());

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::crowd::Buy;
+use crate::crowd::{Buy, Restocks};
 
 /// A buy that is not answered is sent again, first after this.
 const FIRST_REPEAT: Duration = Duration::from_millis(500);
@@ -30,6 +30,8 @@ pub(super) enum Told {
     Receipt(String, Duration),
     /// A later receipt that is not the first one again.
     Contradiction,
+    /// The stock changed, so long ago.
+    Stock(Duration),
     /// Anything else.
     Other,
 }
@@ -55,6 +57,9 @@ pub(super) struct Customer {
     /// The prices the server last named.
     price_version: u64,
     purchase: Option<Box<Purchase>>,
+    restocks: Option<Arc<Restocks>>,
+    /// The newest count of the stock it was told.
+    stock_version: u64,
 }
 
 /// Of a message only what decides is read; the rest is skipped.
@@ -71,9 +76,10 @@ struct Envelope<'a> {
 }
 
 impl Customer {
-    pub(super) fn new(token: Option<String>) -> Customer {
+    pub(super) fn new(token: Option<String>, restocks: Option<Arc<Restocks>>) -> Customer {
         Customer {
             token,
+            restocks,
             ..Customer::default()
         }
     }
@@ -177,6 +183,7 @@ impl Customer {
                 Told::Chat(sent.map(|sent| Duration::from_micros(now_us.saturating_sub(sent))))
             }
             "receipt" => self.receipt(text, now),
+            "stock" => self.stock(text, now),
             "show" | "price" => {
                 self.price_version = self.price_version.max(envelope.price_version.unwrap_or(0));
                 Told::Other
@@ -213,6 +220,36 @@ impl Customer {
             return Told::Other;
         }
         Told::Welcome
+    }
+
+    /// News of the variant that is being changed, unless it is older than what is known: the latest wins.
+    fn stock(&mut self, text: &[u8], now: Instant) -> Told {
+        #[derive(Deserialize)]
+        struct Stock<'a> {
+            #[serde(borrow)]
+            items: Vec<Item<'a>>,
+        }
+        #[derive(Deserialize)]
+        struct Item<'a> {
+            #[serde(borrow)]
+            variant: std::borrow::Cow<'a, str>,
+            available: u64,
+            version: u64,
+        }
+        let Some(restocks) = &self.restocks else {
+            return Told::Other;
+        };
+        let items = serde_json::from_slice::<Stock<'_>>(text).map_or(Vec::new(), |stock| stock.items);
+        let item = items
+            .iter()
+            .find(|item| item.variant == restocks.variant && item.version > self.stock_version);
+        let Some(item) = item else {
+            return Told::Other;
+        };
+        self.stock_version = item.version;
+        restocks.begun(item.available).map_or(Told::Other, |begun| {
+            Told::Stock(now.saturating_duration_since(begun))
+        })
     }
 
     /// The first receipt decides; every later one must be the same in all that matters.
@@ -298,7 +335,7 @@ mod tests {
     fn a_buy_is_repeated_with_its_id_until_the_receipt_and_then_compared() {
         let begin = Instant::now();
         let ms = |ms| begin + Duration::from_millis(ms);
-        let mut customer = Customer::new(None);
+        let mut customer = Customer::new(None, None);
         assert!(!customer.hello().contains("token"));
         customer.buy(&buy(2), begin);
         assert_eq!(customer.due(ms(1)), None, "not before the welcome");
@@ -328,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_chat_line_tells_how_long_it_was_on_its_way() {
-        let mut customer = Customer::new(None);
+        let mut customer = Customer::new(None, None);
         let line: Value = serde_json::from_str(&Customer::line(1_000)).unwrap();
         let event = json!({"v": 1, "t": "chat", "seq": 4, "text": line["text"]}).to_string();
         let told = customer.told(event.as_bytes(), Instant::now(), 3_500);
@@ -339,9 +376,39 @@ mod tests {
     }
 
     #[test]
+    fn a_change_of_the_stock_is_timed_once() {
+        let begin = Instant::now();
+        let ms = |ms| begin + Duration::from_millis(ms);
+        let restocks = Arc::new(Restocks::of("candle"));
+        restocks.begin(101, begin);
+        restocks.begin(102, ms(50));
+        let mut customer = Customer::new(None, Some(restocks));
+        let stock = |variant: &str, available: u64, version: u64| {
+            let item = json!({"variant": variant, "available": available, "version": version});
+            json!({"v": 1, "t": "stock", "items": [item]}).to_string()
+        };
+        let cases = [
+            ("mug", 101, 9, Told::Other),
+            ("candle", 100, 4, Told::Other),
+            ("candle", 102, 6, Told::Stock(Duration::from_millis(30))),
+            ("candle", 102, 6, Told::Other),
+            ("candle", 101, 5, Told::Other),
+        ];
+        for (variant, available, version, told) in cases {
+            let text = stock(variant, available, version);
+            assert_eq!(customer.told(text.as_bytes(), ms(80), 0), told, "{text}");
+        }
+        for n in 0..200 {
+            customer.restocks.as_ref().unwrap().begin(1_000 + n, ms(90));
+        }
+        let forgotten = stock("candle", 1_000, 7);
+        assert_eq!(customer.told(forgotten.as_bytes(), ms(91), 0), Told::Other);
+    }
+
+    #[test]
     fn a_batch_is_its_messages() {
         let now = Instant::now();
-        let mut customer = Customer::new(None);
+        let mut customer = Customer::new(None, None);
         assert!(customer.hello().contains("\"accepts\":[\"batch\"]"));
         customer.told(WELCOME, now, 0);
         customer.buy(&buy(1), now);

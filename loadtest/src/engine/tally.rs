@@ -56,6 +56,7 @@ impl Tally {
                 self.time(at, Timing::Receipt, *took);
                 self.recorder.receipt(self.group, outcome);
             }
+            Told::Stock(took) => self.time(at, Timing::Stock, *took),
             Told::Contradiction => self.add(Counter::Contradictions, 1),
             Told::Welcome | Told::Other => {}
         }

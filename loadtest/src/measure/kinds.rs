@@ -136,6 +136,8 @@ kinds! {
         Message = "message",
         /// From the buy to its receipt.
         Receipt = "receipt",
+        /// From the beginning of a change of the stock to the message that tells a viewer.
+        Stock = "stock",
         /// How long a freeze lasted.
         Freeze = "freeze",
     }
@@ -167,6 +169,7 @@ impl Timing {
             Timing::Jitter => "jitter",
             Timing::Message => "message to its receiver",
             Timing::Receipt => "buy to receipt",
+            Timing::Stock => "change of stock to viewer",
             Timing::Freeze => "length of freezes",
         }
     }

@@ -7,6 +7,7 @@ mod machine;
 mod meter;
 mod pace;
 mod probing;
+mod restock;
 mod shelf;
 mod tokens;
 mod view;
@@ -27,6 +28,7 @@ pub use canaries::Canaries;
 use hosts::Hosts;
 use meter::Meter;
 pub use pace::{Due, Pace, Places};
+use restock::Restockers;
 use tokens::Access;
 pub use view::{Status, View};
 
@@ -88,7 +90,8 @@ async fn run_with(
     let mut hosts = Hosts::new(&scenario, &access)?;
     hosts.begin().await?;
     let begin = Instant::now();
-    let crowd = make(groups(&scenario, &access), begin)?;
+    let restockers = Restockers::new(&scenario, &access)?;
+    let crowd = make(groups(&scenario, &access, &restockers), begin)?;
     let canaries = canaries(&scenario, &access, begin)?;
     let meter = Meter::new(&scenario.server, &access)?;
     let director = Director {
@@ -98,6 +101,7 @@ async fn run_with(
         crowd,
         canaries,
         hosts,
+        restockers,
         meter,
         begin,
         recorder: Recorder::new(),
@@ -146,10 +150,10 @@ impl Wants {
 }
 
 /// Each group of the scenario in each room: the room varies fastest.
-fn groups(scenario: &Scenario, access: &Access) -> Vec<Group> {
+fn groups(scenario: &Scenario, access: &Access, restockers: &Restockers) -> Vec<Group> {
     let in_rooms = |group: &crate::scenario::Group| {
         let group = group.clone();
-        access.rooms().iter().map(move |room| Group {
+        access.rooms().iter().enumerate().map(move |(n, room)| Group {
             name: group.name.clone(),
             whep: room.whep.clone(),
             token: room.watch_token.clone(),
@@ -161,6 +165,7 @@ fn groups(scenario: &Scenario, access: &Access) -> Vec<Group> {
                 operator_token: Some(scenario.server.operator_token.clone())
                     .filter(|token| !token.is_empty()),
                 by: shop.by,
+                restocks: restockers.of_room(n),
             }),
         })
     };
@@ -204,6 +209,7 @@ struct Director<'a> {
     crowd: Box<dyn Crowd>,
     canaries: Option<Box<dyn Crowd>>,
     hosts: Hosts,
+    restockers: Restockers,
     meter: Meter,
     begin: Instant,
     recorder: Recorder,
@@ -229,6 +235,10 @@ impl Director<'_> {
         };
         self.sample().await;
         let seconds = self.now().as_secs_f64();
+        let missed = self.restockers.missed();
+        if missed > 0 {
+            self.remark(format!("{missed} changes of the stock were not made"));
+        }
         self.view.leaving();
         self.recorder.merge(self.crowd.stop().await);
         if let Some(canaries) = self.canaries {
@@ -339,6 +349,7 @@ impl Director<'_> {
                 return self.mark(name.unwrap_or_default(), now);
             }
             Due::Hosts(act) => return self.hosts.act(act).await,
+            Due::Restock(times) => return self.restockers.change(times),
             Due::Join(group, count) => Command::Join { group, count },
             Due::Leave(group, count) => Command::Leave { group, count },
             Due::Vanish(group, count) => Command::Vanish { group, count },

@@ -22,6 +22,8 @@ pub enum Due {
     Chat(GroupId, u32),
     /// So many buy.
     Buy(GroupId, u32),
+    /// The stock changes so often.
+    Restock(u32),
 }
 
 /// Viewers by group, and how more or fewer of them are spread.
@@ -152,6 +154,7 @@ pub struct Pace {
     vanish_owed: f64,
     chatted: u32,
     bought: u32,
+    restocked: u32,
 }
 
 impl Pace {
@@ -167,6 +170,7 @@ impl Pace {
             vanish_owed: 0.0,
             chatted: 0,
             bought: 0,
+            restocked: 0,
         }
     }
 
@@ -230,6 +234,10 @@ impl Pace {
         let bought = (f64::from(phase.buyers) * (seconds / phase.seconds).min(1.0)) as u32;
         dues.extend(places.buy(bought - self.bought));
         self.bought = bought;
+        let restocked = (phase.stock_changes_per_second * seconds) as u32;
+        let new = restocked - self.restocked;
+        dues.extend((new > 0).then_some(Due::Restock(new)));
+        self.restocked = restocked;
     }
 }
 
@@ -321,7 +329,7 @@ mod tests {
 
     #[test]
     fn churn_keeps_the_number_and_some_vanish() {
-        let phases = "[[phases]]\nseconds=1\nviewers=50\n[[phases]]\nseconds=20\nchurn_per_second=7.5\nvanish=0.2\nchat_per_second=3";
+        let phases = "[[phases]]\nseconds=1\nviewers=50\n[[phases]]\nseconds=20\nchurn_per_second=7.5\nvanish=0.2\nchat_per_second=3\nstock_changes_per_second=2";
         let (all, places) = run(phases, &[1.0, 1.0], 33);
         let left = sum(&all, |due| {
             if let Due::Leave(_, n) = due {
@@ -352,5 +360,10 @@ mod tests {
             60
         );
         assert!(places.places.iter().all(|place| place.chatted == 30));
+        let restocked = sum(&all, |due| match due {
+            Due::Restock(n) => Some(*n),
+            _ => None,
+        });
+        assert_eq!(restocked, 40);
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn stock(shop: &Shop, access: &Access) -> Result<(), Error> {
     Ok(())
 }
 
-fn endpoint(access: &Access, room: &Room, path: &str) -> Result<Url, Error> {
+pub(super) fn endpoint(access: &Access, room: &Room, path: &str) -> Result<Url, Error> {
     let url = access.base.join(&format!("/api/rooms/{}/{path}", room.name));
     url.map_err(|error| Error::Options(error.to_string()))
 }

@@ -9,6 +9,8 @@ use crate::crowd::Network;
 pub const MAX_VIEWERS: u32 = 100_000;
 /// Joins, departures, chat lines and buys per second; ten times what a core answers.
 pub const MAX_CHANGES_PER_SECOND: f64 = 20_000.0;
+/// Changes of the stock per second and room: more than a viewer's display follows.
+pub const MAX_STOCK_CHANGES_PER_SECOND: f64 = 20.0;
 /// As many broadcasters as one client machine packetises.
 pub const MAX_PUBLISHERS: u32 = 50;
 /// One publisher each.
@@ -181,8 +183,12 @@ fn phases(scenario: &Scenario) -> Result<(), String> {
         if !names.insert(&each.name) {
             return Err(format!("phases.name {:?}: each name once", each.name));
         }
-        if scenario.shop.is_none() && (each.buyers > 0 || each.chat_per_second > 0.0) {
-            return Err(format!("phases.{}: buyers and chat need [shop]", each.name));
+        let shops = each.buyers > 0 || each.chat_per_second > 0.0 || each.stock_changes_per_second > 0.0;
+        if scenario.shop.is_none() && shops {
+            return Err(format!(
+                "phases.{}: buyers, chat and changes of the stock need [shop]",
+                each.name
+            ));
         }
     }
     if scenario.phase_seconds() > MAX_SECONDS {
@@ -208,6 +214,12 @@ fn phase(phase: &Phase) -> Result<(), String> {
         phase.chat_per_second,
         0.0,
         MAX_CHANGES_PER_SECOND,
+    )?;
+    number(
+        &key("stock_changes_per_second"),
+        phase.stock_changes_per_second,
+        0.0,
+        MAX_STOCK_CHANGES_PER_SECOND,
     )?;
     whole(&key("buyers"), phase.buyers, 0, MAX_VIEWERS)?;
     share(&key("vanish"), phase.vanish)

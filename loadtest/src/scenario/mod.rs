@@ -16,7 +16,7 @@ use crate::clip::keyframe::Codec;
 use crate::crowd::{Network, ShopBy};
 pub use check::{
     MAX_CHANGES_PER_SECOND, MAX_GROUPS, MAX_HEIGHT, MAX_PHASES, MAX_PUBLISHERS, MAX_ROOMS, MAX_SECONDS,
-    MAX_VIEWERS,
+    MAX_STOCK_CHANGES_PER_SECOND, MAX_VIEWERS,
 };
 pub use library::{names, shipped};
 pub use search::{Probe, Search};
@@ -258,6 +258,8 @@ pub struct Phase {
     pub vanish: f64,
     /// Chat lines per second, of all viewers together.
     pub chat_per_second: f64,
+    /// The stock of the shop's variant changes so often, in every room.
+    pub stock_changes_per_second: f64,
     /// So many buy, evenly over the phase.
     pub buyers: u32,
     /// What the publishers do at its beginning.

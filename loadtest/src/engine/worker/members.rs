@@ -34,7 +34,7 @@ impl Worker {
         let now = Instant::now();
         match order {
             Order::Join { group, name } => self.prepare(group, name, now),
-            Order::Admit { group, name, token } => self.join(group, name, Customer::new(token), now),
+            Order::Admit { group, name, token } => self.join(group, name, self.customer(group, token), now),
             Order::Leave { group, says_goodbye } => self.leave(group, says_goodbye, now),
             Order::Chat { group } => self.chat(group, now),
             Order::Buy { group, buy } => self.buy(group, &buy, now),
@@ -59,10 +59,15 @@ impl Worker {
         self.common.parties.get(usize::from(group.0))?.group.shop.as_ref()
     }
 
+    fn customer(&self, group: GroupId, token: Option<String>) -> Customer {
+        let restocks = self.shop(group).and_then(|shop| shop.restocks.clone());
+        Customer::new(token, restocks)
+    }
+
     /// Makes a buyer's token, where it takes one, before the viewer's own clock begins.
     fn prepare(&mut self, group: GroupId, name: Name, now: Instant) {
         if self.shop(group).is_none_or(|shop| shop.operator_token.is_none()) {
-            return self.join(group, name, Customer::new(None), now);
+            return self.join(group, name, self.customer(group, None), now);
         }
         let (common, lane) = (self.common.clone(), self.lane.clone());
         self.common.spawn(async move {
