@@ -5,14 +5,12 @@
 //! of the server under test; most viewers are of an engine of their own, for their number.
 //!
 //! - [`publish()`] sends a [`clip::Clip`] in a loop, with simulcast, and comes back when the server does.
-//! - [`buy::buy`] sends buyers who all want the same.
 //! - [`crowd`] is what a scenario asks of viewers, and [`measure`] what they bring back.
 //! - [`scenario`] says what happens, [`run`] makes it happen, and [`report`] says how it was.
 //! - [`engine`] is that crowd, by the thousand.
 //! - [`demo`] is the clip that ships with the server.
 //! - [`cli`] is the command line over all of it.
 
-pub mod buy;
 pub mod cli;
 pub mod clip;
 pub mod crowd;

@@ -35,7 +35,7 @@ enum Role {
     Publish(publishing::Publish),
     /// Send viewers and say what they saw.
     Watch(running::Watch),
-    /// Send buyers who all want one unit of the same variant, and check their receipts.
+    /// Send buyers who all want one unit of the same variant within a second, and check their receipts.
     Buy(buying::Buy),
     /// Run a scenario: a file, or one that ships with the load test.
     Run(running::RunScenario),

@@ -13,7 +13,7 @@ use crate::terminal::Terminal;
 
 /// Where the load goes and who may send it there.
 #[derive(Args, Debug)]
-struct Target {
+pub(super) struct Target {
     /// The server's process on this machine: its CPU and memory are told.
     #[arg(long)]
     server_pid: Option<u32>,
@@ -29,12 +29,17 @@ struct Target {
 }
 
 impl Target {
-    fn options(&self) -> RunOptions {
+    pub(super) fn options(&self) -> RunOptions {
         RunOptions {
             i_own_this_server: self.i_own_this_server,
             threads: self.threads.into(),
             canaries_only: self.canaries_only,
         }
+    }
+
+    /// 0 where it is not known.
+    pub(super) fn server_pid(&self) -> u32 {
+        self.server_pid.unwrap_or(0)
     }
 }
 
@@ -208,7 +213,7 @@ impl Watch {
                 whip: self.url.to_string(),
                 whep: self.url.to_string(),
                 watch_token: self.token.clone().unwrap_or_default(),
-                pid: self.target.server_pid.unwrap_or(0),
+                pid: self.target.server_pid(),
                 ..Server::default()
             },
             publisher: Publisher {
