@@ -39,13 +39,8 @@ impl View for Terminal {
         let mut out = std::io::stderr().lock();
         if self.is_live {
             let lines = lines(status);
-            let mut text = up(self.drawn);
-            for line in &lines {
-                text.push_str(line);
-                text.push_str("\x1b[K\n");
-            }
+            let _ = out.write_all(drawing(&lines, self.drawn).as_bytes());
             self.drawn = lines.len();
-            let _ = out.write_all(text.as_bytes());
         } else if self.last_line.is_none_or(|last| status.at >= last + LINE_EVERY) {
             self.last_line = Some(status.at);
             let _ = writeln!(out, "{}", line(status));
@@ -59,12 +54,19 @@ impl View for Terminal {
     }
 }
 
-fn up(lines: usize) -> String {
-    if lines == 0 {
-        String::new()
-    } else {
-        format!("\x1b[{lines}A\r")
+/// Draws over the lines of the last time. What does not fit a narrow terminal is cut off, not wrapped: the next drawing
+/// goes up by lines (DECAWM, ECMA-48 EL and ED).
+fn drawing(lines: &[String], drawn: usize) -> String {
+    let mut text = String::from("\x1b[?7l\r");
+    if drawn > 0 {
+        text += &format!("\x1b[{drawn}A");
     }
+    for line in lines {
+        text += line;
+        text += "\x1b[K\n";
+    }
+    text += "\x1b[J\x1b[?7h";
+    text
 }
 
 /// What is drawn.
@@ -191,5 +193,12 @@ mod tests {
         assert!(all.iter().all(|line| line.chars().count() < 130), "{all:?}");
         assert!(all.iter().any(|line| line.contains("limit")));
         assert!(!line(&status).contains('\n'));
+        let first = drawing(&all, 0);
+        let next = drawing(&all[..1], all.len());
+        assert_eq!(first.matches('\n').count(), all.len());
+        assert!(
+            !first.contains('A') && next.contains(&format!("\x1b[{}A", all.len())),
+            "{next:?}"
+        );
     }
 }
