@@ -117,6 +117,15 @@ pub struct Found {
     pub tries: Vec<Try>,
 }
 
+impl Found {
+    /// Adds what another machine found against the same server at the same time: it carried both.
+    fn add(&mut self, other: Found) {
+        self.viewers = self.viewers.zip(other.viewers).map(|(one, two)| one + two);
+        self.is_bound |= other.is_bound;
+        self.tries.extend(other.tries);
+    }
+}
+
 /// One try of a search.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -259,9 +268,15 @@ impl Run {
         if self.server.len() < other.server.len() {
             self.server = other.server;
         }
-        if other.search.is_some() {
-            self.remarks
-                .push("searches cannot be merged: that of the first machine is shown".into());
+        if let Some(found) = other.search {
+            match &mut self.search {
+                Some(search) => search.add(found),
+                None => self.search = Some(found),
+            }
+            let remark = "several machines searched at once: what each found is added up";
+            if !self.remarks.iter().any(|known| known == remark) {
+                self.remarks.push(remark.into());
+            }
         }
         if other.audit.as_ref().is_some_and(|audit| !audit.is_ok) || self.audit.is_none() {
             self.audit = other.audit;

@@ -194,6 +194,36 @@ fn results_of_several_machines_are_one() {
 }
 
 #[test]
+fn what_several_machines_found_adds_up() {
+    let found = |viewers, is_bound| Run {
+        search: Some(Found {
+            viewers,
+            is_bound,
+            tries: vec![Try::default()],
+        }),
+        ..run("ramp", 0)
+    };
+    let mut all = found(Some(3_000), false);
+    for other in [found(Some(2_500), true), found(Some(100), false)] {
+        all.merge(other).unwrap();
+    }
+    let search = all.search.as_ref().unwrap();
+    assert_eq!(
+        (search.viewers, search.is_bound, search.tries.len()),
+        (Some(5_600), true, 3)
+    );
+    assert_eq!(
+        all.remarks
+            .iter()
+            .filter(|said| said.contains("added up"))
+            .count(),
+        1
+    );
+    all.merge(found(None, false)).unwrap();
+    assert_eq!(all.search.unwrap().viewers, None, "one did not finish");
+}
+
+#[test]
 fn runs_beside_each_other_say_which_is_better() {
     let runs = [
         ("before".to_owned(), run("steady", 20)),
