@@ -135,7 +135,7 @@ async function squeeze(server, kind) {
     await until(`the large layer in ${kind}`, async () => (await side()) >= largest, 40);
     // A few quiet seconds at the best layer first.
     await new Promise((resolve) => setTimeout(resolve, 3000));
-    line.down.rate = 600_000;
+    line.down.rate = 450_000;
     const squeezed = (await state()).now;
     await new Promise((resolve) => setTimeout(resolve, 10_000));
     line.down.rate = 0;

@@ -3,7 +3,7 @@
 //!
 //! Packets that leave are numbered ([`flight`]). Feedback ([`feedback`]) gives each one's arrival, from which come
 //! the waiting time ([`queue`]), whether it grows ([`groups`], [`trend`]), what the line has carried ([`carried`]),
-//! what it loses ([`loss`]) and what a probe has shown ([`cluster`]). [`rate`] makes the estimate of it.
+//! how fast it brings what left together ([`train`]), what it loses ([`loss`]) and what a probe has shown ([`cluster`]). [`rate`] makes the estimate of it.
 //!
 //! A server sends one of a few layers, so it differs from a browser's sender in two ways: the estimate is no target
 //! to be filled, it stays where it was as long as less is sent; and before it cuts, delay must not only have grown
@@ -17,6 +17,7 @@ mod groups;
 mod loss;
 mod queue;
 mod rate;
+mod train;
 mod trend;
 
 use std::time::{Duration, Instant};
@@ -30,6 +31,7 @@ use groups::Groups;
 use loss::Loss;
 use queue::Queue;
 use rate::Rate;
+use train::Trains;
 use trend::{Trend, Usage};
 
 /// Delay that every packet has, in microseconds, without which growing delay alone is jitter.
@@ -64,6 +66,7 @@ pub struct Bandwidth {
     trend: Trend,
     queue: Queue,
     carried: Carried,
+    trains: Trains,
     loss: Loss,
     cluster: Cluster,
     /// Microseconds; the shortest lately, `None` before feedback.
@@ -84,6 +87,7 @@ impl Bandwidth {
             trend: Trend::new(),
             queue: Queue::default(),
             carried: Carried::default(),
+            trains: Trains::default(),
             loss: Loss::default(),
             cluster: Cluster::default(),
             round_trip: None,
@@ -125,6 +129,11 @@ impl Bandwidth {
         let takes = self.flight.bytes() * 8 * 1_000_000 / carried;
         let waits = takes.saturating_sub(self.round_trip.unwrap_or_default().unsigned_abs());
         Duration::from_micros(if self.has_transport_feedback { waits } else { 0 })
+    }
+
+    /// Bits per second at which the line has brought what left together; `None` while nothing has shown it.
+    pub fn brings(&self) -> Option<u64> {
+        self.trains.rate()
     }
 
     /// How much later packets come than the earliest sent with them, on average.
@@ -199,6 +208,7 @@ impl Bandwidth {
             newest = Some((number, sent.at));
             self.queue.take(arrival - sent.at);
             self.carried.add(arrival, sent.bytes);
+            self.trains.add(sent.at, arrival, sent.bytes);
             self.cluster.came(sent.cluster, arrival, sent.bytes);
             if let Some(step) = self.groups.add(sent.at, arrival) {
                 self.trend.add(step);
@@ -235,6 +245,7 @@ impl Bandwidth {
             self.last_cut = Some(now);
             // A moment without packets is not a line without room.
             let carried = self.carried.latest().max(self.carried.rate() / MOST_FALL);
+            self.trains.limit(now, carried);
             self.rate.decrease(now, carried, standing);
         } else if !is_full && self.queue.unusual() < STANDING_US && self.loss.is_calm() {
             let round_trip = self.round_trip.unwrap_or_default();

@@ -209,6 +209,15 @@ impl History {
         self.group_bytes
     }
 
+    /// Bytes of the newest keyframe's own packets, as far as they have come.
+    pub fn keyframe_bytes(&self) -> u64 {
+        let packets = self.keyframe().into_iter().flat_map(|start| start..self.end());
+        let mut packets = packets.filter_map(|position| self.get(position)).peekable();
+        let timestamp = packets.peek().map(|first| first.timestamp);
+        let picture = packets.take_while(|packet| Some(packet.timestamp) == timestamp);
+        picture.map(|packet| packet.bytes.len() as u64).sum()
+    }
+
     /// Bytes held, bookkeeping included.
     pub fn bytes(&self) -> usize {
         self.bytes

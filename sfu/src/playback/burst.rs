@@ -17,6 +17,8 @@ pub(super) enum Appetite {
     Whole,
     /// What the line carries soon; else its keyframe alone.
     Soon,
+    /// All of it at the pace given: the viewer is live, and only a keyframe is spread out.
+    Live,
 }
 
 /// Rates of a catching up, bits per second.
@@ -31,6 +33,15 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    /// So many bits per second from the first packet on.
+    pub(super) fn even(rate: u64) -> Pace {
+        Pace {
+            fast: rate,
+            limit: Some(rate),
+            hold: Duration::ZERO,
+        }
+    }
+
     fn rate(self) -> u64 {
         self.limit.map_or(self.fast, |limit| limit.min(self.fast)).max(1)
     }
@@ -89,7 +100,7 @@ impl Burst {
 
     /// Goes on at a newer keyframe.
     pub(super) fn begin(&mut self, keyframe: u32, group: u64) {
-        let fits = self.appetite == Appetite::Whole || self.pace.is_soon(group);
+        let fits = self.appetite != Appetite::Soon || self.pace.is_soon(group);
         self.reach = if fits { Reach::Edge } else { Reach::Still(keyframe) };
         self.sent = 0;
     }
@@ -97,7 +108,9 @@ impl Burst {
     /// The line has shown its limit, or that it has none. True when this ends the catching up in the midst of the
     /// group: the rest would come too late.
     pub(super) fn limit(&mut self, limit: Option<u64>, group: u64) -> bool {
-        self.pace.limit = limit;
+        if self.appetite != Appetite::Live {
+            self.pace.limit = limit;
+        }
         let gives_up = self.appetite == Appetite::Soon
             && self.reach == Reach::Edge
             && !self.pace.is_soon(group.saturating_sub(self.sent));
@@ -134,6 +147,12 @@ impl Burst {
             }
             None => false,
         }
+    }
+
+    /// What was taken for a packet that did not leave: of a layer that is left out.
+    pub(super) fn give_back(&mut self, bytes: usize) {
+        self.credit += bytes as u64;
+        self.sent = self.sent.saturating_sub(bytes as u64);
     }
 
     /// Whether it ends before the live edge.

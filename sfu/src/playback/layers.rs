@@ -98,6 +98,12 @@ impl Playback {
             self.awaited = None;
             return self.cut(now, chosen.layers, chosen.bitrate);
         }
+        let chosen = match self.room(now, publication) {
+            Some(rate) if !is_up && !is_pinned => {
+                select::soonest(now, track, &sender.media, self.limit, chosen, rate)
+            }
+            _ => chosen,
+        };
         self.entering = chosen.layers;
         self.approach(now, publication, chosen.encoding, is_up, keyframes);
     }

@@ -15,6 +15,10 @@ const SHARE_TO_ENTER: u64 = 95;
 /// What it may take when the viewer has the layer already, so that two layers do not take turns.
 const SHARE_TO_STAY: u64 = 100;
 
+/// How long a keyframe may take on the line when a viewer goes down: nothing moves until it is there, and it waits
+/// behind what filled the line before.
+const KEYFRAME_PATIENCE_MS: u64 = 300;
+
 /// What goes to a viewer besides the picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Beside {
@@ -149,6 +153,29 @@ pub(super) fn choose<'p>(
         is_within(limit, step.encoding) && fits
     };
     Some(ladder.iter().rev().find(fits).copied().unwrap_or(lowest))
+}
+
+/// Where to go down to first: the highest step up to `chosen` whose first picture comes soon on a line that carries `rate`
+/// bits per second for it. Large pictures of still scenes have keyframes of many times their usual size.
+pub(super) fn soonest<'p>(
+    now: Instant,
+    track: &'p Track,
+    media: &SentMedia,
+    limit: LayerLimit,
+    chosen: Step<'p>,
+    rate: u64,
+) -> Step<'p> {
+    let ladder = steps(now, track, media, limit);
+    let is_soon = |step: &&Step<'_>| {
+        let bits = step.encoding.history.keyframe_bytes() * 8;
+        bits > 0 && bits * 1000 <= rate * KEYFRAME_PATIENCE_MS
+    };
+    let place = ladder
+        .iter()
+        .position(|step| step.is((chosen.encoding, chosen.layers)));
+    let reachable = ladder.get(..=place.unwrap_or_default()).unwrap_or_default();
+    let lowest = reachable.first().copied().unwrap_or(chosen);
+    reachable.iter().rev().find(is_soon).copied().unwrap_or(lowest)
 }
 
 /// Why a viewer has `current`, and the estimate that the step above needs where the viewer's own limit allows it.

@@ -37,6 +37,8 @@ pub(super) struct Line<'a, S: RtpSink> {
     pub(super) sink: &'a mut S,
     /// Bits per second, where the line has shown that it carries no more.
     pub(super) limit: Option<u64>,
+    /// The same at which a live keyframe leaves, where it would fill the line.
+    pub(super) keyframe_pace: Option<u64>,
     pub(super) playout_delay: Option<PlayoutDelay>,
     pub(super) bandwidth: &'a mut Bandwidth,
     pub(super) stats: &'a mut PlaybackStats,
@@ -218,13 +220,32 @@ impl Sender {
                 }
                 break;
             };
+            if packet.keyframe_start
+                && self.burst.is_none()
+                && let Some(rate) = line.keyframe_pace
+            {
+                let (pace, group) = (Pace::even(rate), history.group_bytes());
+                self.burst = Some(Burst::new(
+                    line.now,
+                    pace,
+                    Appetite::Live,
+                    packet.timestamp,
+                    group,
+                ));
+            }
             if let Some(burst) = &mut self.burst
                 && !burst.take(line.now, packet.timestamp, packet.bytes.len())
             {
                 break;
             }
+            let sent = line.stats.packets;
             if !self.send(publication, encoding, &mut cursor, packet, line) {
                 line.stats.dropped += 1;
+            }
+            if line.stats.packets == sent
+                && let Some(burst) = &mut self.burst
+            {
+                burst.give_back(packet.bytes.len());
             }
             cursor.position += 1;
         }

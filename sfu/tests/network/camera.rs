@@ -12,8 +12,6 @@ use sfu::relay::{EncodingId, RelayedMedia};
 const AUDIO: u8 = 111;
 const VIDEO: u8 = 96;
 const FRAMES_PER_SECOND: u32 = 30;
-/// A keyframe is so many times as large as another frame.
-const KEYFRAME: f64 = 5.0;
 /// Payload bytes of a packet.
 const PART: usize = 1100;
 
@@ -68,6 +66,8 @@ pub(crate) struct Camera {
     pub(crate) obeys: bool,
     /// Temporal layers, 1 to 3.
     pub(crate) temporal: u8,
+    /// A keyframe is so many times as large as another frame.
+    pub(crate) keyframe: f64,
 }
 
 impl Camera {
@@ -78,6 +78,7 @@ impl Camera {
             group: 100_000,
             obeys: true,
             temporal: 1,
+            keyframe: 5.0,
         }
     }
 
@@ -88,6 +89,16 @@ impl Camera {
             group: 60,
             obeys: false,
             temporal: 1,
+            keyframe: 5.0,
+        }
+    }
+
+    /// A clip of still scenes, as the demo's: small pictures and large keyframes.
+    pub(crate) fn still_life() -> Camera {
+        Camera {
+            layers: vec![(180, 320, 95), (360, 640, 290), (720, 1280, 770)],
+            keyframe: 15.0,
+            ..Camera::encoder()
         }
     }
 
@@ -218,9 +229,13 @@ impl Shooting {
         let sync = needs == layer.newest[0];
         layer.newest[temporal] = layer.frame;
         let group = f64::from(self.camera.group);
-        let usual = f64::from(kbps * 125 / FRAMES_PER_SECOND) * group / (group + KEYFRAME - 1.0);
+        let usual = f64::from(kbps * 125 / FRAMES_PER_SECOND) * group / (group + self.camera.keyframe - 1.0);
         let varied = usual * self.random.random_range(0.7..1.3);
-        let size = if is_keyframe { usual * KEYFRAME } else { varied } as usize;
+        let size = if is_keyframe {
+            usual * self.camera.keyframe
+        } else {
+            varied
+        } as usize;
         let parts = size.div_ceil(PART).max(1);
         let picture = (layer.frame & 0x7fff) as u16;
         let packets = (0..parts).map(|part| {

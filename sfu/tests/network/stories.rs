@@ -61,6 +61,42 @@ fn a_squeeze_and_its_relief() {
 }
 
 #[test]
+fn a_squeeze_with_large_keyframes() {
+    for kbps in [450, 600] {
+        for round_trip in [40, 200] {
+            let line = Bottleneck {
+                delay: ms(round_trip / 2),
+                ..Bottleneck::new(1, &[(0, 4000), (21, kbps), (40, 4000)])
+            };
+            let world = watch(Camera::still_life(), line, 60.0, 60);
+            // First to a picture whose keyframe is there soon.
+            let down = world.time_to(0, 21.0, |layer| layer < 2).unwrap();
+            let up = world.time_to(0, 40.0, |layer| layer == 2).unwrap();
+            let squeeze = world.outcome(0, 19.0, 40.0);
+            println!(
+                "large keyframes, {kbps} kbps, round trip {round_trip} ms: down {down:.2} s, up {up:.2} s\n  {squeeze}"
+            );
+            assert!(down <= 1.2 && up <= 12.0, "{down} {up}");
+            assert!(squeeze.longest_freeze <= ms(500), "{squeeze}");
+            assert_eq!(squeeze.flapped, 0, "{squeeze}");
+        }
+    }
+}
+
+#[test]
+fn large_keyframes_do_not_burst_a_thin_lines_queue() {
+    for kbps in [450, 600, 900, 1200] {
+        let world = watch(Camera::still_life(), Bottleneck::new(1, &[(0, kbps)]), 50.0, kbps);
+        let outcome = world.outcome(0, 12.0, 50.0);
+        println!("large keyframes, steady {kbps} kbps: {outcome}");
+        assert!(outcome.used >= 95, "{outcome}");
+        assert!(outcome.longest_freeze <= ms(400), "{outcome}");
+        assert!(outcome.queue_p95 <= ms(200), "{outcome}");
+        assert_eq!(outcome.dropped, 0, "{outcome}");
+    }
+}
+
+#[test]
 fn steady_lines_are_used() {
     for kbps in [300, 500, 900, 1200, 2200, 2500, 2700, 4000, 30_000] {
         let world = watch(Camera::simulcast(), Bottleneck::new(1, &[(0, kbps)]), 50.0, kbps);
