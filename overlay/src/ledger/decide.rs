@@ -7,7 +7,7 @@ use super::books::{Books, of};
 use super::provider::Provider;
 use super::rows::RequestRow;
 use super::{
-    Action, Answer, Command, Decided, Decision, Refusal, buying, catalogue, offers, orders, promos, stock,
+    Action, Answer, Command, Decided, Decision, Refusal, buying, catalogue, offers, orders, products, promos, stock,
 };
 use crate::message::{HostCommand, Product, Sale, StockCount};
 
@@ -120,7 +120,7 @@ impl<'b> Work<'b> {
             });
         }
         if let Some(version) = if_version {
-            catalogue::require_version(self, command, version)?;
+            products::require_version(self, command, version)?;
         }
         let decision = self.change(command)?;
         let Some(key) = key else {

@@ -16,6 +16,7 @@ mod offers;
 mod orders;
 mod postgres;
 mod pricing;
+mod products;
 mod promos;
 mod provider;
 mod rows;

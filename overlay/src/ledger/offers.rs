@@ -3,7 +3,7 @@
 use super::books::of;
 use super::decide::Work;
 use super::rows::{FlashRow, FlashState};
-use super::{Decided, Refusal, catalogue, promos};
+use super::{Decided, Refusal, products, promos};
 use crate::message::{OfferCommand, Terms};
 
 impl FlashRow {
@@ -27,7 +27,7 @@ pub(super) fn change(work: &mut Work<'_>, command: &OfferCommand) -> Decided {
             };
             let was_running = flash.state == FlashState::Running;
             end(work, variant, was_running);
-            catalogue::product_of_variant(work, variant)
+            products::product_of_variant(work, variant)
         }
         OfferCommand::PutPromo(promo) => promos::put(work, promo),
         OfferCommand::RemovePromo { code } => promos::remove(work, code),
@@ -45,9 +45,9 @@ fn set_terms(work: &mut Work<'_>, variant: &str, terms: &Terms) -> Decided {
         row.hold_seconds = terms.hold_seconds;
     }
     work.recount(variant);
-    catalogue::touch_product_of(work, variant);
+    products::touch_product_of(work, variant);
     super::waitlist::serve(work, variant);
-    catalogue::product_of_variant(work, variant)
+    products::product_of_variant(work, variant)
 }
 
 fn start(work: &mut Work<'_>, command: &OfferCommand) -> Decided {
@@ -92,8 +92,8 @@ fn start(work: &mut Work<'_>, command: &OfferCommand) -> Decided {
     if flash.is_due(work.now) {
         begin(work, &flash);
     }
-    catalogue::touch_product_of(work, variant);
-    catalogue::product_of_variant(work, variant)
+    products::touch_product_of(work, variant);
+    products::product_of_variant(work, variant)
 }
 
 /// Begins and ends flash sales, of every show that was loaded, by the time.
@@ -107,9 +107,9 @@ pub(super) fn turn_flash_sales(work: &mut Work<'_>) {
             end(work, &flash.variant, flash.state == FlashState::Running);
         } else {
             begin(work, &flash);
-            catalogue::touch_product_of(work, &flash.variant);
+            products::touch_product_of(work, &flash.variant);
         }
-        if let Some(told) = catalogue::current_product(work, &flash.variant) {
+        if let Some(told) = products::current_product(work, &flash.variant) {
             work.products.push(told);
         }
     }
@@ -119,7 +119,7 @@ fn begin(work: &mut Work<'_>, flash: &FlashRow) {
     if let Some(row) = work.books.change_flash(&flash.show, &flash.id) {
         row.state = FlashState::Running;
     }
-    catalogue::reprice(work, &flash.variant);
+    products::reprice(work, &flash.variant);
     let show = work.show.clone();
     work.books
         .note_price(work.now, &show, &flash.variant, flash.minor);
@@ -129,9 +129,9 @@ fn end(work: &mut Work<'_>, variant: &str, was_running: bool) {
     let show = work.show.clone();
     work.books.end_flash(&show, variant);
     if was_running {
-        catalogue::reprice(work, variant);
+        products::reprice(work, variant);
     }
-    catalogue::touch_product_of(work, variant);
+    products::touch_product_of(work, variant);
     // What the sale kept from those who wait may be theirs now.
     super::waitlist::serve(work, variant);
 }
