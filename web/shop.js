@@ -1,8 +1,10 @@
 // The shop client (overlay/PROTOCOL.md): over a player's data channels, or over an event stream and POST where there
 // are none. It keeps the show's state and says what changed.
 
+import { Buys } from "./buys.js";
 import { Timeline } from "./clock.js";
 import { Line } from "./line.js";
+import { Show } from "./show.js";
 import { Sums } from "./sums.js";
 import { memory, uuid7 } from "./ui.js";
 
@@ -13,15 +15,6 @@ import { memory, uuid7 } from "./ui.js";
 
 /** Numbered events travel on two channels: one may overtake the other for so long before something is missing. */
 const OVERTAKING_MS = 1000;
-/** A buy is repeated until its receipt comes, each time after twice the pause. */
-const FIRST_REPEAT_MS = 250;
-const LONGEST_REPEAT_MS = 4000;
-/** A buy that is not answered on the connection is asked for by HTTP, too: the same id, the same receipt. */
-const HTTP_AFTER_REPEATS = 3;
-const CHAT_KEPT = 100;
-/** States of orders of which something is still to come. */
-const OPEN = ["waitlisted", "held", "checkout_open", "releasing"];
-const QUESTIONS_KEPT = 50;
 /** Commands of a host that wait for an answer for longer have failed. */
 const COMMAND_PATIENCE_MS = 10_000;
 
@@ -31,7 +24,7 @@ const COMMAND_PATIENCE_MS = 10_000;
  * `order` (`detail.order`, whose state is new), `notice`, `announcement`, `recommendation`, `reactions` (`detail.more`: how many of
  * each are new), `hold_expiring`, `sale`, `health` (`detail` is the message).
  */
-export class ShopClient extends EventTarget {
+export class ShopClient extends Show {
   #options;
   #line;
   #epoch;
@@ -39,7 +32,7 @@ export class ShopClient extends EventTarget {
   #early = new Map();
   #gap;
   #pages = [];
-  #buys = new Map();
+  #buys = new Buys({ send: (buy) => this.#send(buy), sendByHttp: (buy) => this.#buyByHttp(buy) });
   #waiting = new Map();
   #clock = 0;
   #timeline;
@@ -50,29 +43,8 @@ export class ShopClient extends EventTarget {
   constructor(options) {
     super();
     this.#options = { base: location.origin, ...options };
-    this.show = undefined;
-    this.products = new Map();
-    this.pinned = [];
-    this.featured = undefined;
-    this.chat = [];
-    this.slowSeconds = 0;
-    this.viewers = 0;
-    this.orders = new Map();
     this.you = undefined;
     this.isConnected = false;
-    this.pinnedChat = undefined;
-    this.questions = [];
-    this.polls = new Map();
-    /** The own votes: choices by poll. */
-    this.votes = {};
-    this.reactions = {};
-    this.countdown = undefined;
-    this.cart = [];
-    /**
-     * Those kept quiet or out, at hosts and moderators.
-     * @type {import("./protocol.js").Listed}
-     */
-    this.moderation = { muted: [], banned: [], words: [] };
     this.#timeline = new Timeline(options.video);
     this.#line = new Line({
       address: `${this.#options.base}/api/rooms/${this.#options.room}`,
@@ -115,10 +87,8 @@ export class ShopClient extends EventTarget {
    */
   buy(lines, wishes = {}) {
     const id = uuid7();
-    const message = { v: 1, t: "buy", id, lines, price_version: this.show?.price_version ?? 0, ...wishes };
-    this.#buys.set(id, { message, repeats: 0 });
-    this.#repeat(id);
-    this.#changed("buying");
+    this.#buys.begin({ v: 1, t: "buy", id, lines, price_version: this.show?.price_version ?? 0, ...wishes });
+    this.changed("buying");
     return id;
   }
 
@@ -184,14 +154,6 @@ export class ShopClient extends EventTarget {
     });
   }
 
-  variant(id) {
-    for (const product of this.products.values()) {
-      const variant = product.variants.find((known) => known.id === id);
-      if (variant) return { product, variant };
-    }
-    return undefined;
-  }
-
   #key() {
     return `vitrine:you:${this.#options.room}`;
   }
@@ -233,15 +195,7 @@ export class ShopClient extends EventTarget {
   #connected(is) {
     if (this.isConnected === is) return;
     this.isConnected = is;
-    this.#changed("connection");
-  }
-
-  #changed(detail) {
-    this.dispatchEvent(new CustomEvent("change", { detail }));
-  }
-
-  #tell(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+    this.changed("connection");
   }
 
   #receive(data) {
@@ -259,7 +213,7 @@ export class ShopClient extends EventTarget {
   /** @param {Message} message */
   #take(message) {
     if (message.t === "welcome") this.#welcome(message);
-    else if (message.seq === undefined) this.#apply(message);
+    else if (message.seq === undefined) this.apply(message);
     else this.#inOrder(message);
   }
 
@@ -271,7 +225,7 @@ export class ShopClient extends EventTarget {
       this.#seq += 1;
       const next = this.#early.get(this.#seq);
       this.#early.delete(this.#seq);
-      this.#timeline.show(next, () => this.#apply(next));
+      this.#timeline.show(next, () => this.apply(next));
     }
     clearTimeout(this.#gap);
     if (this.#early.size > 0) this.#gap = setTimeout(() => this.#hello(), OVERTAKING_MS);
@@ -293,193 +247,45 @@ export class ShopClient extends EventTarget {
     // What waits for its frame is older than what comes now.
     this.#timeline.flush();
     this.#epoch = message.epoch;
-    // Open orders are told anew: what is not told has ended while nobody listened.
-    for (const [id, { state }] of this.orders) if (OPEN.includes(state)) this.orders.delete(id);
+    this.forgetOpenOrders();
     if (message.deltas) {
-      for (const delta of message.deltas) if (delta.seq > this.#seq) this.#apply(delta);
+      for (const delta of message.deltas) if (delta.seq > this.#seq) this.apply(delta);
     } else {
-      this.#takeSnapshot(pages.map((page) => page.snapshot));
+      this.takeSnapshot(pages.map((page) => page.snapshot));
     }
     this.#seq = message.seq;
     for (const seq of [...this.#early.keys()]) if (seq <= this.#seq) this.#early.delete(seq);
     this.#connected(true);
-    this.#changed("welcome");
-    for (const id of this.#buys.keys()) this.#repeat(id);
-  }
-
-  #takeSnapshot(pages) {
-    const [first] = pages;
-    this.show = first.show;
-    this.pinned = first.pinned;
-    this.featured = first.featured;
-    this.slowSeconds = first.slow_seconds;
-    this.viewers = first.viewers;
-    this.products = new Map(pages.flatMap((page) => page.products).map((product) => [product.id, product]));
-    this.chat = pages.flatMap((page) => page.chat);
-    this.pinnedChat = first.pinned_chat;
-    this.questions = pages.flatMap((page) => page.questions ?? []);
-    this.polls = new Map(pages.flatMap((page) => page.polls ?? []).map((poll) => [poll.id, poll]));
-    this.votes = first.votes ?? {};
-    this.reactions = first.reactions ?? {};
-    this.countdown = first.countdown;
-    this.cart = [];
-    for (const receipt of pages.flatMap((page) => page.orders ?? [])) this.#keepOrder(receipt);
+    this.changed("welcome");
+    this.#buys.repeatAll();
   }
 
   /** @param {Message} message */
-  #apply(message) {
+  apply(message) {
     switch (message.t) {
-      case "show":
-        Object.assign(this.show, {
-          state: message.state,
-          title: message.title,
-          starts_at: message.starts_at,
-          price_version: message.price_version,
-        });
-        return this.#changed("show");
-      case "on_air":
-        this.show.on_air = message.live;
-        return this.#changed("show");
-      case "product":
-        this.products.set(message.product.id, message.product);
-        if (message.price_version) this.show.price_version = message.price_version;
-        return this.#changed("products");
-      case "product_removed":
-        this.products.delete(message.product);
-        return this.#changed("products");
-      case "pins":
-        this.pinned = message.pinned;
-        this.featured = message.featured;
-        return this.#changed("pins");
-      case "price": {
-        const found = this.variant(message.variant);
-        if (found) Object.assign(found.variant, { price: message.price, was: message.was });
-        this.show.price_version = message.price_version;
-        return this.#changed("products");
-      }
-      case "availability": {
-        const found = this.variant(message.variant);
-        if (found) found.variant.sold_out = message.sold_out;
-        return this.#changed("stock");
-      }
-      case "stock":
-        for (const item of message.items) {
-          const found = this.variant(item.variant);
-          // The latest wins; what is older came late.
-          if (!found || found.variant.version >= item.version) continue;
-          Object.assign(found.variant, {
-            available: item.available,
-            version: item.version,
-            sold_out: item.available === 0,
-          });
-        }
-        return this.#changed("stock");
-      case "viewers":
-        this.viewers = message.count;
-        return this.#changed("viewers");
-      case "chat":
-        this.chat = [...this.chat, message].slice(-CHAT_KEPT);
-        return this.#changed("chat");
-      case "chat_deleted":
-        this.chat = this.chat.filter((line) => line.id !== message.id);
-        return this.#changed("chat");
-      case "chat_pinned":
-        this.pinnedChat = message.line;
-        return this.#changed("chat");
-      case "question":
-        this.questions = [...this.questions.filter((known) => known.id !== message.id), message]
-          .filter((known) => known.state !== "dismissed")
-          .slice(-QUESTIONS_KEPT);
-        return this.#changed("questions");
-      case "poll":
-        this.polls.set(message.poll.id, message.poll);
-        return this.#changed("polls");
-      case "poll_counts": {
-        const poll = this.polls.get(message.poll);
-        // The last counts come with the poll itself.
-        if (poll?.open) poll.counts = message.counts;
-        return this.#changed("polls");
-      }
-      case "voted":
-        this.votes = { ...this.votes, [message.poll]: message.option };
-        return this.#changed("polls");
-      case "reactions":
-        return this.#sumReactions(message.totals);
-      case "countdown":
-        this.countdown = message.countdown;
-        return this.#changed("countdown");
-      case "cart":
-        this.cart = message.lines;
-        return this.#changed("cart");
-      case "moderation":
-        this.moderation = message;
-        return this.#changed("moderation");
-      case "waitlist": {
-        const order = this.orders.get(message.buy);
-        if (order) order.place = message.place;
-        return this.#changed("orders");
-      }
       case "clock":
         return this.#timeline.learn(message);
-      case "chat_mode":
-        this.slowSeconds = message.slow_seconds;
-        return this.#changed("chat");
       case "receipt":
         return this.#receipt(message);
-      case "order": {
-        const known = this.orders.get(message.buy);
-        const order = { ...known, ...message };
-        this.orders.set(message.buy, order);
-        if (known && known.state !== order.state) this.#tell("order", { order });
-        return this.#changed("orders");
-      }
       case "done":
       case "promo":
         return this.#settle(message.ref, undefined, message);
       case "notice":
         return this.#notice(message);
-      case "announcement":
-      case "recommendation":
-      case "hold_expiring":
-      case "sale":
-      case "health":
-        return this.#tell(message.t, message);
+      default:
+        return super.apply(message);
     }
-  }
-
-  #sumReactions(totals) {
-    const more = {};
-    for (const [kind, total] of Object.entries(totals)) {
-      const new_ = total - (this.reactions[kind] ?? 0);
-      if (new_ > 0) more[kind] = new_;
-    }
-    this.reactions = totals;
-    this.#changed("reactions");
-    if (Object.keys(more).length > 0) this.#tell("reactions", { more });
   }
 
   #receipt(receipt) {
-    if (["held", "checkout_open", "waitlisted"].includes(receipt.outcome)) this.#keepOrder(receipt);
-    const buy = this.#buys.get(receipt.buy);
-    if (!buy) return this.#changed("orders");
-    clearTimeout(buy.timer);
-    this.#buys.delete(receipt.buy);
-    this.#changed("buying");
-    this.#changed("orders");
-    if (receipt.outcome === "price_changed") {
-      for (const { variant, price } of receipt.prices) {
-        const found = this.variant(variant);
-        if (found) found.variant.price = price;
-      }
-      this.show.price_version = receipt.price_version;
-      this.#changed("products");
-    }
-    this.#tell("receipt", { receipt });
-  }
-
-  #keepOrder({ buy, outcome, state = outcome, expires_at, order_lines, total, promo, discount, checkout, variant, quantity, place }) {
-    const lines = order_lines ?? [{ variant, quantity }];
-    this.orders.set(buy, { buy, state, expires_at, lines, total, promo, discount, checkout, place });
+    if (["held", "checkout_open", "waitlisted"].includes(receipt.outcome)) this.keepOrder(receipt);
+    const isAwaited = this.#buys.has(receipt.buy);
+    this.#buys.end(receipt.buy);
+    if (isAwaited) this.changed("buying");
+    this.changed("orders");
+    if (!isAwaited) return;
+    if (receipt.outcome === "price_changed") this.takePrices(receipt.prices, receipt.price_version);
+    this.tell("receipt", { receipt });
   }
 
   #notice(message) {
@@ -491,18 +297,12 @@ export class ShopClient extends EventTarget {
       return this.#hello(true);
     }
     if (this.#waiting.has(message.ref)) return this.#settle(message.ref, new Error(message.text));
-    const buy = this.#buys.get(message.ref);
-    if (buy && message.retry_after_ms) {
-      clearTimeout(buy.timer);
-      buy.timer = setTimeout(() => this.#repeat(message.ref), message.retry_after_ms);
-      return;
+    if (this.#buys.has(message.ref)) {
+      if (message.retry_after_ms) return this.#buys.repeatAfter(message.ref, message.retry_after_ms);
+      this.#buys.end(message.ref);
+      this.changed("buying");
     }
-    if (buy) {
-      clearTimeout(buy.timer);
-      this.#buys.delete(message.ref);
-      this.#changed("buying");
-    }
-    this.#tell("notice", message);
+    this.tell("notice", message);
   }
 
   #settle(id, error, answer) {
@@ -512,17 +312,6 @@ export class ShopClient extends EventTarget {
     this.#waiting.delete(id);
     if (error) waiting.reject(error);
     else waiting.resolve(answer);
-  }
-
-  #repeat(id) {
-    const buy = this.#buys.get(id);
-    if (!buy) return;
-    clearTimeout(buy.timer);
-    this.#send(buy.message);
-    if (buy.repeats >= HTTP_AFTER_REPEATS) this.#buyByHttp(buy.message);
-    const wait = Math.min(FIRST_REPEAT_MS * 2 ** buy.repeats, LONGEST_REPEAT_MS);
-    buy.repeats += 1;
-    buy.timer = setTimeout(() => this.#repeat(id), wait);
   }
 
   async #buyByHttp({ v, t, id, ...buy }) {
