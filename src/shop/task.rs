@@ -23,7 +23,7 @@ use crate::media::news::News;
 use crate::media::service::MediaService;
 use crate::telemetry::ShopMetrics;
 
-/// Between two ticks: stock is told at most this often.
+/// Between two ticks.
 const TICK: Duration = Duration::from_millis(100);
 /// Data channels that are the shop's (`overlay/PROTOCOL.md`).
 const CHANNELS: [&str; 3] = ["shop", "live", "chat"];
@@ -80,12 +80,18 @@ impl ShopTask {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            let due = self.shop.poll_due().map(|due| {
+                let ms = u64::try_from(due.0 - unix_now().0).unwrap_or(0);
+                // A clock that was set back is met by the next tick.
+                tokio::time::Instant::now() + Duration::from_millis(ms).min(TICK)
+            });
             tokio::select! {
                 // What is decided is told before more is asked.
                 biased;
                 _ = &mut stop => break,
                 Some(answer) = answers.recv() => self.take_answer(answer),
                 _ = ticks.tick() => self.tick(),
+                () = at(due) => self.shop.handle_due(unix_now()),
                 Some(news) = news.recv() => self.take_news(news),
                 Some(request) = requests.recv() => self.take_request(request),
             }
@@ -337,6 +343,14 @@ impl ShopTask {
                 .max(state.as_ref().map_or(0, |state| state.viewers)),
             title: state.map(|state| state.title).unwrap_or_default(),
         }
+    }
+}
+
+/// Resolves at a time; never without one.
+async fn at(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

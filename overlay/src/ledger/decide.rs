@@ -7,7 +7,8 @@ use super::books::{Books, of};
 use super::provider::Provider;
 use super::rows::RequestRow;
 use super::{
-    Action, Answer, Command, Decided, Decision, Refusal, buying, catalogue, offers, orders, products, promos, stock,
+    Action, Answer, Command, Decided, Decision, Refusal, buying, catalogue, offers, orders, products, promos,
+    stock,
 };
 use crate::message::{HostCommand, Product, Sale, StockCount};
 

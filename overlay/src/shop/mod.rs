@@ -130,6 +130,8 @@ pub struct Shop {
     /// Clients whose lines do not keep up, since when.
     behind: BTreeMap<ClientId, i64>,
     next_expiry: i64,
+    /// Rooms with something to tell that must wait a moment, until when. Unix milliseconds.
+    unsettled: BTreeMap<Arc<str>, i64>,
     outputs: VecDeque<Output>,
 }
 
@@ -151,6 +153,7 @@ impl Shop {
             next_number: 1,
             behind: BTreeMap::new(),
             next_expiry: 0,
+            unsettled: BTreeMap::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -242,9 +245,22 @@ impl Shop {
         }
     }
 
-    /// Lets time pass: stock and viewer counts are told, holds run out. To be called a few times a second.
+    /// Lets time pass: viewer counts are told, holds run out. To be called a few times a second.
     pub fn handle_time(&mut self, now: UnixMillis) {
         self.tick(now);
+    }
+
+    /// When [`handle_due`](Shop::handle_due) has something to do, if nothing else happens before.
+    pub fn poll_due(&self) -> Option<UnixMillis> {
+        self.unsettled.values().min().map(|due| UnixMillis(*due))
+    }
+
+    /// Tells what has waited its time.
+    pub fn handle_due(&mut self, now: UnixMillis) {
+        let due = self.unsettled.iter().filter(|(_, due)| **due <= now.0);
+        for room in due.map(|(room, _)| room.clone()).collect::<Vec<_>>() {
+            self.settle(now, Some(&room));
+        }
     }
 
     /// What is to be done next.
@@ -287,6 +303,7 @@ impl Shop {
             let nobody = !self.clients.values().any(|client| *client.room == *room);
             if nobody {
                 self.shows.remove(room);
+                self.unsettled.remove(room);
             }
         }
     }
@@ -309,9 +326,11 @@ impl Shop {
     /// Tells everybody in a room what may leave by now.
     fn settle(&mut self, now: UnixMillis, room: Option<&str>) {
         let Some(show) = room.and_then(|room| self.shows.get_mut(room)) else {
+            room.map(|room| self.unsettled.remove(room));
             return;
         };
-        for (channel, events) in show.outbox.take(now) {
+        show.push_stock(now);
+        for (channel, events) in show.outbox.take(now, show.audience.viewers()) {
             let messages = outbox::batches(&events, now).into_iter();
             let room = &show.name;
             self.outputs.extend(messages.map(|message| Output::Broadcast {
@@ -331,6 +350,10 @@ impl Shop {
                     message: event.clone(),
                 }));
             }
+        }
+        match show.due(now) {
+            Some(due) => drop(self.unsettled.insert(show.name.clone(), due)),
+            None => drop(self.unsettled.remove(&show.name)),
         }
     }
 

@@ -5,8 +5,14 @@ use bytes::Bytes;
 
 use crate::{Channel, UnixMillis};
 
-/// Between two messages to everybody on one channel, in milliseconds.
-pub(super) const WINDOW: i64 = 100;
+/// Between two messages to everybody on a reliable channel, in milliseconds: nobody reads faster.
+const WINDOW: i64 = 100;
+/// The same on `live`, where a stock must not be old: so much, and a hundredth of a millisecond for each viewer. What
+/// it costs to tell everybody then stays at a fraction of a core, however many they are.
+const LIVE_WINDOW: i64 = 25;
+const VIEWERS_PER_MS: i64 = 100;
+/// The longest: five times a second everybody is told.
+const LONGEST_WINDOW: i64 = 200;
 /// Bytes of one batch: below what every browser takes in one piece (16 KiB).
 const MAX_BATCH: usize = 14_000;
 
@@ -37,25 +43,58 @@ impl Outbox {
         }
     }
 
+    fn lanes(&self) -> [&Lane; 3] {
+        [&self.shop, &self.live, &self.chat]
+    }
+
+    /// Whether what is pushed on `live` leaves at once.
+    pub(super) fn is_live_open(&self, now: UnixMillis) -> bool {
+        self.live.is_open(now)
+    }
+
+    /// When `live` opens again.
+    pub(super) fn live_opens_at(&self) -> i64 {
+        self.live.next
+    }
+
+    /// When the first of what waits may leave.
+    pub(super) fn due(&self) -> Option<i64> {
+        let waiting = self.lanes().into_iter().filter(|lane| !lane.events.is_empty());
+        waiting.map(|lane| lane.next).min()
+    }
+
     pub(super) fn push(&mut self, channel: Channel, event: Bytes) {
         self.lane(channel).events.push(event);
     }
 
-    /// What may leave now: events, in order, by channel.
-    pub(super) fn take(&mut self, now: UnixMillis) -> Vec<(Channel, Vec<Bytes>)> {
+    /// What may leave now, to so many viewers: events, in order, by channel.
+    pub(super) fn take(&mut self, now: UnixMillis, viewers: u64) -> Vec<(Channel, Vec<Bytes>)> {
         let mut due = Vec::new();
         for channel in [Channel::Shop, Channel::Live, Channel::Chat] {
             let lane = self.lane(channel);
-            // A clock that was set back does not hold anything up.
-            let is_open =
-                now.0 >= lane.next || lane.next - now.0 > WINDOW || lane.events.len() >= MAX_WAITING;
-            if !lane.events.is_empty() && is_open {
-                lane.next = now.0 + WINDOW;
+            if !lane.events.is_empty() && lane.is_open(now) {
+                lane.next = now.0 + window(channel, viewers);
                 due.push((channel, std::mem::take(&mut lane.events)));
             }
         }
         due
     }
+}
+
+impl Lane {
+    fn is_open(&self, now: UnixMillis) -> bool {
+        // A clock that was set back does not hold anything up.
+        now.0 >= self.next || self.next - now.0 > LONGEST_WINDOW || self.events.len() >= MAX_WAITING
+    }
+}
+
+/// Between two messages to everybody, in milliseconds.
+fn window(channel: Channel, viewers: u64) -> i64 {
+    if channel != Channel::Live {
+        return WINDOW;
+    }
+    let viewers = i64::try_from(viewers).unwrap_or(i64::MAX);
+    (LIVE_WINDOW + viewers / VIEWERS_PER_MS).min(LONGEST_WINDOW)
 }
 
 /// Events in as few messages as hold them; one alone stays as it is.
@@ -105,16 +144,32 @@ mod tests {
         let mut outbox = Outbox::default();
         let event = |n: u8| Bytes::from(format!("{{\"n\":{n}}}"));
         outbox.push(Channel::Chat, event(1));
-        assert_eq!(outbox.take(UnixMillis(1000)), [(Channel::Chat, vec![event(1)])]);
+        assert_eq!(
+            outbox.take(UnixMillis(1000), 0),
+            [(Channel::Chat, vec![event(1)])]
+        );
         outbox.push(Channel::Chat, event(2));
         outbox.push(Channel::Chat, event(3));
-        assert!(outbox.take(UnixMillis(1099)).is_empty());
+        assert!(outbox.take(UnixMillis(1099), 0).is_empty());
         assert_eq!(
-            outbox.take(UnixMillis(1100)),
+            outbox.take(UnixMillis(1100), 0),
             [(Channel::Chat, vec![event(2), event(3)])]
         );
         outbox.push(Channel::Chat, event(4));
-        assert_eq!(outbox.take(UnixMillis(0)).len(), 1, "the clock was set back");
+        assert_eq!(outbox.take(UnixMillis(0), 0).len(), 1, "the clock was set back");
+    }
+
+    #[test]
+    fn the_more_there_are_the_longer_what_passes_waits_for_more_of_it() {
+        let waits = |viewers| {
+            let mut outbox = Outbox::default();
+            outbox.push(Channel::Live, Bytes::from_static(b"{}"));
+            outbox.take(UnixMillis(1000), viewers);
+            assert_eq!(outbox.due(), None);
+            outbox.push(Channel::Live, Bytes::from_static(b"{}"));
+            outbox.due().unwrap() - 1000
+        };
+        assert_eq!([0, 2000, 17_500, 1_000_000].map(waits), [25, 45, 200, 200]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is told at intervals: stock and viewer counts, the latest alone.
+//! What is told at intervals, the latest alone: stock as soon as may be, viewer counts and sums with the ticks.
 
 use std::sync::Arc;
 
@@ -74,10 +74,24 @@ impl Show {
             };
             self.outbox.push(Channel::Live, encode(&message, now));
         }
+    }
+
+    /// Puts the stocks that are to be told into the outbox, when they can leave it: until then there may be newer ones.
+    pub(super) fn push_stock(&mut self, now: UnixMillis) {
+        if self.changed.is_empty() || !self.outbox.is_live_open(now) {
+            return;
+        }
         let items = self.stock_due(now);
         for message in stock_messages(&items, now) {
             self.outbox.push(Channel::Live, message);
         }
+    }
+
+    /// When there is something to be told that waits for nothing but that time.
+    pub(super) fn due(&self, now: UnixMillis) -> Option<i64> {
+        let has_stock = self.changed.values().any(|restless| restless.at <= now.0);
+        let stock = has_stock.then(|| self.outbox.live_opens_at());
+        stock.into_iter().chain(self.outbox.due()).min()
     }
 
     /// The stocks that are to be told now.
