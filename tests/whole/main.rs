@@ -8,10 +8,12 @@
 )]
 
 mod buying;
+mod crash;
 mod ending;
 mod fleet;
 mod folder;
 mod hostile;
+mod line;
 mod once;
 #[path = "../../overlay/tests/server/mod.rs"]
 mod postgres_server;

@@ -134,7 +134,12 @@ impl Server {
 
     /// A buyer's token, made by the API.
     pub(crate) async fn buyer(&self, operator: &str, name: &str) -> String {
-        let body = json!({"scopes": ["view"], "room": "demo", "sub": name});
+        self.buyer_in(operator, "demo", name).await
+    }
+
+    /// The same for another room.
+    pub(crate) async fn buyer_in(&self, operator: &str, room: &str, name: &str) -> String {
+        let body = json!({"scopes": ["view"], "room": room, "sub": name});
         let request = self.client.post(self.at("/api/tokens")).bearer_auth(operator);
         let made = request.json(&body).send().await.unwrap();
         assert_eq!(made.status(), StatusCode::CREATED);

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
+use reqwest::{RequestBuilder, StatusCode};
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use tokio::sync::watch;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
@@ -48,6 +48,24 @@ impl PeerConnectionEventHandler for Events {
     }
 }
 
+/// Offers a connection and takes the answer; none when nobody answers.
+pub(crate) async fn exchange(
+    connection: &dyn PeerConnection,
+    is_gathered: &mut watch::Receiver<bool>,
+    request: RequestBuilder,
+) -> Option<()> {
+    let offer = connection.create_offer(None).await.unwrap();
+    connection.set_local_description(offer).await.unwrap();
+    is_gathered.wait_for(|done| *done).await.unwrap();
+    let offer = connection.local_description().await.unwrap().sdp;
+    let answer = request.header(CONTENT_TYPE, "application/sdp").body(offer).send();
+    let answer = answer.await.ok()?;
+    assert_eq!(answer.status(), StatusCode::CREATED);
+    let answer = RTCSessionDescription::answer(answer.text().await.ok()?).unwrap();
+    connection.set_remote_description(answer).await.unwrap();
+    Some(())
+}
+
 impl Viewer {
     /// Watches the demo room; returns when the picture comes.
     pub(crate) async fn watch(server: &Server) -> Viewer {
@@ -73,16 +91,8 @@ impl Viewer {
         for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
             connection.add_transceiver_from_kind(kind, None).await.unwrap();
         }
-        let offer = connection.create_offer(None).await.unwrap();
-        connection.set_local_description(offer).await.unwrap();
-        is_gathered.wait_for(|done| *done).await.unwrap();
-        let offer = connection.local_description().await.unwrap().sdp;
         let request = server.client.post(server.at("/whep/demo"));
-        let answer = request.header(CONTENT_TYPE, "application/sdp").body(offer).send();
-        let answer = answer.await.unwrap();
-        assert_eq!(answer.status(), StatusCode::CREATED);
-        let answer = RTCSessionDescription::answer(answer.text().await.unwrap()).unwrap();
-        connection.set_remote_description(answer).await.unwrap();
+        exchange(&*connection, &mut is_gathered, request).await.unwrap();
         let viewer = Viewer {
             _connection: connection,
             arrivals,
