@@ -20,6 +20,7 @@ mod server;
 mod several;
 mod stock;
 mod till;
+mod tls;
 mod waitlist;
 
 use till::Till;

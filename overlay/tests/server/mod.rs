@@ -24,7 +24,7 @@ pub(crate) struct Postgres {
     folder: tempfile::TempDir,
     programs: PathBuf,
     process: Option<Child>,
-    is_durable: bool,
+    settings: Vec<String>,
 }
 
 /// Where the package keeps its programs: the newest version of them.
@@ -54,18 +54,45 @@ fn unprivileged(program: &Path) -> Command {
     command
 }
 
+/// Writes a file that is the server's own: it trusts no other.
+fn put(path: &Path, content: &str) {
+    fs::write(path, content).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(path.parent().unwrap()).unwrap());
+    std::os::unix::fs::chown(path, Some(owner), None).unwrap();
+}
+
 impl Postgres {
     /// A server that forgets with the machine, but not with its process: enough to test with.
     pub(crate) fn start() -> Postgres {
-        Postgres::with(false)
+        Postgres::with(vec!["fsync=off".to_owned()], None)
     }
 
     /// A server that writes through to the disk, to measure with.
     pub(crate) fn durable() -> Postgres {
-        Postgres::with(true)
+        Postgres::with(vec!["fsync=on".to_owned()], None)
     }
 
-    fn with(is_durable: bool) -> Postgres {
+    /// A server that can be reached at a port of this machine, too, where it shows a certificate (PEM, with its key).
+    pub(crate) fn with_certificate(port: u16, certificate: &str, key: &str) -> Postgres {
+        let settings = [
+            "fsync=off",
+            "listen_addresses=localhost",
+            &format!("port={port}"),
+            "ssl=on",
+        ];
+        Postgres::with(settings.map(str::to_owned).to_vec(), Some((certificate, key)))
+    }
+
+    /// The same without the certificate.
+    pub(crate) fn without_tls(mut self) -> Postgres {
+        self.stop();
+        self.settings.retain(|setting| setting != "ssl=on");
+        self.resume();
+        self
+    }
+
+    fn with(settings: Vec<String>, certificate: Option<(&str, &str)>) -> Postgres {
         let folder = tempfile::Builder::new()
             .prefix("vitrine-pg")
             .tempdir_in("/tmp")
@@ -87,11 +114,15 @@ impl Postgres {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        if let Some((certificate, key)) = certificate {
+            put(&folder.path().join("data/server.crt"), certificate);
+            put(&folder.path().join("data/server.key"), key);
+        }
         let mut server = Postgres {
             folder,
             programs,
             process: None,
-            is_durable,
+            settings,
         };
         server.resume();
         server
@@ -100,16 +131,12 @@ impl Postgres {
     /// Starts the server again after [`stop`](Postgres::stop).
     pub(crate) fn resume(&mut self) {
         assert!(self.process.is_none());
-        let switch = if self.is_durable { "on" } else { "off" };
         let mut command = unprivileged(&self.programs.join("postgres"));
         command.arg("-D").arg(self.folder.path().join("data"));
         command.arg("-k").arg(self.folder.path());
-        for setting in [
-            "listen_addresses=",
-            &format!("fsync={switch}"),
-            "max_wal_size=4GB",
-            "shared_buffers=128MB",
-        ] {
+        let common = ["listen_addresses=", "max_wal_size=4GB", "shared_buffers=128MB"].map(str::to_owned);
+        // The later counts.
+        for setting in common.iter().chain(&self.settings) {
             command.arg("-c").arg(setting);
         }
         let log = fs::File::create(self.folder.path().join("log")).unwrap();
@@ -137,7 +164,12 @@ impl Postgres {
 
     pub(crate) fn url(&self, database: &str) -> String {
         let folder = self.folder.path().display();
-        format!("postgresql:///{database}?user=postgres&host={folder}")
+        let port = self
+            .settings
+            .iter()
+            .find_map(|setting| setting.strip_prefix("port="));
+        let port = port.unwrap_or("5432");
+        format!("postgresql:///{database}?user=postgres&host={folder}&port={port}")
     }
 
     /// The address of a new, empty database.

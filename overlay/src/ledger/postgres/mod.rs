@@ -2,10 +2,11 @@
 //! only written over the one it was made from.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postgres::config::SslMode;
+use postgres::config::{Host, SslMode};
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::ToSql;
 use postgres::{Client, Config, NoTls, Row, Statement};
@@ -58,6 +59,10 @@ impl PostgresLedger {
         if config.get_application_name().is_none() {
             config.application_name("vitrine");
         }
+        // What crosses a network is encrypted unless somebody says otherwise in so many words.
+        if config.get_ssl_mode() == SslMode::Prefer && !config.get_hosts().iter().all(is_here) {
+            config.ssl_mode(SslMode::Require);
+        }
         let tls = match config.get_ssl_mode() {
             SslMode::Disable => None,
             _ => Some(tls(authorities)?),
@@ -69,6 +74,16 @@ impl PostgresLedger {
         };
         store.migrate()?;
         StoredLedger::on(store)
+    }
+}
+
+/// Whether a database is on this machine, by its address.
+fn is_here(host: &Host) -> bool {
+    match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
     }
 }
 
