@@ -1,6 +1,7 @@
 //! The database is full, or goes away and comes back: refused with a clear error, nothing wrong said, recovery by itself.
 
-use std::process::Command as Process;
+use std::path::Path;
+use std::process::{Command as Process, Output};
 
 use overlay::UnixMillis;
 use overlay::ledger::{Action, Command, Ledger, Refusal, SqliteLedger, Ticket};
@@ -57,6 +58,8 @@ fn a_connection_that_breaks_in_the_middle_is_made_anew() {
 
 /// Tells the child where its disk is.
 const DISK: &str = "LEDGER_DISK";
+/// Tells it how the disk is bounded: by a limit on its files, or by a file system of its own.
+const BOUND: &str = "LEDGER_BOUND";
 
 #[test]
 fn a_full_disk_is_told_and_room_is_used_again() {
@@ -67,24 +70,61 @@ fn a_full_disk_is_told_and_room_is_used_again() {
         .arg(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "outages::fills_its_disk", "--nocapture"])
         .env(DISK, folder.path())
+        .env(BOUND, "files")
         .output()
         .unwrap();
+    passed(&ended);
+}
+
+#[test]
+fn a_small_file_system_that_is_full_is_told_and_room_is_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    // A file system in memory, seen by the child alone: for that it is its own root, whoever runs the tests.
+    let mount = "mount -t tmpfs -o size=1m ledger \"$LEDGER_DISK\" && exec \"$0\" \"$@\"";
+    let ended = Process::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", mount])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "outages::fills_its_disk", "--nocapture"])
+        .env(DISK, folder.path())
+        .env(BOUND, "file system")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    if said.contains("Operation not permitted") || said.contains("permission denied") {
+        // As in a container; the test above tells the same with a limit on files.
+        println!("no file system may be made here: {said}");
+        return;
+    }
+    passed(&ended);
+}
+
+fn passed(ended: &Output) {
     let said = String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success() && said.contains("1 passed"), "{said}");
 }
 
-/// The largest file this process may write from now on.
-fn limit(bytes: &str) {
+/// Bounds the disk from now on, or makes room.
+fn bound(disk: &Path, is_bounded: bool) {
     let pid = std::process::id().to_string();
-    let limited = Process::new("prlimit")
-        .args(["--pid", &pid, &format!("--fsize={bytes}:")])
-        .status()
-        .unwrap();
-    assert!(limited.success());
+    let done = if std::env::var(BOUND).unwrap() == "files" {
+        let most = if is_bounded { "700000" } else { "unlimited" };
+        Process::new("prlimit")
+            .args(["--pid", &pid, &format!("--fsize={most}:")])
+            .status()
+    } else if is_bounded {
+        // It was made as large as it is.
+        return;
+    } else {
+        Process::new("mount")
+            .args(["-o", "remount,size=64m"])
+            .arg(disk)
+            .status()
+    };
+    assert!(done.unwrap().success());
 }
 
 #[test]
-#[ignore = "run by the test above, in a process of its own"]
+#[ignore = "run by the tests above, in a process of its own"]
 fn fills_its_disk() {
     let Some(disk) = std::env::var_os(DISK).map(std::path::PathBuf::from) else {
         return;
@@ -94,7 +134,7 @@ fn fills_its_disk() {
         .seed(UnixMillis(NOW), &overlay::catalogue::demo().unwrap())
         .unwrap();
     add_notebooks(&mut ledger);
-    limit("700000");
+    bound(&disk, true);
     let mut number = 0;
     let ask = |ledger: &mut SqliteLedger, number: u64| {
         let commands = (0..50).map(|n| Command {
@@ -130,7 +170,7 @@ fn fills_its_disk() {
         "all of a batch or nothing of it"
     );
     // Room is made, nothing is restarted.
-    limit("unlimited");
+    bound(&disk, false);
     let again = ask(&mut ledger, number);
     assert!(again.iter().all(|answer| answer.decision.is_ok()));
     let audit = ledger.audit().unwrap();
