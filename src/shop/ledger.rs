@@ -72,11 +72,6 @@ fn put_in(ledger: &mut dyn Ledger, file: &Path) -> anyhow::Result<()> {
         _ => anyhow::bail!("a file that ends in .toml or .csv is expected"),
     };
     for show in shows {
-        anyhow::ensure!(
-            signaling::is_room_name(&show.id),
-            "{:?} cannot be a show's name",
-            show.id
-        );
         if ledger.seed(unix_now(), &show)? {
             continue;
         }

@@ -6,8 +6,8 @@ pub use table::parse_table;
 
 use serde::Deserialize;
 
-use crate::ledger::ShowRecord;
-use crate::message::{HostCommand, Product, ShowState, parse_product};
+use crate::ledger::{MAX_PRODUCTS, MAX_VARIANTS, ShowRecord};
+use crate::message::{HostCommand, Product, ShowState, parse_product, parse_show};
 
 const DEMO: &str = include_str!("../../demo/show.toml");
 
@@ -43,13 +43,11 @@ pub fn parse(text: &str) -> Result<ShowRecord, CatalogueError> {
             "{missing} is pinned but not among the products"
         )));
     }
-    let mut products = Vec::new();
-    for product in catalogue.products {
-        products.push(checked(product, &products)?);
-    }
+    let (id, title) = named(&catalogue.id, &catalogue.title)?;
+    let products = all_checked(catalogue.products)?;
     Ok(ShowRecord {
-        id: catalogue.id,
-        title: catalogue.title,
+        id,
+        title,
         state: catalogue.state,
         starts_at: catalogue.starts_at,
         price_version: 1,
@@ -58,6 +56,30 @@ pub fn parse(text: &str) -> Result<ShowRecord, CatalogueError> {
         products,
         ..ShowRecord::default()
     })
+}
+
+/// What a show is called, under the rules for those of hosts.
+fn named(id: &str, title: &str) -> Result<(String, String), CatalogueError> {
+    let value = serde_json::json!({"id": id, "title": title});
+    parse_show(&value).map_err(|bad| CatalogueError(bad.0))
+}
+
+/// A show's products, no more than fit one.
+fn all_checked(products: Vec<Product>) -> Result<Vec<Product>, CatalogueError> {
+    let variants = products
+        .iter()
+        .map(|product| product.variants.len())
+        .sum::<usize>();
+    if products.len() > MAX_PRODUCTS || variants > MAX_VARIANTS {
+        return Err(CatalogueError(format!(
+            "a show has at most {MAX_PRODUCTS} products with {MAX_VARIANTS} variants"
+        )));
+    }
+    let mut all = Vec::with_capacity(products.len());
+    for product in products {
+        all.push(checked(product, &all)?);
+    }
+    Ok(all)
 }
 
 /// A product under the rules for those of hosts, with ids that no product before it has.
@@ -147,6 +169,11 @@ mod tests {
         assert!(error("id = 1").contains("id = 1"));
         assert!(error("id='a'\ntitle='b'\nproducts=[]\npinned=['x']").contains("x is pinned"));
         assert!(error("id='a'\ntitle='b'\nproducts=[]\ncolour='x'").contains("colour"));
+        assert!(error("id='a/b'\ntitle='b'\nproducts=[]").contains("show.id"));
+        let title = |length| format!("id='a'\ntitle='{}'\nproducts=[]", "x".repeat(length));
+        assert!(parse(&title(120)).is_ok());
+        let long = title(121);
+        assert!(error(&long).contains("show.title"));
         let yen = "{ minor = 5, currency = 'JPY', exponent = 2 }";
         let cup = format!(
             "{{ id = 'cup', title = 'Cup', variants = [{{ id = 'cup', title = 'One', price = {yen} }}] }}"

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{CatalogueError, checked};
+use super::{CatalogueError, all_checked, named};
 use crate::ledger::ShowRecord;
 use crate::message::{Money, Product, Variant, exponent_of};
 
@@ -43,11 +43,8 @@ pub fn parse_table(text: &str) -> Result<Vec<ShowRecord>, CatalogueError> {
         add(&mut shows, line).map_err(at)?;
     }
     for show in &mut shows {
-        let mut products = Vec::new();
-        for product in std::mem::take(&mut show.products) {
-            products.push(checked(product, &products)?);
-        }
-        show.products = products;
+        named(&show.id, &show.title)?;
+        show.products = all_checked(std::mem::take(&mut show.products))?;
     }
     Ok(shows)
 }

@@ -110,9 +110,8 @@ impl Needs {
             }
             HostCommand::SetPrice { variant, .. } => price(variant),
             HostCommand::Offer(command) => match &**command {
-                OfferCommand::PutPromo(promo) => {
-                    self.promos.insert((show.clone(), promo.code.clone()));
-                }
+                // All of them: they are counted.
+                OfferCommand::PutPromo(_) => drop(self.all_promos.insert(show.clone())),
                 OfferCommand::RemovePromo { code } => {
                     self.promos.insert((show.clone(), code.clone()));
                 }

@@ -29,6 +29,7 @@ mod waitlist;
 pub use self::postgres::PostgresLedger;
 pub use audit::{Audit, Difference};
 pub use backup::BackupError;
+pub(crate) use products::{MAX_PRODUCTS, MAX_VARIANTS};
 pub use provider::{Manual, Payment, Provider};
 pub use sqlite::SqliteLedger;
 

@@ -10,9 +10,9 @@ use super::{Decided, Decision, Refusal, catalogue, pricing};
 use crate::message::{FlashSale, HostCommand, Money, Product, Variant};
 
 /// Products of one show.
-const MAX_PRODUCTS: usize = 500;
+pub(crate) const MAX_PRODUCTS: usize = 500;
 /// Variants of one show, those that are no longer on sale with them.
-const MAX_VARIANTS: usize = 5000;
+pub(crate) const MAX_VARIANTS: usize = 5000;
 
 pub(super) fn put(work: &mut Work<'_>, product: &Product) -> Decided {
     let others = work.books.products.of_show(&work.show);
@@ -22,7 +22,9 @@ pub(super) fn put(work: &mut Work<'_>, product: &Product) -> Decided {
             "a show has at most {MAX_PRODUCTS} products"
         )));
     }
-    if work.books.variants.of_show(&work.show).count() + product.variants.len() > MAX_VARIANTS {
+    let is_new = |variant: &&Variant| work.books.variants.get(&of(&work.show, &variant.id)).is_none();
+    let new = product.variants.iter().filter(is_new).count();
+    if work.books.variants.of_show(&work.show).count() + new > MAX_VARIANTS {
         return Err(Refusal::NotPossible(format!(
             "a show has at most {MAX_VARIANTS} variants"
         )));
@@ -40,7 +42,7 @@ pub(super) fn put(work: &mut Work<'_>, product: &Product) -> Decided {
         }
     }
     put_product(work, product);
-    product_now(work, &product.id)
+    now(work, &product.id)
 }
 
 /// Nobody can strike through a price that never was.
@@ -263,12 +265,12 @@ pub(super) fn touch_product_of(work: &mut Work<'_>, variant: &str) {
 /// The product of a variant as it is now.
 pub(super) fn product_of_variant(work: &Work<'_>, variant: &str) -> Decided {
     match work.books.variants.get(&of(&work.show, variant)) {
-        Some(row) => product_now(work, &row.product),
+        Some(row) => now(work, &row.product),
         None => catalogue::not_found("variant", variant),
     }
 }
 
-fn product_now(work: &Work<'_>, id: &str) -> Decided {
+fn now(work: &Work<'_>, id: &str) -> Decided {
     let version = work
         .books
         .shows

@@ -7,7 +7,7 @@ use super::rows::PromoRow;
 use super::{Decided, Decision, Refusal};
 use crate::message::{Discount, Money, OrderState, Promo};
 
-/// Promo codes of one show.
+/// Promo codes of one show, those that were removed with them: orders tell of them.
 const MAX_PROMOS: usize = 1000;
 
 /// Whether an order in this state uses up its code.
@@ -112,7 +112,7 @@ pub(super) fn put(work: &mut Work<'_>, promo: &Promo) -> Decided {
     let known = work.books.promos.get(&key);
     if known.is_none() && work.books.promos.of_show(&work.show).count() >= MAX_PROMOS {
         return Err(Refusal::NotPossible(format!(
-            "a show has at most {MAX_PROMOS} promo codes"
+            "a show has at most {MAX_PROMOS} promo codes, those removed with them"
         )));
     }
     let row = PromoRow {

@@ -13,10 +13,12 @@ use super::{MAX_CLIENT_MESSAGE, VERSION};
 
 /// Lines of one buy.
 const MAX_LINES: usize = 10;
-/// Units of one line.
+/// Units of one variant in a buy or a cart.
 pub(super) const MAX_QUANTITY: i64 = 1000;
 /// Lines of a cart.
 const MAX_CART: usize = 20;
+/// Characters of a title.
+const MAX_TITLE: usize = 120;
 /// Variants of one product.
 const MAX_VARIANTS: usize = 50;
 /// The highest price, in minor units.
@@ -248,6 +250,15 @@ pub(crate) fn reference(bytes: &[u8]) -> Option<String> {
     fields.id("id").or_else(|_| fields.id("buy")).ok()
 }
 
+/// Reads what a show is called: its name, as in addresses, and its title.
+///
+/// # Errors
+/// What is wrong with it and what is accepted.
+pub(crate) fn parse_show(value: &Value) -> Result<(String, String), BadMessage> {
+    let fields = Fields::of(value, "show")?;
+    Ok((fields.id("id")?, fields.text("title", MAX_TITLE)?))
+}
+
 /// Reads a product written as JSON, as from a file.
 ///
 /// # Errors
@@ -320,6 +331,9 @@ fn lines(fields: Fields<'_>, least: usize, most: usize) -> Result<Vec<Line>, Bad
             None => lines.push(Line { variant, quantity }),
         }
     }
+    if lines.iter().any(|line| line.quantity > MAX_QUANTITY) {
+        return fields.bad("lines", &format!("at most {MAX_QUANTITY} of one variant"));
+    }
     Ok(lines)
 }
 
@@ -348,7 +362,7 @@ fn command(fields: Fields<'_>) -> Result<HostCommand, BadMessage> {
             None => return fields.bad("state", "scheduled, live, paused or ended"),
         },
         "show.schedule" => HostCommand::ShowSchedule(fields.optional_integer("starts_at", 0, i64::MAX)?),
-        "show.title" => HostCommand::ShowTitle(fields.text("title", 120)?),
+        "show.title" => HostCommand::ShowTitle(fields.text("title", MAX_TITLE)?),
         "product.pin" => HostCommand::Pin {
             product: fields.id("product")?,
             featured: fields.flag("featured")?,
@@ -431,7 +445,7 @@ fn product(fields: Fields<'_>) -> Result<Product, BadMessage> {
     }
     Ok(Product {
         id: fields.id("id")?,
-        title: fields.text("title", 120)?,
+        title: fields.text("title", MAX_TITLE)?,
         description: fields.optional_text("description", 600)?,
         images,
         variants,
@@ -453,7 +467,7 @@ fn variant(fields: Fields<'_>) -> Result<Variant, BadMessage> {
     };
     Ok(Variant {
         id: fields.id("id")?,
-        title: fields.text("title", 120)?,
+        title: fields.text("title", MAX_TITLE)?,
         price: money(fields.object("price")?)?,
         was,
         per_customer: fields.optional_integer("per_customer", 1, MAX_QUANTITY)?,

@@ -27,7 +27,7 @@ pub use types::{
     StockItem, Variant,
 };
 
-pub(crate) use client::{parse_product, reference};
+pub(crate) use client::{parse_product, parse_show, reference};
 pub(crate) use types::exponent_of;
 
 /// The longest message a client may send, in bytes.

@@ -242,3 +242,22 @@ impl Show {
         turned.then_some(sold_out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_events_are_kept_as_is_said_and_a_gap_is_none() {
+        let now = UnixMillis(0);
+        let mut show = Show::new(now, "demo".into(), None);
+        for _ in 0..MAX_DELTAS as u64 + 100 {
+            show.tell(now, Channel::Shop, &ServerMessage::OnAir { live: true });
+        }
+        let kept = |missed: u64| show.deltas_after(show.seq - missed).map(Iterator::count);
+        assert_eq!(kept(0), Some(0));
+        assert_eq!(kept(MAX_DELTAS as u64), Some(MAX_DELTAS));
+        assert_eq!(kept(MAX_DELTAS as u64 + 1), None, "one of them is gone");
+        assert!(show.deltas_after(show.seq + 1).is_none(), "nobody has heard that");
+    }
+}

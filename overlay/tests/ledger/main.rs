@@ -9,6 +9,7 @@
 )]
 
 mod backup;
+mod bounds;
 mod buying;
 mod migration;
 mod model;
@@ -85,6 +86,13 @@ stories! {
     backup:
         a_backup_is_one_moment_and_a_restore_is_told
         what_is_no_whole_backup_changes_nothing;
+    bounds:
+        a_show_has_as_many_products_and_variants_as_fit_one
+        the_oldest_pins_make_room
+        a_show_has_at_most_a_thousand_codes
+        a_waitlist_has_its_length_and_stock_its_height
+        a_total_that_is_no_number_is_refused
+        a_list_has_the_newest_five_hundred_orders;
     model:
         a_few_hundred_random_commands_are_as_the_model_says;
 }
