@@ -340,3 +340,126 @@ fn a_client_whose_line_is_clogged_is_told_everything_anew_and_then_let_go() {
     assert!(!stage.inboxes.contains_key(&ClientId(2)));
     assert_eq!(stage.shop.room(ROOM).unwrap().viewers, 0);
 }
+
+/// The server ends, however it ends, and another begins on the same ledger.
+fn restart(stage: Stage) -> Stage {
+    let now = stage.now;
+    let mut stage = Stage::on(stage.ledger.unwrap());
+    stage.now = now;
+    stage
+}
+
+#[test]
+fn what_is_said_and_who_may_say_it_outlives_the_server() {
+    let mut stage = Stage::demo();
+    stage.join(1, json!({"token": "viewer:anna"}));
+    stage.join(2, json!({"token": "viewer:ben"}));
+    stage.join(9, json!({"token": "host:hanna"}));
+    for (client, text) in [(1, "hello"), (2, "rude"), (1, "bye")] {
+        stage.say(client, chat("x", text));
+    }
+    stage.say(1, json!({"t": "question", "id": "q", "text": "Is it big?"}));
+    // Said a moment ago: kept with the next look.
+    stage.wait(1200);
+    let lines = stage.take(9, "chat");
+    let question = stage.one(9, "question")["id"].clone();
+    for command in [
+        json!({"op": "chat.delete", "message": lines[1]["id"]}),
+        json!({"op": "chat.pin", "message": lines[0]["id"]}),
+        json!({"op": "chat.mute", "user": "ben"}),
+        json!({"op": "chat.ban", "user": "cid"}),
+        json!({"op": "chat.words", "words": ["darn"]}),
+        json!({"op": "chat.slow", "seconds": 30}),
+        json!({"op": "question.answer", "question": question, "text": "Yes."}),
+        json!({"op": "poll.open", "poll": "p", "question": "Next?", "options": ["Mug", "Lamp"]}),
+    ] {
+        stage.say(9, host(command));
+        stage.one(9, "done");
+    }
+    stage.say(1, json!({"t": "vote", "poll": "p", "option": 1}));
+    stage.wait(1200);
+
+    let mut stage = restart(stage);
+    let mut welcome = stage.join(9, json!({"token": "host:hanna"})).remove(0);
+    let snapshot = welcome["snapshot"].take();
+    let texts: Vec<&Value> = snapshot["chat"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| &line["text"])
+        .collect();
+    assert_eq!(texts, ["hello", "bye"], "what was deleted stays so");
+    assert_eq!(snapshot["pinned_chat"]["text"], "hello");
+    assert_eq!(snapshot["slow_seconds"], 30);
+    assert_eq!(snapshot["questions"][0]["answer"], "Yes.");
+    let poll = &snapshot["polls"][0];
+    assert_eq!(
+        (&poll["counts"], &poll["open"]),
+        (&json!([0, 1]), &json!(false)),
+        "who voted is not known any more"
+    );
+    let lists = stage.one(9, "moderation");
+    assert_eq!(
+        (&lists["muted"], &lists["banned"], &lists["words"]),
+        (&json!(["ben"]), &json!(["cid"]), &json!(["darn"]))
+    );
+    stage.join(2, json!({"token": "viewer:ben"}));
+    stage.say(2, chat("y", "again"));
+    assert_eq!(stage.one(2, "notice")["code"], "muted");
+    assert!(stage.join_anew(3, "viewer:cid").is_none());
+    // New ids are new.
+    stage.join(1, json!({"token": "viewer:anna"}));
+    stage.say(1, chat("z", "back"));
+    let new = stage.one(1, "chat");
+    assert!(lines.iter().all(|line| line["id"] != new["id"]));
+
+    // What is taken back is taken back for good.
+    stage.say(9, host(json!({"op": "chat.unmute", "user": "ben"})));
+    stage.say(9, host(json!({"op": "chat.unban", "user": "cid"})));
+    stage.say(9, host(json!({"op": "chat.words", "words": []})));
+    let mut stage = restart(stage);
+    stage.join(9, json!({"token": "host:hanna"}));
+    let lists = stage.one(9, "moderation");
+    assert_eq!(
+        (&lists["muted"], &lists["banned"], &lists["words"]),
+        (&json!([]), &json!([]), &json!([]))
+    );
+    assert!(stage.join_anew(3, "viewer:cid").is_some());
+}
+
+#[test]
+fn a_moderator_is_told_when_it_could_not_be_kept_and_it_is_kept_later() {
+    let mut stage = Stage::demo();
+    stage.join(9, json!({"token": "host:hanna"}));
+    let ledger = stage.ledger.take();
+    stage.say(9, host(json!({"op": "chat.mute", "user": "ben"})));
+    assert_eq!(stage.one(9, "notice")["code"], "unavailable");
+    stage.ledger = ledger;
+    stage.wait(1200);
+    let mut stage = restart(stage);
+    stage.join(9, json!({"token": "host:hanna"}));
+    assert_eq!(stage.one(9, "moderation")["muted"], json!(["ben"]));
+}
+
+#[test]
+fn a_room_is_kept_from_when_it_is_a_show() {
+    let mut stage = Stage::demo();
+    stage
+        .shop
+        .connect(stage.now, ClientId(5), &"new".into(), stage::HERE);
+    stage.inboxes.insert(ClientId(5), Vec::new());
+    stage.say(5, json!({"t": "hello", "versions": [1], "token": "host:hanna"}));
+    stage.say(5, chat("a", "soon"));
+    stage.say(5, host(json!({"op": "chat.ban", "user": "cid"})));
+    stage.wait(1200);
+    let kept = |stage: &mut Stage| {
+        let mut shows = overlay::ledger::Ledger::shows(stage.ledger.as_mut().unwrap())
+            .unwrap()
+            .into_iter();
+        shows.find(|show| show.id == "new").map(|show| show.talk.len())
+    };
+    assert_eq!(kept(&mut stage), None, "a room that sells nothing is forgotten");
+    stage.say(5, host(json!({"op": "show.title", "title": "New"})));
+    stage.wait(1200);
+    assert_eq!(kept(&mut stage), Some(2));
+}

@@ -62,6 +62,7 @@ impl Config {
         )?;
         within("shop_hold_seconds", self.shop_hold_seconds, 5, 86_400)?;
         within("shop_turn_seconds", self.shop_turn_seconds, 5, 86_400)?;
+        within("shop_outbox_days", self.shop_outbox_days, 1, 3650)?;
         within(
             "shop_buys_per_ten_seconds",
             self.shop_buys_per_ten_seconds.into(),

@@ -11,25 +11,29 @@ use overlay::ledger::{Action, Command, Ledger, PostgresLedger, ShowRecord, Sqlit
 use super::ledger_thread::unix_now;
 use crate::config::Config;
 
+const DAY_MS: i64 = 86_400_000;
+
 /// Opens the ledger. It waits for the database: not to be called where others wait.
 ///
 /// # Errors
 /// When it is not to be had, in words.
 pub fn open(config: &Config) -> anyhow::Result<Box<dyn Ledger>> {
+    let events_kept = i64::try_from(config.shop_outbox_days)? * DAY_MS;
     if !config.database.is_empty() {
         let authorities = match config.database_authorities.as_str() {
             "" => None,
             file => Some(Path::new(file)),
         };
         let ledger = PostgresLedger::connect(&config.database, authorities);
-        return Ok(Box::new(ledger.context("cannot open the ledger (database)")?));
+        let ledger = ledger.context("cannot open the ledger (database)")?;
+        return Ok(Box::new(ledger.keeping_events(events_kept)));
     }
     fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;
     let path = config.data_dir.join("ledger.db");
     let ledger =
         SqliteLedger::open(&path).with_context(|| format!("cannot open the ledger {}", path.display()))?;
-    Ok(Box::new(ledger))
+    Ok(Box::new(ledger.keeping_events(events_kept)))
 }
 
 /// The same, of a ledger that must be there already.

@@ -10,6 +10,8 @@ use super::store::Store;
 use super::stored::VERSION;
 use super::{Difference, LedgerError, audit};
 
+/// The oldest version that is read: later ones have tables more, and no others.
+const OLDEST: i64 = 2;
 /// Rows written together.
 const CHUNK: usize = 500;
 
@@ -36,7 +38,9 @@ pub enum BackupError {
 }
 
 pub(super) fn write(store: &mut dyn Store, to: &mut dyn Write) -> Result<u64, BackupError> {
-    writeln!(to, "{}", json!({"vitrine_backup": 1, "version": VERSION}))?;
+    let from = store.number("SELECT CAST(value AS BIGINT) FROM meta WHERE name = 'outbox_from'")?;
+    let head = json!({"vitrine_backup": 1, "version": VERSION, "outbox_from": from});
+    writeln!(to, "{head}")?;
     let mut count = 0;
     for table in TABLES {
         let columns: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
@@ -153,12 +157,17 @@ impl Reader<'_> {
         if field(&head, "vitrine_backup") != 1 {
             return self.wrong("the first line of a backup is {\"vitrine_backup\":1,…}");
         }
-        if field(&head, "version") != VERSION {
-            let version = field(&head, "version");
+        let version = field(&head, "version");
+        if !(OLDEST..=VERSION).any(|known| version == known) {
             return self.wrong(format!(
-                "a backup of version {version}; this server reads {VERSION}"
+                "a backup of version {version}; this server reads {OLDEST} to {VERSION}"
             ));
         }
+        // Before version 3 everything was kept.
+        let from = field(&head, "outbox_from").as_i64().unwrap_or(0);
+        store.run(&format!(
+            "UPDATE meta SET value = '{from}' WHERE name = 'outbox_from'"
+        ))?;
         let mut count = 0u64;
         let mut table: Option<&'static Table> = None;
         let mut rows = Vec::new();

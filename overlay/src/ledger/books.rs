@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::LedgerError;
 use super::rows::{
     BuyRow, Counted, FlashRow, FlashState, JournalRow, LineRow, OrderRow, OutboxRow, PriceRow, ProductRow,
-    PromoRow, RequestRow, Row, ShowRow, VariantRow,
+    PromoRow, RequestRow, Row, ShowRow, TalkRow, VariantRow,
 };
 use super::store::Store;
+use super::{LedgerError, Part};
 use crate::message::OrderState;
 
 /// The key of something of a show. Names of shows have no slash.
@@ -123,6 +123,8 @@ pub(super) struct Books {
     prices: Vec<PriceRow>,
     journal: Vec<JournalRow>,
     outbox: Vec<OutboxRow>,
+    /// By part and whom it is about: the last one counts.
+    talk: BTreeMap<(Arc<str>, Part, String), TalkRow>,
 }
 
 impl Books {
@@ -313,6 +315,11 @@ impl Books {
         self.outbox.push(row);
     }
 
+    pub(super) fn note_talk(&mut self, row: TalkRow) {
+        self.talk
+            .insert((row.show.clone(), row.part, row.about.clone()), row);
+    }
+
     // ---- What is written
 
     /// Writes everything that changed, tables that others refer to first.
@@ -328,6 +335,15 @@ impl Books {
         append(store, &self.new_requests)?;
         append(store, &self.journal)?;
         append(store, &self.prices)?;
-        append(store, &self.outbox)
+        append(store, &self.outbox)?;
+        write(
+            store,
+            &TalkRow::TABLE,
+            self.talk.values().map(Row::values).collect(),
+        )?;
+        if self.talk.values().any(|row| row.body.is_empty()) {
+            store.run("DELETE FROM talk WHERE body = ''")?;
+        }
+        Ok(())
     }
 }

@@ -154,6 +154,7 @@ pub(super) fn record(books: &Books, id: &str) -> Option<ShowRecord> {
             .filter_map(|row| products::product(books, id, &row.id))
             .collect(),
         open_orders: Vec::new(),
+        talk: Vec::new(),
     })
 }
 

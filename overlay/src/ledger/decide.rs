@@ -7,10 +7,20 @@ use super::books::{Books, of};
 use super::provider::Provider;
 use super::rows::RequestRow;
 use super::{
-    Action, Answer, Command, Decided, Decision, Refusal, buying, catalogue, offers, orders, products, promos,
-    stock,
+    Action, Answer, Command, Decided, Decision, Refusal, buying, catalogue, notes, offers, orders, products,
+    promos, stock,
 };
 use crate::message::{HostCommand, Product, Sale, StockCount};
+
+/// What a change under a key was answered with.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answered {
+    /// The count as it was then.
+    Stock(StockCount),
+    /// A product; told as it is when it is asked for again.
+    Product(String),
+}
 
 /// One command at work.
 pub(super) struct Work<'b> {
@@ -76,7 +86,12 @@ impl<'b> Work<'b> {
                 key,
                 if_version,
                 command,
-            } => self.change_once(key.as_deref(), *if_version, command),
+                body,
+            } => {
+                let condition = (key.as_deref(), *if_version);
+                self.change_once(condition, command, body)
+            }
+            Action::Keep(notes) => notes::keep(self, notes),
             Action::Payment { buy, event } => orders::take_payment(self, buy, *event),
             Action::CheckPromo { subject, code } => promos::check(self, subject, code),
             Action::Counts => {
@@ -108,17 +123,25 @@ impl<'b> Work<'b> {
     }
 
     /// Only what was done is remembered: what was refused changed nothing and may be tried again.
-    fn change_once(&mut self, key: Option<&str>, if_version: Option<i64>, command: &HostCommand) -> Decided {
-        // What a command is, in words: the same for the same command as long as a key is remembered.
-        let body = format!("{if_version:?} {command:?}");
+    fn change_once(
+        &mut self,
+        (key, if_version): (Option<&str>, Option<i64>),
+        command: &HostCommand,
+        body: &str,
+    ) -> Decided {
+        let body = match if_version {
+            Some(version) => format!("{version} {body}"),
+            None => body.to_owned(),
+        };
         if let Some(earlier) = key.and_then(|key| self.books.request(&self.show, key)) {
             if earlier.body != body {
                 return Err(Refusal::KeyReused(earlier.key.clone()));
             }
-            return Ok(match serde_json::from_str::<StockCount>(&earlier.answer) {
-                Ok(count) => Decision::Stock(count),
-                Err(_) => Decision::Done,
-            });
+            return match serde_json::from_str(&earlier.answer) {
+                Ok(Answered::Stock(count)) => Ok(Decision::Stock(count)),
+                Ok(Answered::Product(id)) => products::now(self, &id).or(Ok(Decision::Done)),
+                Err(_) => Ok(Decision::Done),
+            };
         }
         if let Some(version) = if_version {
             products::require_version(self, command, version)?;
@@ -127,15 +150,17 @@ impl<'b> Work<'b> {
         let Some(key) = key else {
             return Ok(decision);
         };
-        let answer = match &decision {
-            Decision::Stock(count) => serde_json::to_string(count).unwrap_or_default(),
-            _ => String::new(),
+        let answered = match &decision {
+            Decision::Stock(count) => Some(Answered::Stock(count.clone())),
+            Decision::Product(product, _) => Some(Answered::Product(product.id.clone())),
+            _ => None,
         };
+        let answer = answered.and_then(|answered| serde_json::to_string(&answered).ok());
         self.books.add_request(RequestRow {
             show: self.show.clone(),
             key: key.to_owned(),
             body,
-            answer,
+            answer: answer.unwrap_or_default(),
             at: self.now,
         });
         Ok(decision)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::books::Books;
-use super::rows::{FlashRow, LineRow, OrderRow, ProductRow, Row, ShowRow, Value, VariantRow};
+use super::rows::{FlashRow, LineRow, OrderRow, ProductRow, Row, ShowRow, TalkRow, Value, VariantRow};
 use super::store::{Query, Store};
 use super::{Action, Command, LedgerError, MAX_ORDERS};
 use crate::message::{HostCommand, OfferCommand};
@@ -48,7 +48,7 @@ impl Needs {
     }
 
     fn add(&mut self, show: &Arc<str>, action: &Action) {
-        if !matches!(action, Action::Tick) {
+        if !matches!(action, Action::Tick | Action::Keep(_)) {
             self.shows.insert(show.clone());
         }
         match action {
@@ -80,6 +80,7 @@ impl Needs {
                 self.whole.insert(record.id.as_str().into());
                 self.shows.insert(record.id.as_str().into());
             }
+            Action::Keep(_) => {}
             Action::Counts => drop(self.whole.insert(show.clone())),
             Action::Promos => drop(self.all_promos.insert(show.clone())),
             Action::Orders => drop(self.listed.insert(show.clone())),
@@ -380,6 +381,15 @@ pub(super) fn load_shows(store: &mut dyn Store, names: &BTreeSet<Arc<str>>) -> R
         books.load_line(row);
     }
     Ok(books)
+}
+
+/// What is kept of the talk of every show, the oldest first.
+pub(super) fn load_talk(store: &mut dyn Store) -> Result<Vec<TalkRow>, LedgerError> {
+    let all = Query {
+        order: "at",
+        ..Query::default()
+    };
+    read(store, all)
 }
 
 /// Rows of a type; nothing is asked for when there are no keys.

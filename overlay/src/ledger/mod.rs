@@ -12,6 +12,7 @@ mod buying;
 mod catalogue;
 mod decide;
 mod load;
+mod notes;
 mod offers;
 mod orders;
 mod postgres;
@@ -29,6 +30,7 @@ mod waitlist;
 pub use self::postgres::PostgresLedger;
 pub use audit::{Audit, Difference};
 pub use backup::BackupError;
+pub use notes::{Note, Part};
 pub(crate) use products::{MAX_PRODUCTS, MAX_VARIANTS};
 pub use provider::{Manual, Payment, Provider};
 pub use sqlite::SqliteLedger;
@@ -95,7 +97,11 @@ pub enum Action {
         if_version: Option<i64>,
         /// What.
         command: HostCommand,
+        /// The command as it was written, in one spelling: what tells another command under the same key.
+        body: String,
     },
+    /// Keeps parts of the show's talk as they are now.
+    Keep(Arc<[Note]>),
     /// What happened at the payment provider's side.
     Payment {
         /// Which order.
@@ -247,6 +253,8 @@ pub struct ShowRecord {
     pub products: Vec<Product>,
     /// Orders that wait for payment, the oldest first.
     pub open_orders: Vec<Sale>,
+    /// What is kept of its talk, the oldest first; only at the start.
+    pub talk: Vec<Note>,
 }
 
 /// Why a ledger could not be opened or read.

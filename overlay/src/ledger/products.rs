@@ -270,7 +270,7 @@ pub(super) fn product_of_variant(work: &Work<'_>, variant: &str) -> Decided {
     }
 }
 
-fn now(work: &Work<'_>, id: &str) -> Decided {
+pub(super) fn now(work: &Work<'_>, id: &str) -> Decided {
     let version = work
         .books
         .shows

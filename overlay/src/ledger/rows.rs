@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::LedgerError;
+use super::{LedgerError, Part};
 use crate::message::{Mode, OrderState, ShowState};
 
 /// What a column holds.
@@ -28,6 +28,8 @@ pub(super) enum Writing {
     Changed,
     /// Rows are put in once under a key of their own and never change.
     Once,
+    /// Rows are put in or over those of their key, whatever was there: the last one counts.
+    Latest,
     /// Rows are only ever added; the database numbers them (`n`).
     Appended,
 }
@@ -134,6 +136,7 @@ named! {
     OrderState: |state| state.name(), OrderState::from_name;
     Mode: |mode| mode.name(), Mode::from_name;
     FlashState: |state| state.name(), FlashState::from_name;
+    Part: |part| part.name(), Part::from_name;
 }
 
 /// Where a flash sale is.
@@ -332,6 +335,14 @@ tables! {
         body: String,
         answer: String,
         at: i64,
+    }
+    /// A part of a show's talk. One with an empty body goes with the transaction that wrote it.
+    TalkRow = "talk", key 3, Latest {
+        show: Arc<str>,
+        part: Part,
+        about: String,
+        at: i64,
+        body: String,
     }
     /// A movement of stock.
     JournalRow = "journal", key 0, Appended {

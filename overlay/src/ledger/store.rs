@@ -86,9 +86,24 @@ pub(super) fn columns(table: &Table) -> String {
     names.join(", ")
 }
 
+/// The order of a table's rows: that of its key, or of its numbers.
+pub(super) fn order(table: &Table) -> String {
+    let key: Vec<&str> = table
+        .columns
+        .iter()
+        .take(table.key)
+        .map(|(name, _)| *name)
+        .collect();
+    if key.is_empty() {
+        "n".to_owned()
+    } else {
+        key.join(", ")
+    }
+}
+
 /// What an insert does when the key is there.
 pub(super) fn on_conflict(table: &Table) -> String {
-    use super::rows::Writing::{Appended, Changed, Once};
+    use super::rows::Writing::{Appended, Changed, Latest, Once};
     let key: Vec<&str> = table
         .columns
         .iter()
@@ -98,19 +113,22 @@ pub(super) fn on_conflict(table: &Table) -> String {
     match table.writing {
         Appended => String::new(),
         Once => format!(" ON CONFLICT ({}) DO NOTHING", key.join(", ")),
-        Changed => {
+        Changed | Latest => {
             let set: Vec<String> = table
                 .columns
                 .iter()
                 .skip(table.key)
                 .map(|(name, _)| format!("{name} = excluded.{name}"))
                 .collect();
-            format!(
-                " ON CONFLICT ({}) DO UPDATE SET {} WHERE {}.rev = excluded.rev - 1",
+            let mut clause = format!(
+                " ON CONFLICT ({}) DO UPDATE SET {}",
                 key.join(", "),
-                set.join(", "),
-                table.name
-            )
+                set.join(", ")
+            );
+            if table.writing == Changed {
+                clause += &format!(" WHERE {}.rev = excluded.rev - 1", table.name);
+            }
+            clause
         }
     }
 }

@@ -9,17 +9,21 @@ use super::provider::{Manual, Provider};
 use super::store::Store;
 use super::{
     Action, Answer, Audit, Command, Event, Ledger, LedgerError, Refusal, ShowRecord, Ticket, audit,
-    catalogue, load,
+    catalogue, load, notes,
 };
 use crate::UnixMillis;
 
 /// Of the tables.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 /// How often a batch that another server was faster than is tried again. Each time somebody's batch was done.
 const TRIES: usize = 20;
 /// How long an idempotency key is remembered, in milliseconds: a day.
 const KEYS_KEPT: i64 = 86_400_000;
-/// Between two looks for keys that are too old, in milliseconds.
+/// How long what became of orders is kept for the world outside, in milliseconds, unless it is told otherwise: 30 days.
+const EVENTS_KEPT: i64 = 30 * 86_400_000;
+/// Events forgotten in one go, so that buys need not wait for it; the rest follows with the next tick.
+const MAX_FORGOTTEN: i64 = 5000;
+/// Between two looks for what is too old, in milliseconds.
 const PRUNE_INTERVAL: i64 = 600_000;
 
 /// A ledger whose rows are in a store.
@@ -33,6 +37,7 @@ pub struct StoredLedger<S> {
     /// Shows that other servers changed and that were not told yet.
     others: BTreeSet<Arc<str>>,
     next_prune: i64,
+    events_kept: i64,
 }
 
 fn failed(command: &Command) -> Answer {
@@ -53,6 +58,7 @@ impl<S: Store> StoredLedger<S> {
             is_stale: false,
             others: BTreeSet::new(),
             next_prune: 0,
+            events_kept: EVENTS_KEPT,
         })
     }
 
@@ -60,6 +66,13 @@ impl<S: Store> StoredLedger<S> {
     #[must_use]
     pub fn paid_by(mut self, provider: Box<dyn Provider>) -> StoredLedger<S> {
         self.provider = provider;
+        self
+    }
+
+    /// The same, with another time after which what became of an order is forgotten, delivered or not, in milliseconds.
+    #[must_use]
+    pub fn keeping_events(mut self, ms: i64) -> StoredLedger<S> {
+        self.events_kept = ms;
         self
     }
 
@@ -94,10 +107,10 @@ impl<S: Store> StoredLedger<S> {
         let mut books = load::load(&mut self.store, now, batch)?;
         let mut answers = decide(&mut books, now, &*self.provider, batch);
         books.save(&mut self.store)?;
-        if now >= self.next_prune && batch.iter().any(|command| command.action == Action::Tick) {
-            self.store
-                .run(&format!("DELETE FROM requests WHERE at < {}", now - KEYS_KEPT))?;
-            self.next_prune = now + PRUNE_INTERVAL;
+        let mut next_prune = self.next_prune;
+        if now >= next_prune && batch.iter().any(|command| command.action == Action::Tick) {
+            let is_done = prune(&mut self.store, now - KEYS_KEPT, now - self.events_kept)?;
+            next_prune = if is_done { now + PRUNE_INTERVAL } else { now };
         }
         let shows = answers.iter().flat_map(Answer::changed_shows).collect();
         self.store.tell_others(&shows)?;
@@ -105,6 +118,7 @@ impl<S: Store> StoredLedger<S> {
         self.is_stale = false;
         self.others.clear();
         self.generation = generation;
+        self.next_prune = next_prune;
         if let Some(first) = answers.first_mut() {
             first.refreshed = refreshed;
         }
@@ -119,6 +133,23 @@ impl<S: Store> StoredLedger<S> {
     }
 }
 
+/// Forgets keys, and events of the outbox, of before a time each; whether that was all of them.
+fn prune(store: &mut dyn Store, keys: i64, events: i64) -> Result<bool, LedgerError> {
+    store.run(&format!("DELETE FROM requests WHERE at < {keys}"))?;
+    let oldest = "SELECT COALESCE((SELECT at FROM outbox ORDER BY n LIMIT 1), 9223372036854775807)";
+    if store.number(oldest)? >= events {
+        return Ok(true);
+    }
+    // First what may be gone is noted: the database keeps the rest by this.
+    store.run(&format!(
+        "UPDATE meta SET value = '{events}' WHERE name = 'outbox_from' AND CAST(value AS BIGINT) < {events}"
+    ))?;
+    store.run(&format!(
+        "DELETE FROM outbox WHERE at < {events} AND n < (SELECT MIN(n) + {MAX_FORGOTTEN} FROM outbox)"
+    ))?;
+    Ok(store.number(oldest)? >= events)
+}
+
 fn generation(store: &mut dyn Store) -> Result<String, LedgerError> {
     let found = store.pairs("SELECT value, name FROM meta WHERE name = 'generation'")?;
     match found.into_iter().next() {
@@ -129,8 +160,13 @@ fn generation(store: &mut dyn Store) -> Result<String, LedgerError> {
 
 impl<S: Store> Ledger for StoredLedger<S> {
     fn shows(&mut self) -> Result<Vec<ShowRecord>, LedgerError> {
-        let books = self.reading(|store| load::load_everything(store))?;
-        Ok(catalogue::records(&books))
+        let (books, talk) =
+            self.reading(|store| Ok((load::load_everything(store)?, load::load_talk(store)?)))?;
+        let mut shows = catalogue::records(&books);
+        for show in &mut shows {
+            show.talk = notes::of_show(&talk, &show.id.as_str().into());
+        }
+        Ok(shows)
     }
 
     fn seed(&mut self, now: UnixMillis, show: &ShowRecord) -> Result<bool, LedgerError> {

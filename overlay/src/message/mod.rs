@@ -6,6 +6,7 @@ mod offers;
 mod orders;
 mod schema;
 mod server;
+mod spelling;
 mod talk;
 mod types;
 
@@ -28,6 +29,7 @@ pub use types::{
 };
 
 pub(crate) use client::{parse_product, parse_show, reference};
+pub(crate) use spelling::one_spelling;
 pub(crate) use types::exponent_of;
 
 /// The longest message a client may send, in bytes.

@@ -14,7 +14,15 @@ use crate::{Bytes, Channel, ClientId, Output, Priority, Reply, RequestId, UnixMi
 
 impl Shop {
     pub(super) fn take_answer(&mut self, now: UnixMillis, answer: Answer) {
-        let waiting = self.waiting.remove(&answer.ticket).unwrap_or(Waiting::Nobody);
+        let mut waiting = self.waiting.remove(&answer.ticket).unwrap_or(Waiting::Nobody);
+        if let Waiting::Kept { show, places, asker } = waiting {
+            if answer.decision.is_err()
+                && let Some(show) = self.shows.get_mut(&show)
+            {
+                show.unkept.take_back(places);
+            }
+            waiting = *asker;
+        }
         let captured_at = match &waiting {
             Waiting::Command { captured_at, .. } => *captured_at,
             _ => None,
@@ -32,7 +40,7 @@ impl Shop {
         }
         // The receipt first: it is waited for.
         match waiting {
-            Waiting::Nobody => {}
+            Waiting::Nobody | Waiting::Kept { .. } => {}
             Waiting::Buy(client) => self.answer_buy(now, client, answer.decision),
             Waiting::Command { client, about, .. } => {
                 self.answer_command(now, client, &about, answer.decision)
@@ -133,7 +141,7 @@ impl Shop {
         price_version: i64,
     ) {
         let show = self.committed_show(at.now, show);
-        show.is_stored = true;
+        show.store();
         show.price_version = price_version;
         let before = show.products.insert(product.id.clone(), product.clone());
         for variant in repriced(before.as_ref(), product) {
@@ -164,7 +172,7 @@ impl Shop {
     /// Tells what of the show itself, its products and pins is another than before.
     pub(super) fn show_changed(&mut self, at: Moment, show: &Arc<str>, record: &ShowRecord) {
         let show = self.committed_show(at.now, show);
-        show.is_stored = true;
+        show.store();
         let is_new = (show.state, &show.title, show.price_version, show.starts_at)
             != (
                 record.state,

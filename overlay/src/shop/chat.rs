@@ -3,6 +3,7 @@
 use super::Shop;
 use super::client::role_name;
 use super::polls::NoVote;
+use crate::ledger::Part;
 use crate::message::{ChatLine, Person, Question, QuestionState, Reaction, ServerMessage, TalkMessage};
 use crate::{Channel, ClientId, Identity, Role, UnixMillis};
 
@@ -39,6 +40,7 @@ impl Shop {
         };
         show.tell(now, Channel::Chat, &ServerMessage::Chat(&said));
         show.talk.add_chat(said);
+        show.unkept.note(Part::Chat);
     }
 
     fn take_question(&mut self, now: UnixMillis, id: ClientId, line: String, text: String) {
@@ -57,6 +59,7 @@ impl Shop {
             answer: None,
         };
         if show.talk.add_question(question.clone()) {
+            show.unkept.note(Part::Questions);
             show.tell(now, Channel::Chat, &ServerMessage::Question(&question));
         } else {
             let text = "too many questions wait already";

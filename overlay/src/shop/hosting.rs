@@ -2,12 +2,20 @@
 
 use std::sync::Arc;
 
-use super::moderation::Unmoved;
+use super::moderation::{Moved, Unmoved};
 use super::moment::Moment;
 use super::{Shop, Waiting};
 use crate::ledger::Action;
 use crate::message::{HostCommand, ServerMessage};
 use crate::{Channel, ClientId, Condition, Reply, RequestId};
+
+/// A command that was asked for.
+pub(super) struct Asked {
+    pub(super) condition: Condition,
+    pub(super) command: HostCommand,
+    /// As it was written, in one spelling.
+    pub(super) body: String,
+}
 
 impl HostCommand {
     /// Whether moderators may do it, too.
@@ -34,7 +42,13 @@ impl Shop {
         let now = at.now;
         match command {
             HostCommand::Talk(command) => match self.moderate(at, &room, command) {
-                Ok(()) => self.tell(now, id, Channel::Shop, &ServerMessage::Done { r#ref: &about }),
+                Ok(Moved::ToKeep) => {
+                    let (show, asker) = (room.clone(), Box::new(Waiting::command(id, &about)));
+                    if !self.keep(now, &room, |places| Waiting::Kept { show, places, asker }) {
+                        self.busy(now, id, &about);
+                    }
+                }
+                Ok(Moved::Done) => self.tell(now, id, Channel::Shop, &ServerMessage::Done { r#ref: &about }),
                 Err(unmoved) => {
                     let (code, text) = unmoved.code_and_text();
                     self.notice(now, id, code, &text, Some(&about), None);
@@ -59,16 +73,27 @@ impl Shop {
         at: Moment,
         request: RequestId,
         room: &Arc<str>,
-        condition: Condition,
-        command: HostCommand,
+        asked: Asked,
     ) {
+        let Asked {
+            condition,
+            command,
+            body,
+        } = asked;
         if !self.enter(at.now, room) {
             return self.reply(request, Reply::Unavailable);
         }
         match command {
             HostCommand::Talk(command) => {
                 let reply = match self.moderate(at, room, command) {
-                    Ok(()) => Reply::Done,
+                    Ok(Moved::ToKeep) => {
+                        let (show, asker) = (room.clone(), Box::new(Waiting::Request(request)));
+                        if self.keep(at.now, room, |places| Waiting::Kept { show, places, asker }) {
+                            return;
+                        }
+                        Reply::Unavailable
+                    }
+                    Ok(Moved::Done) => Reply::Done,
                     Err(unmoved) => match unmoved.code_and_text() {
                         ("not_found", text) => Reply::NotFound(text),
                         (_, text) => Reply::Conflict(text),
@@ -86,6 +111,7 @@ impl Shop {
                         key,
                         if_version,
                         command,
+                        body,
                     },
                 };
                 if !self.ask_ledger(room, action, Waiting::Request(request)) {

@@ -124,11 +124,7 @@ impl Shop {
         }
         let (subject, room) = (identity.subject.clone(), client.room.clone());
         let action = Action::CheckPromo { subject, code };
-        let waiting = Waiting::Command {
-            client: id,
-            about: about.clone(),
-            captured_at: None,
-        };
+        let waiting = Waiting::command(id, &about);
         if !self.ask_ledger(&room, action, waiting) {
             self.busy(now, id, &about);
         }
@@ -141,11 +137,7 @@ impl Shop {
         let Some(identity) = &client.identity else { return };
         let (subject, room, about) = (identity.subject.clone(), client.room.clone(), buy.clone());
         let action = Action::Cancel { subject, buy };
-        let waiting = Waiting::Command {
-            client: id,
-            about: about.clone(),
-            captured_at: None,
-        };
+        let waiting = Waiting::command(id, &about);
         if !self.ask_ledger(&room, action, waiting) {
             self.busy(now, id, &about);
         }

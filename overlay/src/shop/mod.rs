@@ -9,6 +9,7 @@ mod client;
 mod hello;
 mod holds;
 mod hosting;
+mod keeping;
 mod lag;
 mod limits;
 mod messages;
@@ -108,8 +109,28 @@ enum Waiting {
     },
     /// A request.
     Request(RequestId),
+    /// Whoever wanted a change of the talk, when it is kept.
+    Kept {
+        /// Of which show.
+        show: Arc<str>,
+        /// What was handed over.
+        places: Vec<keeping::Place>,
+        /// Who is told.
+        asker: Box<Waiting>,
+    },
     /// Nobody.
     Nobody,
+}
+
+impl Waiting {
+    /// A client that is told of what it calls `about`.
+    fn command(client: ClientId, about: &str) -> Waiting {
+        Waiting::Command {
+            client,
+            about: about.to_owned(),
+            captured_at: None,
+        }
+    }
 }
 
 /// Commands the ledger has not answered; beyond, it is out of order and buys are refused.
@@ -142,15 +163,18 @@ impl Shop {
             let name: Arc<str> = record.id.as_str().into();
             (name.clone(), Show::new(now, name, Some(record)))
         });
+        let shows: HashMap<Arc<str>, Show> = shows.collect();
+        // What was said before keeps its ids.
+        let said = shows.values().map(Show::highest_number).max().unwrap_or(0);
         Shop {
-            shows: shows.collect(),
+            shows,
             pace: Pace::new(&config),
             config,
             epoch,
             clients: HashMap::new(),
             waiting: HashMap::new(),
             next_ticket: 1,
-            next_number: 1,
+            next_number: said + 1,
             behind: BTreeMap::new(),
             next_expiry: 0,
             unsettled: BTreeMap::new(),

@@ -1,6 +1,7 @@
 //! What hosts and moderators do about what is said, and what hosts say to everybody.
 
 use super::Shop;
+use super::keeping::changed;
 use super::moment::Moment;
 use super::show::Show;
 use crate::message::{
@@ -19,13 +20,45 @@ pub(super) enum Unmoved {
     NotPossible(&'static str),
 }
 
+/// What is left to do of a command that was carried out.
+pub(super) enum Moved {
+    /// Nothing.
+    Done,
+    /// The ledger has to keep it.
+    ToKeep,
+}
+
 type Done = Result<(), Unmoved>;
 
 impl Shop {
-    /// Carries a command about the talk out.
-    pub(super) fn moderate(&mut self, at: Moment, room: &str, command: TalkCommand) -> Done {
-        let Some(show) = self.shows.get_mut(room) else {
+    /// Carries a command about the talk out, and tells what is left to do.
+    pub(super) fn moderate(
+        &mut self,
+        at: Moment,
+        room: &str,
+        command: TalkCommand,
+    ) -> Result<Moved, Unmoved> {
+        let Some(show) = self.shows.get(room) else {
             return Err(Unmoved::NotFound("such show"));
+        };
+        if show.unkept.is_full() {
+            return Err(Unmoved::NotPossible("the shop is busy, try again"));
+        }
+        let changed = changed(&command);
+        self.carry_out(at, room, command)?;
+        match self.shows.get_mut(room) {
+            Some(show) if show.is_stored && !changed.is_empty() => {
+                show.unkept.take_back(changed);
+                Ok(Moved::ToKeep)
+            }
+            // What nobody sells in is forgotten with its last guest.
+            _ => Ok(Moved::Done),
+        }
+    }
+
+    fn carry_out(&mut self, at: Moment, room: &str, command: TalkCommand) -> Done {
+        let Some(show) = self.shows.get_mut(room) else {
+            return Ok(());
         };
         match command {
             TalkCommand::DeleteChat { message } => show.delete_chat(at, &message)?,

@@ -38,6 +38,16 @@ pub(super) enum NoVote {
 }
 
 impl Polls {
+    /// Polls of an earlier life of the server. Who voted is not known any more: they are closed.
+    pub(super) fn recall(&mut self, polls: Vec<Poll>) {
+        let ballots = polls.into_iter().map(|poll| Ballot {
+            poll: Poll { open: false, ..poll },
+            votes: HashMap::new(),
+            is_changed: false,
+        });
+        self.polls = ballots.collect();
+    }
+
     /// Opens a poll; `None` when its id was used already, or too many are open.
     pub(super) fn open(&mut self, poll: Poll) -> Option<&Poll> {
         if self.polls.iter().any(|known| known.poll.id == poll.id) {

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::hosting::Asked;
 use super::{Shop, Waiting};
 use crate::ledger::{Action, Buyer};
-use crate::message::{ClientMessage, Product, parse_command, parse_message};
+use crate::message::{ClientMessage, Product, one_spelling, parse_command, parse_message};
 use crate::{Condition, Identities, List, Reply, RequestId, UnixMillis};
 
 impl Shop {
@@ -71,8 +72,13 @@ impl Shop {
         command: &[u8],
     ) {
         match parse_command(command) {
-            Ok(command) => {
-                self.take_requested_command(now.into(), request, room, condition, command);
+            Ok(parsed) => {
+                let asked = Asked {
+                    condition,
+                    command: parsed,
+                    body: one_spelling(command),
+                };
+                self.take_requested_command(now.into(), request, room, asked);
                 self.settle(now, Some(room));
             }
             Err(bad) => self.reply(request, Reply::Bad(bad.0)),

@@ -10,6 +10,7 @@ use super::RoomState;
 use super::audience::Audience;
 use super::cart::Carts;
 use super::holds::Warnings;
+use super::keeping::Unkept;
 use super::moment::Moment;
 use super::outbox::Outbox;
 use super::polls::Polls;
@@ -65,12 +66,13 @@ pub(super) struct Show {
     pub(super) changed: BTreeMap<String, Restless>,
     pub(super) told_viewers: u64,
     pub(super) next_viewers: i64,
+    pub(super) unkept: Unkept,
 }
 
 impl Show {
     pub(super) fn new(now: UnixMillis, name: Arc<str>, record: Option<ShowRecord>) -> Show {
         let is_stored = record.is_some();
-        let record = record.unwrap_or_else(|| ShowRecord {
+        let mut record = record.unwrap_or_else(|| ShowRecord {
             title: name.to_string(),
             price_version: 1,
             ..ShowRecord::default()
@@ -102,6 +104,7 @@ impl Show {
             changed: BTreeMap::new(),
             told_viewers: 0,
             next_viewers: 0,
+            unkept: Unkept::default(),
         };
         show.products = record
             .products
@@ -111,6 +114,7 @@ impl Show {
         for order in &record.open_orders {
             show.note_order(now, order);
         }
+        show.recall(std::mem::take(&mut record.talk));
         show.adopt(record);
         show
     }

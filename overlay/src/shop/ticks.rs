@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::show::Show;
 use super::{Shop, Waiting};
-use crate::ledger::Action;
+use crate::ledger::{Action, Part};
 use crate::message::{ServerMessage, StockItem, encode};
 use crate::{Channel, UnixMillis};
 
@@ -26,6 +26,7 @@ impl Shop {
             if let Some(show) = self.shows.get_mut(&room) {
                 show.tick(now);
             }
+            self.keep_what_was_said(now, &room);
             self.settle(now, Some(&room));
         }
         self.warn_buyers(now);
@@ -43,6 +44,7 @@ impl Show {
     /// What has changed since the last tick, the latest alone.
     fn tick(&mut self, now: UnixMillis) {
         for poll in self.polls.due(now) {
+            self.unkept.note(Part::Polls);
             // It was open a moment ago.
             let _ = self.close_poll(now, &poll);
         }
@@ -68,6 +70,7 @@ impl Show {
                 .push(Channel::Live, encode(&ServerMessage::Reactions { totals }, now));
         }
         for poll in self.polls.take_changed() {
+            self.unkept.note(Part::Polls);
             let message = ServerMessage::PollCounts {
                 poll: &poll.id,
                 counts: &poll.counts,

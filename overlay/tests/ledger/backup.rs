@@ -50,6 +50,26 @@ pub(crate) fn a_backup_is_one_moment_and_a_restore_is_told(till: &mut Till) {
     till.check();
 }
 
+pub(crate) fn a_backup_of_version_2_is_read(till: &mut Till) {
+    assert_eq!(till.outcome("ann", "1", "candle", 2), "held");
+    let mut file = Vec::new();
+    till.ledger.back_up(&mut file).unwrap();
+    let text = String::from_utf8(file).unwrap();
+    // It had no talk, and everything that was ever told.
+    let head = text.lines().next().unwrap();
+    let old = text
+        .replacen(head, r#"{"vitrine_backup":1,"version":2}"#, 1)
+        .lines()
+        .filter(|line| !line.contains(r#""table":"talk""#))
+        .map(|line| format!("{line}\n"))
+        .collect::<String>();
+    assert_ne!(old, text);
+    till.settle("1", OrderState::Paid).unwrap();
+    till.ledger.restore(&mut old.as_bytes()).unwrap();
+    assert_eq!(till.state("1"), "held");
+    till.check();
+}
+
 pub(crate) fn what_is_no_whole_backup_changes_nothing(till: &mut Till) {
     assert_eq!(till.outcome("ann", "1", "candle", 2), "held");
     let mut file = Vec::new();
@@ -62,7 +82,7 @@ pub(crate) fn what_is_no_whole_backup_changes_nothing(till: &mut Till) {
         ("", "the file ends here"),
         ("{}\n", "the first line"),
         (&*cut, "the file ends here"),
-        (&*text.replace("\"version\":2", "\"version\":99"), "version 99"),
+        (&*text.replace("\"version\":3", "\"version\":99"), "version 99"),
         (&*text.replace("\"place\"", "\"spot\""), "the columns of products"),
         (
             &*text.replace("[\"demo\",\"Small", "[7,\"Small"),

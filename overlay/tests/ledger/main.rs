@@ -65,7 +65,8 @@ stories! {
         a_late_payment_takes_what_is_free_or_is_to_be_refunded
         what_is_paid_first_is_taken_with_the_payment
         a_provider_that_must_confirm_keeps_the_units_until_it_has
-        the_world_is_told_each_step_once_it_is_noted_no_more;
+        the_world_is_told_each_step_once_it_is_noted_no_more
+        what_became_of_orders_is_forgotten_after_its_time;
     stock:
         stock_is_counted_in_with_compare_and_set
         a_change_under_a_key_is_made_once
@@ -85,6 +86,7 @@ stories! {
         a_full_restock_serves_the_whole_list;
     backup:
         a_backup_is_one_moment_and_a_restore_is_told
+        a_backup_of_version_2_is_read
         what_is_no_whole_backup_changes_nothing;
     bounds:
         a_show_has_as_many_products_and_variants_as_fit_one

@@ -3,6 +3,7 @@
 use overlay::ledger::{Action, Decision, SqliteLedger};
 use overlay::message::OrderState;
 
+use crate::server::Postgres;
 use crate::till::{NOW, Place, Till, buy};
 
 /// What version 1 wrote: two orders, of which one was paid.
@@ -53,6 +54,54 @@ fn a_ledger_of_version_1_goes_on() {
     assert!(matches!(till.one(Action::Orders), Ok(Decision::Orders(orders)) if orders.len() == 3));
     assert_eq!(till.available("mug"), 10);
     till.check();
+}
+
+#[test]
+fn a_ledger_of_version_2_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    for sql in [
+        include_str!("../../src/ledger/sqlite/1.sql"),
+        BOOKS,
+        include_str!("../../src/ledger/sqlite/2.sql"),
+        "PRAGMA user_version = 2",
+    ] {
+        old.execute_batch(sql).unwrap();
+    }
+    drop(old);
+    let mut till = Till {
+        ledger: Box::new(SqliteLedger::open(&path).unwrap()),
+        place: Place::File(folder),
+        now: NOW,
+    };
+    till.check();
+    assert_eq!(till.outcome("ann", "b1", "mug", 2), "held");
+    assert_eq!(till.ledger.undelivered(10).unwrap().len(), 2);
+    till.wait(60_000);
+    assert_eq!(till.state("b1"), "released");
+    till.check();
+}
+
+#[test]
+fn a_ledger_of_version_2_on_postgresql_goes_on() {
+    let server = Postgres::start();
+    let url = server.database();
+    let mut old = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+    old.batch_execute(include_str!("../../src/ledger/postgres/2.sql"))
+        .unwrap();
+    old.batch_execute(
+        "CREATE TABLE ledger_version (version BIGINT NOT NULL); INSERT INTO ledger_version VALUES (2)",
+    )
+    .unwrap();
+    let mut till = Till::postgres(&url);
+    assert_eq!(till.outcome("ann", "1", "candle", 2), "held");
+    till.check();
+    let version: i64 = old
+        .query_one("SELECT version FROM ledger_version", &[])
+        .unwrap()
+        .get(0);
+    assert_eq!(version, 3);
 }
 
 #[test]

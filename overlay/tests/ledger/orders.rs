@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use overlay::ledger::{Action, Decision, Payment, Provider, Refusal};
+use overlay::ledger::{Action, Decision, Ledger, Payment, Provider, Refusal, SqliteLedger};
 use overlay::message::{HostCommand, Mode, OfferCommand, OrderState, Outcome, Sale, Terms};
 
 use crate::till::{HOLD, Till};
@@ -201,4 +201,38 @@ pub(crate) fn the_world_is_told_each_step_once_it_is_noted_no_more(till: &mut Ti
     till.restart();
     assert_eq!(till.ledger.undelivered(100).unwrap(), events[3..]);
     till.check();
+}
+
+pub(crate) fn what_became_of_orders_is_forgotten_after_its_time(till: &mut Till) {
+    const DAY: i64 = 86_400_000;
+    assert_eq!(till.outcome("ann", "1", "candle", 2), "held");
+    till.settle("1", OrderState::Paid).unwrap();
+    till.now += 20 * DAY;
+    assert_eq!(till.outcome("bob", "2", "candle", 1), "held");
+    till.settle("2", OrderState::Paid).unwrap();
+    till.wait(10 * DAY);
+    assert_eq!(till.ledger.undelivered(100).unwrap().len(), 4, "thirty days");
+    assert!(
+        till.sql("DELETE FROM outbox").is_err(),
+        "nobody forgets what is not old enough"
+    );
+    till.wait(600_000);
+    let left = till.ledger.undelivered(100).unwrap();
+    assert_eq!(left.len(), 2, "delivered or not");
+    assert!(left.iter().all(|event| event.body.contains(r#""buy":"2""#)));
+    till.check();
+    // The rest is as before: an order goes on, and its events from then on are whole.
+    till.settle("1", OrderState::Refunded).unwrap();
+    assert_eq!(till.ledger.undelivered(100).unwrap().len(), 3);
+    till.check();
+    let mut file = Vec::new();
+    till.ledger.back_up(&mut file).unwrap();
+    let mut elsewhere = SqliteLedger::in_memory().unwrap();
+    elsewhere.restore(&mut file.as_slice()).unwrap();
+    assert_eq!(elsewhere.undelivered(100).unwrap().len(), 3);
+    // Whoever makes events go away that are not old enough is found out.
+    till.sql("UPDATE orders SET step = step + 1, rev = rev + 1 WHERE buy = '2'")
+        .unwrap();
+    let found = till.audit().differences;
+    assert!(found[0].what.contains("after 3 steps"), "{found:?}");
 }

@@ -41,6 +41,7 @@ pub(crate) fn a_change_under_a_key_is_made_once(till: &mut Till) {
             variant: "candle".into(),
             delta,
         },
+        body: delta.to_string(),
     };
     let first = till.one(add("k1", 10)).unwrap();
     till.outcome("ann", "1", "candle", 1);
@@ -54,6 +55,24 @@ pub(crate) fn a_change_under_a_key_is_made_once(till: &mut Till) {
     assert!(matches!(till.one(add("k2", -100)), Err(Refusal::NotPossible(_))));
     till.add("candle", 100);
     till.one(add("k2", -100)).unwrap();
+    // A product is told as it is by then.
+    let price = |minor| HostCommand::SetPrice {
+        variant: "candle".into(),
+        minor,
+        was_minor: None,
+    };
+    let once = Action::ChangeOnce {
+        key: Some("k3".into()),
+        if_version: None,
+        command: price(100),
+        body: "the price".into(),
+    };
+    assert!(till.one(once.clone()).is_ok());
+    till.host(price(200)).unwrap();
+    let Ok(Decision::Product(product, _)) = till.one(once) else {
+        panic!()
+    };
+    assert_eq!(product.variants[0].price.minor, 200);
     // A key is forgotten after a day.
     till.wait(86_400_001);
     till.one(add("k1", 11)).unwrap();
@@ -72,6 +91,7 @@ pub(crate) fn products_are_changed_by_who_knows_their_version(till: &mut Till) {
         key: None,
         if_version: Some(if_version),
         command: HostCommand::PutProduct(Box::new(product.clone())),
+        body: String::new(),
     };
     lamp.title = "Lamp".into();
     let Ok(Decision::Product(changed, _)) = till.one(put(&lamp, lamp.version)) else {

@@ -16,13 +16,19 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::LedgerError;
 use super::rows::{Kind, TABLES, Table, Value, Writing};
-use super::store::{Query, Store, columns, on_conflict};
+use super::store::{Query, Store, columns, on_conflict, order};
 use super::stored::{StoredLedger, VERSION};
 
 /// What makes each version of the one before. The first was of SQLite alone.
-const MIGRATIONS: [(i64, &str); 1] = [(2, include_str!("2.sql"))];
+const MIGRATIONS: [(i64, &str); 2] = [(2, include_str!("2.sql")), (3, include_str!("3.sql"))];
 /// The longest wait for a server that does not answer; meanwhile buys wait, then they are refused.
 const CONNECT: Duration = Duration::from_secs(3);
+/// A plan is made while tables are small and kept while they grow: each row is to be looked up by its key, always.
+const BY_KEY: &str =
+    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
+/// The same for a transaction that goes through everything.
+const AS_A_WHOLE: &str =
+    "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
 /// Where servers on one database tell each other which shows they changed.
 const CHANNEL: &str = "vitrine";
 /// A lock for who migrates, so that two servers that start together do not both; any number that is nobody else's.
@@ -154,7 +160,9 @@ impl PostgresStore {
                 Some(tls) => self.config.connect(tls.clone())?,
             };
             // A commit that is answered is on the disk, whatever the database's default is.
-            client.batch_execute(&format!("SET synchronous_commit = on; LISTEN {CHANNEL}"))?;
+            client.batch_execute(&format!(
+                "SET synchronous_commit = on; {BY_KEY}; LISTEN {CHANNEL}"
+            ))?;
             let number = client.query_one("SELECT pg_backend_pid()", &[])?.get(0);
             self.session = Some(Session {
                 client,
@@ -163,6 +171,38 @@ impl PostgresStore {
             });
         }
         self.session.as_mut().ok_or_else(gone)
+    }
+
+    fn insert(&mut self, table: &Table, rows: &[Vec<Value>], on_conflict: &str) -> Result<(), LedgerError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let columns_of = table.columns.iter().enumerate();
+        let arrays: Vec<String> = columns_of
+            .map(|(place, (_, of))| format!("${}::{}[]", place + 1, kind(*of)))
+            .collect();
+        let sql = format!(
+            "INSERT INTO {} ({}) SELECT * FROM unnest({}){on_conflict}",
+            table.name,
+            columns(table),
+            arrays.join(", "),
+        );
+        let mut params: Vec<Box<dyn ToSql + Sync + '_>> = Vec::with_capacity(table.columns.len());
+        for (place, (_, kind)) in table.columns.iter().enumerate() {
+            let cells = rows.iter().map(|row| row.get(place));
+            params.push(match kind {
+                Kind::Int => Box::new(cells.map(number_in).collect::<Vec<Option<i64>>>()),
+                Kind::Text => Box::new(cells.map(text_in).collect::<Vec<Option<&str>>>()),
+            });
+        }
+        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| &**param as _).collect();
+        let session = self.open()?;
+        let statement = session.prepared(&sql)?;
+        let written = session.client.execute(&statement, &params)?;
+        if written != rows.len() as u64 && table.writing != Writing::Appended {
+            return Err(LedgerError::Overtaken(table.name));
+        }
+        Ok(())
     }
 
     /// The session of a transaction that has begun.
@@ -247,8 +287,8 @@ impl Store for PostgresStore {
     }
 
     fn begin_reading(&mut self) -> Result<(), LedgerError> {
-        let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        Ok(self.session()?.client.batch_execute(sql)?)
+        let sql = format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {AS_A_WHOLE}");
+        Ok(self.session()?.client.batch_execute(&sql)?)
     }
 
     fn commit(&mut self) -> Result<(), LedgerError> {
@@ -285,11 +325,12 @@ impl Store for PostgresStore {
         table: &Table,
         each: &mut dyn FnMut(Vec<Value>) -> Result<(), LedgerError>,
     ) -> Result<(), LedgerError> {
-        let order = match table.key {
-            0 => "n",
-            _ => "1, 2",
-        };
-        let sql = format!("SELECT {} FROM {} ORDER BY {order}", columns(table), table.name);
+        let sql = format!(
+            "SELECT {} FROM {} ORDER BY {}",
+            columns(table),
+            table.name,
+            order(table)
+        );
         let no_params: [&str; 0] = [];
         let mut rows = self.open()?.client.query_raw(&sql, no_params)?;
         while let Some(row) = rows.next()? {
@@ -299,34 +340,14 @@ impl Store for PostgresStore {
     }
 
     fn write(&mut self, table: &Table, rows: Vec<Vec<Value>>) -> Result<(), LedgerError> {
-        let columns_of = table.columns.iter().enumerate();
-        let arrays: Vec<String> = columns_of
-            .map(|(place, (_, of))| format!("${}::{}[]", place + 1, kind(*of)))
-            .collect();
-        let sql = format!(
-            "INSERT INTO {} ({}) SELECT * FROM unnest({}){}",
-            table.name,
-            columns(table),
-            arrays.join(", "),
-            on_conflict(table)
-        );
-        let count = rows.len() as u64;
-        let mut params: Vec<Box<dyn ToSql + Sync>> = Vec::with_capacity(table.columns.len());
-        for (place, (_, kind)) in table.columns.iter().enumerate() {
-            let cells = rows.iter().map(|row| row.get(place));
-            params.push(match kind {
-                Kind::Int => Box::new(cells.map(number_in).collect::<Vec<Option<i64>>>()),
-                Kind::Text => Box::new(cells.map(text_in).collect::<Vec<Option<String>>>()),
-            });
+        if table.writing != Writing::Changed {
+            return self.insert(table, &rows, &on_conflict(table));
         }
-        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| &**param).collect();
-        let session = self.open()?;
-        let statement = session.prepared(&sql)?;
-        let written = session.client.execute(&statement, &params)?;
-        if written != count && table.writing != Writing::Appended {
-            return Err(LedgerError::Overtaken(table.name));
-        }
-        Ok(())
+        // A row that was made from none is put in; one that is there all the same is another server's.
+        let is_new = |row: &Vec<Value>| row.last() == Some(&Value::Int(1));
+        let (new, changed): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_new);
+        self.insert(table, &new, "")?;
+        self.insert(table, &changed, &on_conflict(table))
     }
 
     fn run(&mut self, sql: &str) -> Result<(), LedgerError> {
@@ -348,7 +369,8 @@ impl Store for PostgresStore {
 
     fn empty(&mut self) -> Result<(), LedgerError> {
         let names: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
-        self.run(&format!("TRUNCATE {}", names.join(", ")))
+        // What follows fills them again, and looks at all of it.
+        self.run(&format!("{AS_A_WHOLE}; TRUNCATE {}", names.join(", ")))
     }
 
     fn changed_by_others(&mut self) -> Vec<Arc<str>> {
@@ -387,9 +409,9 @@ fn number_in(cell: Option<&Value>) -> Option<i64> {
     }
 }
 
-fn text_in(cell: Option<&Value>) -> Option<String> {
+fn text_in(cell: Option<&Value>) -> Option<&str> {
     match cell {
-        Some(Value::Text(text)) => Some(text.clone()),
+        Some(Value::Text(text)) => Some(text),
         _ => None,
     }
 }

@@ -8,11 +8,15 @@ use rusqlite::{Connection, ToSql, params_from_iter};
 
 use super::LedgerError;
 use super::rows::{TABLES, Table, Value, Writing};
-use super::store::{Query, Store, columns, on_conflict};
+use super::store::{Query, Store, columns, on_conflict, order};
 use super::stored::{StoredLedger, VERSION};
 
 /// What makes each version of the one before; `user_version` says which is there.
-const MIGRATIONS: [&str; VERSION as usize] = [include_str!("1.sql"), include_str!("2.sql")];
+const MIGRATIONS: [&str; VERSION as usize] = [
+    include_str!("1.sql"),
+    include_str!("2.sql"),
+    include_str!("3.sql"),
+];
 /// The longest wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 /// Statements kept prepared; there are some thirty.
@@ -153,11 +157,12 @@ impl Store for SqliteStore {
         table: &Table,
         each: &mut dyn FnMut(Vec<Value>) -> Result<(), LedgerError>,
     ) -> Result<(), LedgerError> {
-        let order = match table.key {
-            0 => "n",
-            _ => "1, 2",
-        };
-        let sql = format!("SELECT {} FROM {} ORDER BY {order}", columns(table), table.name);
+        let sql = format!(
+            "SELECT {} FROM {} ORDER BY {}",
+            columns(table),
+            table.name,
+            order(table)
+        );
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
