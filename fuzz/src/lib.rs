@@ -28,7 +28,7 @@ const CHEAP: u32 = 20_000;
 const DEAR: u32 = 1_000;
 
 /// Every target.
-pub const TARGETS: [Target; 26] = [
+pub const TARGETS: [Target; 29] = [
     target("sdp_offer", sdp::offer, DEAR),
     target("sdp_fragment", sdp::fragment, CHEAP),
     target("stun", transport::stun, CHEAP),
@@ -47,6 +47,9 @@ pub const TARGETS: [Target; 26] = [
     target("feedback", ingest::feedback, DEAR),
     target("shop_message", shop::message, CHEAP),
     target("shop_command", shop::command, CHEAP),
+    target("shop_session", shop::session, DEAR),
+    target("shop_catalogue", shop::catalogue, DEAR),
+    target("ledger_backup", shop::backup, DEAR),
     target("datagrams", shard::datagrams, DEAR),
     target("viewer_answer", viewer::answer, CHEAP),
     target("viewer_packet", viewer::packet, CHEAP),
