@@ -180,7 +180,7 @@ pub struct Network {
     pub burst: f64,
     /// The share of packets that arrive twice, 0 to 1.
     pub duplicates: f64,
-    /// The share of packets that others overtake, 0 to 1.
+    /// The share of media packets toward the viewer that others overtake, 0 to 1.
     pub reorder: f64,
     /// Decides the run: viewer `n` draws from `seed + n`.
     pub seed: u64,

@@ -289,7 +289,7 @@ impl Worker {
                 begin: common.begin,
             };
             if let Some(line) = &mut slot.line {
-                let fate = line.down(moment.at, datagram.len());
+                let fate = line.down(moment.at, datagram.len(), rtp::is_media(datagram));
                 return put_on_line(
                     fate,
                     (id, slot.serial),
@@ -413,13 +413,10 @@ impl Worker {
                 wire.send(slot.seat, id, to, datagram);
                 continue;
             };
-            let (at, again) = match line.up(now, datagram.len()) {
-                Fate::Arrives(at, again) => (Some(at), again),
-                Fate::Overtaken(at) => (Some(at), None),
-                Fate::Lost | Fate::Overflowed => (None, None),
-            };
-            for due in [at, again].into_iter().flatten() {
-                transit.push(due, (id, slot.serial), to, Way::Out, datagram);
+            if let Fate::Arrives(at, again) = line.up(now, datagram.len()) {
+                for due in [Some(at), again].into_iter().flatten() {
+                    transit.push(due, (id, slot.serial), to, Way::Out, datagram);
+                }
             }
         }
         outbox.clear();
