@@ -84,6 +84,8 @@ pub(super) struct Ice {
     /// When the path last answered.
     answered: Instant,
     round_trip: Option<Duration>,
+    /// When the next check is due.
+    next: Option<Instant>,
 }
 
 impl Ice {
@@ -97,6 +99,7 @@ impl Ice {
             is_nominated: false,
             answered: now,
             round_trip: None,
+            next: None,
         }
     }
 
@@ -106,6 +109,7 @@ impl Ice {
         for (place, remote) in candidates.iter().take(MAX_PAIRS).enumerate() {
             self.pairs.push(pair(*remote, now + PACE * place as u32));
         }
+        self.plan();
     }
 
     pub(super) fn selected(&self) -> Option<SocketAddr> {
@@ -134,14 +138,15 @@ impl Ice {
         if message.unmarshal_binary(datagram).is_err() {
             return Brought::Nothing;
         }
-        if message.typ.class == CLASS_REQUEST {
-            if let Some(answer) = self.answer(&mut message, from, crypto) {
-                send(&answer);
-                self.learn(from, now);
-            }
-            return Brought::Nothing;
+        let mut brought = Brought::Nothing;
+        if message.typ.class != CLASS_REQUEST {
+            brought = self.settle(now, &mut message, crypto);
+        } else if let Some(answer) = self.answer(&mut message, from, crypto) {
+            send(&answer);
+            self.learn(from, now);
         }
-        self.settle(now, &mut message, crypto)
+        self.plan();
+        brought
     }
 
     /// The answer to a check of the server's, when it is authentic: a full agent checks, too (RFC 8445 §7.3).
@@ -243,13 +248,18 @@ impl Ice {
                 };
             pair.rto = (pair.rto * 2).min(MAX_RTO);
         }
+        self.plan();
     }
 
     /// When the next check is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.theirs.as_ref()?;
+        self.next
+    }
+
+    fn plan(&mut self) {
         let in_use = |pair: &&Pair| self.selected.is_none_or(|selected| selected == pair.remote);
-        self.pairs.iter().filter(in_use).map(|pair| pair.next).min()
+        let next = self.pairs.iter().filter(in_use).map(|pair| pair.next).min();
+        self.next = next.filter(|_| self.theirs.is_some());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{FEEDBACK, MAX_STREAMS, Moment, SETTLED, Tools, Viewer, count_freeze};
+use super::{FEEDBACK, Moment, SETTLED, Tools, Viewer, count_freeze};
 use crate::clip::keyframe;
 use crate::engine::answer::Format;
 use crate::engine::arrivals::{Arrival, unroll};
@@ -31,10 +31,7 @@ impl Viewer {
 
     /// Whether the viewer's next time may be another.
     pub(super) fn rtp(&mut self, moment: Moment, datagram: &mut [u8], tools: &mut Tools<'_>) -> bool {
-        let Some(agreed) = &self.agreed else {
-            return false;
-        };
-        let Some(head) = Head::parse(datagram, agreed.transport_id) else {
+        let Some(head) = Head::parse(datagram, self.transport_id) else {
             return false;
         };
         let Some(place) = self.stream(&head) else {
@@ -73,6 +70,7 @@ impl Viewer {
             }
             tools.tally.add(Counter::InjectedReordered, 1);
         }
+        let is_sound = matches!(stream.format, Format::Sound(_));
         match (stream.format, arrival) {
             (_, Arrival::Duplicate | Arrival::Stray) => {}
             (Format::Sound(_), _) => self.stamp(payload, moment, tools),
@@ -82,11 +80,14 @@ impl Viewer {
             }
             (Format::Repair, _) => self.repair(&head, payload, moment, tools),
         }
-        let holes = self
-            .streams
-            .iter()
-            .filter_map(|stream| stream.watched.as_deref()?.holes.first());
-        self.feedback != planned || holes.count() > 0
+        self.feedback != planned || (!is_sound && self.has_holes())
+    }
+
+    fn has_holes(&self) -> bool {
+        let watched = self.streams.iter().filter_map(|stream| stream.watched.as_deref());
+        watched
+            .map(|watched| &watched.holes)
+            .any(|holes| holes.first().is_some())
     }
 
     /// The time on the way, where the payload says when it left. What a server keeps for those who join is old by
@@ -102,7 +103,8 @@ impl Viewer {
 
     /// The place of a packet's stream, which is new when the server began another.
     pub(super) fn stream(&mut self, head: &Head) -> Option<usize> {
-        let known = self.streams.iter().position(|stream| stream.ssrc == head.ssrc);
+        let ssrcs = self.ssrcs.iter().take(self.streams.len());
+        let known = ssrcs.into_iter().position(|ssrc| *ssrc == head.ssrc);
         if let Some(place) = known
             && self.streams.get(place)?.payload_type == head.payload_type
         {
@@ -115,9 +117,7 @@ impl Viewer {
             (stream.payload_type, stream.format) = (head.payload_type, format);
             return Some(place);
         }
-        if self.streams.len() >= MAX_STREAMS {
-            return None;
-        }
+        *self.ssrcs.get_mut(self.streams.len())? = head.ssrc;
         self.streams.push(Stream::new(head, format));
         Some(self.streams.len() - 1)
     }

@@ -101,10 +101,15 @@ pub(super) struct Viewer {
     posted: Instant,
     credentials: Credentials,
     ice: Ice,
-    dtls: Option<Dtls>,
+    /// Large, and out of the way of what every packet needs.
+    dtls: Option<Box<Dtls>>,
     dtls_next: Instant,
     keys: Option<Keys>,
     agreed: Option<Box<Answer>>,
+    /// What is agreed about the transport-wide number, for every packet.
+    transport_id: Option<u8>,
+    /// SSRCs of the streams, in their order: no packet has to look at another's stream.
+    ssrcs: [u32; MAX_STREAMS],
     streams: Vec<Stream>,
     arrivals: twcc::Arrivals,
     feedback: Option<Instant>,
@@ -143,6 +148,8 @@ impl Viewer {
             dtls_next: now,
             keys: None,
             agreed: None,
+            transport_id: None,
+            ssrcs: [0; MAX_STREAMS],
             streams: Vec::new(),
             arrivals: twcc::Arrivals::new(now),
             feedback: None,
@@ -203,7 +210,8 @@ impl Viewer {
         if let (Some(agreed), Some(_)) = (answer.channels, &self.role.customer) {
             self.channels = Some(Box::new(Channels::new(agreed, is_client)));
         }
-        self.dtls = Some(dtls);
+        self.dtls = Some(Box::new(dtls));
+        self.transport_id = answer.transport_id;
         self.agreed = Some(Box::new(answer));
         self.timeout(now, tools);
     }
