@@ -7,10 +7,11 @@
 //! - [`publish()`] sends a [`clip::Clip`] in a loop, with simulcast, and comes back when the server does.
 //! - [`crowd`] is what a scenario asks of viewers, and [`measure`] what they bring back.
 //! - [`scenario`] says what happens, [`run`] makes it happen, and [`report`] says how it was.
-//! - [`engine`] is that crowd, by the thousand.
+//! - [`engine`] is that crowd, by the thousand; a few in a real [`browser`] may check it.
 //! - [`demo`] is the clip that ships with the server.
 //! - [`cli`] is the command line over all of it.
 
+pub mod browser;
 pub mod cli;
 pub mod clip;
 pub mod crowd;

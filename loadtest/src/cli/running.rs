@@ -69,6 +69,9 @@ pub(super) struct RunScenario {
     /// A token with the scope `operator` of a server with a shop; it makes all others.
     #[arg(long)]
     operator_token: Option<String>,
+    /// So many viewers are in a headless Chromium of this machine; the same as `--set browsers=…`.
+    #[arg(long)]
+    browsers: Option<u32>,
     /// Set any value: `phases.hold.seconds=600`, `publisher.codec=h264`, `thresholds.loss_percent.max=1`.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -130,7 +133,12 @@ impl RunScenario {
             Some(format!("server.{key}={value}"))
         });
         let pid = self.target.server_pid.map(|pid| format!("server.pid={pid}"));
-        named.chain(pid).chain(self.set.iter().cloned()).collect()
+        let browsers = self.browsers.map(|count| format!("browsers={count}"));
+        named
+            .chain(pid)
+            .chain(browsers)
+            .chain(self.set.iter().cloned())
+            .collect()
     }
 }
 

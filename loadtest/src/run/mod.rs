@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
+use crate::browser::Browsers;
 use crate::crowd::{Buy, Command, Crowd, Group};
 use crate::engine::Fleet;
 use crate::measure::{GroupId, MAX_SECONDS, Recorder, Sample};
@@ -38,8 +39,9 @@ const STEP: Duration = Duration::from_millis(50);
 const SECOND: Duration = Duration::from_secs(1);
 /// How late a crowd's measures may be (see [`Crowd::take`]), and some more for a busy machine.
 const MEASURES_ARE_LATE: Duration = Duration::from_millis(1_500);
-/// The name of the canaries in results.
+/// Names of those in results who are there to check the others.
 const CANARIES: &str = "canaries";
+const BROWSERS: &str = "browsers";
 
 /// What a run needs beyond its scenario.
 #[derive(Debug, Clone)]
@@ -92,23 +94,23 @@ async fn run_with(
     let begin = Instant::now();
     let restockers = Restockers::new(&scenario, &access)?;
     let crowd = make(groups(&scenario, &access, &restockers), begin)?;
-    let canaries = canaries(&scenario, &access, begin)?;
+    let mut remarks = Vec::new();
+    let witnesses = witnesses(&scenario, &access, begin, &mut remarks).await?;
     let meter = Meter::new(&scenario.server, &access)?;
     let director = Director {
         places: Places::new(shares(&scenario)),
         wants: Wants::of(&scenario),
         scenario,
         crowd,
-        canaries,
+        witnesses,
         hosts,
         restockers,
         meter,
         begin,
         recorder: Recorder::new(),
-        canary_recorder: Recorder::new(),
         server: Vec::new(),
         marks: Vec::new(),
-        remarks: Vec::new(),
+        remarks,
         next_second: SECOND,
         view,
         stop,
@@ -180,25 +182,52 @@ fn shares(scenario: &Scenario) -> impl Iterator<Item = f64> {
         .flat_map(move |group| std::iter::repeat_n(group.share, rooms))
 }
 
-fn canaries(scenario: &Scenario, access: &Access, begin: Instant) -> Result<Option<Box<dyn Crowd>>, Error> {
-    if scenario.canaries == 0 {
-        return Ok(None);
-    }
+/// Viewers of other implementations, there to check the others against.
+struct Witnesses {
+    name: &'static str,
+    crowd: Box<dyn Crowd>,
+    recorder: Recorder,
+}
+
+/// Those the scenario asks for; all in the first room, on the line as it is. A machine without a browser has none in it.
+async fn witnesses(
+    scenario: &Scenario,
+    access: &Access,
+    begin: Instant,
+    remarks: &mut Vec<String>,
+) -> Result<Vec<Witnesses>, Error> {
     let room = access.room(0);
-    let group = Group {
-        name: CANARIES.to_owned(),
+    let group = |name: &str| Group {
+        name: name.to_owned(),
         whep: room.whep.clone(),
         token: room.watch_token.clone(),
         inspect: 1.0,
         network: crowd::Network::default(),
         shop: None,
     };
-    let mut canaries = Canaries::start(vec![group], begin)?;
-    canaries.command(Command::Join {
-        group: GroupId(0),
-        count: scenario.canaries,
-    });
-    Ok(Some(Box::new(canaries)))
+    let mut all: Vec<(&'static str, u32, Box<dyn Crowd>)> = Vec::new();
+    if scenario.canaries > 0 {
+        let canaries = Canaries::start(vec![group(CANARIES)], begin)?;
+        all.push((CANARIES, scenario.canaries, Box::new(canaries)));
+    }
+    if scenario.browsers > 0 {
+        match Browsers::start(group(BROWSERS), begin).await {
+            Ok(browsers) => all.push((BROWSERS, scenario.browsers, Box::new(browsers))),
+            Err(error) => remarks.push(format!("nobody watches in a browser: {error}")),
+        }
+    }
+    let join = |(name, count, mut crowd): (_, _, Box<dyn Crowd>)| {
+        crowd.command(Command::Join {
+            group: GroupId(0),
+            count,
+        });
+        Witnesses {
+            name,
+            crowd,
+            recorder: Recorder::new(),
+        }
+    };
+    Ok(all.into_iter().map(join).collect())
 }
 
 /// Leads a run.
@@ -207,13 +236,12 @@ struct Director<'a> {
     places: Places,
     wants: Wants,
     crowd: Box<dyn Crowd>,
-    canaries: Option<Box<dyn Crowd>>,
+    witnesses: Vec<Witnesses>,
     hosts: Hosts,
     restockers: Restockers,
     meter: Meter,
     begin: Instant,
     recorder: Recorder,
-    canary_recorder: Recorder,
     server: Vec<Sample>,
     marks: Vec<Mark>,
     remarks: Vec<String>,
@@ -241,8 +269,10 @@ impl Director<'_> {
         }
         self.view.leaving();
         self.recorder.merge(self.crowd.stop().await);
-        if let Some(canaries) = self.canaries {
-            self.canary_recorder.merge(canaries.stop().await);
+        let mut seen = Vec::new();
+        for mut witnesses in self.witnesses {
+            witnesses.recorder.merge(witnesses.crowd.stop().await);
+            seen.push((witnesses.name, witnesses.recorder));
         }
         let publishers = self.hosts.end().await;
         let audit = audit::run(&self.scenario.audit).await;
@@ -266,10 +296,15 @@ impl Director<'_> {
             remarks: self.remarks,
             scenario: self.scenario,
         };
-        run.groups = by_name(&run.scenario, self.recorder, self.canary_recorder);
+        run.groups = by_name(&run.scenario, self.recorder, seen);
         if run.is_client_limited() {
             run.remarks
                 .push("the load test itself was the limit: its numbers say little about the server".into());
+        }
+        if run.scenario.browsers > 0 && run.scenario.publisher.source == Source::Synthetic {
+            run.remarks.push(
+                "a synthetic picture is none that a browser shows: `publisher.source = \"demo\"` is".into(),
+            );
         }
         if run.scenario.publisher.source == Source::Demo || run.scenario.publisher.source == Source::Files {
             run.remarks
@@ -337,8 +372,8 @@ impl Director<'_> {
 
     fn collect(&mut self) {
         self.recorder.merge(self.crowd.take());
-        if let Some(canaries) = &mut self.canaries {
-            self.canary_recorder.merge(canaries.take());
+        for witnesses in &mut self.witnesses {
+            witnesses.recorder.merge(witnesses.crowd.take());
         }
     }
 
@@ -402,7 +437,11 @@ impl Director<'_> {
 const MAX_REMARKS: usize = 20;
 
 /// Rooms of a group are one in the result.
-fn by_name(scenario: &Scenario, crowd: Recorder, canaries: Recorder) -> Vec<GroupResult> {
+fn by_name(
+    scenario: &Scenario,
+    crowd: Recorder,
+    witnesses: Vec<(&'static str, Recorder)>,
+) -> Vec<GroupResult> {
     let rooms = scenario.server.rooms as usize;
     let mut results: Vec<_> = scenario
         .groups
@@ -417,11 +456,13 @@ fn by_name(scenario: &Scenario, crowd: Recorder, canaries: Recorder) -> Vec<Grou
             result.measures.merge(measures);
         }
     }
-    results.extend(canaries.into_groups().into_iter().map(|measures| GroupResult {
-        name: CANARIES.to_owned(),
-        is_canary: true,
-        measures,
-    }));
+    for (name, recorder) in witnesses {
+        results.extend(recorder.into_groups().into_iter().map(|measures| GroupResult {
+            name: name.to_owned(),
+            is_canary: true,
+            measures,
+        }));
+    }
     results
 }
 

@@ -46,7 +46,9 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), String> {
             return Err(format!("thresholds.{name}.phase: there is no phase {phase:?}"));
         }
     }
-    whole("canaries", scenario.canaries, 0, 100)
+    whole("canaries", scenario.canaries, 0, 100)?;
+    // Each decodes a picture.
+    whole("browsers", scenario.browsers, 0, 20)
 }
 
 fn server(server: &Server) -> Result<(), String> {

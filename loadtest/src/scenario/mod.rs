@@ -40,6 +40,8 @@ pub struct Scenario {
     pub groups: Vec<Group>,
     /// Viewers on another WebRTC implementation in the same run, to check the cheap ones against.
     pub canaries: u32,
+    /// Viewers in a headless Chromium of this machine, to check the others against.
+    pub browsers: u32,
     /// What happens, one after the other.
     pub phases: Vec<Phase>,
     /// After the phases: the number of viewers at which limits are crossed.
