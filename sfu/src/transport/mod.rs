@@ -9,6 +9,7 @@ mod ice;
 mod identity;
 mod key;
 mod outbox;
+mod prompt;
 mod sctp;
 mod sent;
 mod srtp;

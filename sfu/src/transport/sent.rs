@@ -33,8 +33,9 @@ impl SentBytes {
     }
 }
 
-const COMMON_HEADER_LEN: usize = 12;
-const DATA: u8 = 0;
+/// Bytes before the first chunk, and the type of chunks of data (RFC 9260 §3).
+pub(super) const COMMON_HEADER_LEN: usize = 12;
+pub(super) const DATA: u8 = 0;
 const DATA_HEADER_LEN: usize = 16;
 
 /// Calls `sent` with stream and length of each DATA chunk that goes out for the first time, by its TSN
