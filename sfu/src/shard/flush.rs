@@ -122,11 +122,7 @@ impl Shard {
             return;
         }
         room.has_eager = false;
-        let channels = if room.riders_since.is_some() {
-            Channels::BehindPicture
-        } else {
-            Channels::Now
-        };
+        let has_riders = room.riders_since.is_some();
         let publication = room.stage.as_ref().map(|stage| &stage.publication);
         for &viewer in &room.viewers {
             let Some(peer) = self.peers.get_mut(viewer) else {
@@ -137,8 +133,11 @@ impl Shard {
             if only_eager && !is_eager && !are_due {
                 continue;
             }
-            // What is its alone, an acknowledgement or a receipt, waits for nothing.
-            let channels = if peer.dirty { Channels::Now } else { channels };
+            let channels = if has_riders {
+                peer.channels_beside_riders()
+            } else {
+                Channels::Now
+            };
             let (compound, keyframes) = (&mut self.compound, &mut self.keyframes);
             peer.serve(now, publication, channels, &mut self.outbox, compound, keyframes);
             peer.take_news(&mut self.events);
@@ -157,10 +156,15 @@ impl Shard {
         let room_key = peer.room;
         let room = self.rooms.get(room_key);
         let stage = room.and_then(|room| room.stage.as_ref());
+        let channels = if room.is_some_and(|room| room.riders_since.is_some()) {
+            peer.channels_beside_riders()
+        } else {
+            Channels::Now
+        };
         peer.serve(
             now,
             stage.map(|stage| &stage.publication),
-            Channels::Now,
+            channels,
             &mut self.outbox,
             &mut self.compound,
             &mut self.keyframes,

@@ -120,6 +120,7 @@ impl Shard {
             listens: true,
             waiting: None,
             has_caught_up: false,
+            has_own: false,
             dirty: false,
         });
         if let Some(peer) = self.peers.get_mut(key) {

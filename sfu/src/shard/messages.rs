@@ -48,6 +48,7 @@ impl Shard {
         };
         let queued = queue(peer, channel, data, urgency);
         self.counts.count(queued);
+        peer.has_own |= queued == Queued::Yes;
         match queued {
             Queued::Yes => self.touch_peer(key),
             Queued::Behind => self.events.push_back(Event::Behind { peer: peer.id }),

@@ -59,6 +59,8 @@ pub(super) struct Peer {
     pub waiting: Option<Box<Waiting>>,
     /// Lost messages, and has taken all that came since: to be told.
     pub has_caught_up: bool,
+    /// Something in its data channels is its alone, a receipt, and waits for nothing.
+    pub has_own: bool,
     /// In the list of peers that the next flush serves.
     pub dirty: bool,
 }
@@ -79,6 +81,17 @@ impl Peer {
             .poll_timeout()
             .filter(|_| self.association.is_connected());
         transport.into_iter().chain(media).min()
+    }
+
+    /// What waits in its data channels while messages to everybody wait for the next picture: what it sent, feedback or an
+    /// acknowledgement, is no reason to send it packets of its own.
+    pub(super) fn channels_beside_riders(&self) -> Channels {
+        match &self.role {
+            Role::Viewer(playback) if playback.pictured().is_some() && !self.has_own => {
+                Channels::BehindPicture
+            }
+            _ => Channels::Now,
+        }
     }
 
     /// Whether it wants a picture's packets as they come ([`Playback::is_on_a_full_line`]).
@@ -121,6 +134,7 @@ impl Peer {
         }
         let (_, after) = outbox.queued();
         if channels == Channels::Now || after - before >= PICTURE {
+            self.has_own = false;
             self.drain();
             self.association.flush(now, outbox);
         }

@@ -109,7 +109,8 @@ impl Association {
         }
     }
 
-    /// Takes one datagram of the peer, decrypts media in place, answers STUN and drives DTLS and SCTP.
+    /// Takes one datagram of the peer, decrypts media in place, answers STUN and drives DTLS and SCTP. What data channels
+    /// have to say to it leaves with the next [`Association::flush`].
     pub fn receive<'d>(
         &mut self,
         now: Instant,
@@ -182,7 +183,6 @@ impl Association {
             return self.dtls_failed(failed);
         }
         self.poll_dtls(now, outbox);
-        self.flush(now, outbox);
     }
 
     /// Whether a datagram would begin the handshake, the most expensive thing a peer can ask for.
