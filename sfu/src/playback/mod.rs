@@ -389,9 +389,10 @@ impl Playback {
         }
     }
 
-    /// Takes one compound RTCP packet of the viewer. What it asks for leaves with the next [`Playback::forward`].
-    pub fn handle_rtcp(&mut self, now: Instant, compound: &[u8]) {
-        self.take_rtcp(now, compound);
+    /// Takes one compound RTCP packet of the viewer. What it asks for leaves with the next [`Playback::forward`]; false
+    /// when that can wait for the next packet of the publisher, as most feedback can.
+    pub fn handle_rtcp(&mut self, now: Instant, compound: &[u8]) -> bool {
+        self.take_rtcp(now, compound)
     }
 
     /// Appends the next compound RTCP packet for the viewer (sender reports with SDES) to `out`, at most 1200

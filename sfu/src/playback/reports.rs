@@ -79,7 +79,8 @@ impl Reports {
 }
 
 impl Playback {
-    pub(super) fn take_rtcp(&mut self, now: Instant, compound: &[u8]) {
+    pub(super) fn take_rtcp(&mut self, now: Instant, compound: &[u8]) -> bool {
+        let mut is_pressing = false;
         for one in rtcp::split(compound) {
             // It comes up to twenty times a second and is read where it lies.
             if is_transport_feedback(one) {
@@ -88,13 +89,16 @@ impl Playback {
                 if self.bandwidth.estimate() < before {
                     // A layer too large is left at once.
                     self.next_selection = now;
+                    is_pressing = true;
                 }
                 continue;
             }
+            is_pressing = true;
             for packet in rtcp::read(one) {
                 self.take_packet(now, &*packet);
             }
         }
+        is_pressing
     }
 
     fn take_packet(&mut self, now: Instant, packet: &dyn Packet) {

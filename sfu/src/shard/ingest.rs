@@ -61,7 +61,11 @@ impl Shard {
                 return;
             }
             Received::Rtcp(compound) => match &mut peer.role {
-                Role::Viewer(playback) => playback.handle_rtcp(now, compound),
+                Role::Viewer(playback) => {
+                    if !playback.handle_rtcp(now, compound) {
+                        return;
+                    }
+                }
                 Role::Publisher { .. } => {
                     if let Some(room) = self.rooms.get_mut(room_key)
                         && let Some(stage) = room.stage_of(key)
