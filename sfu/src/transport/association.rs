@@ -31,6 +31,7 @@ pub struct Association {
     progress: Progress,
     srtp: Option<Box<SrtpKeys>>,
     sctp: Option<Box<Sctp>>,
+    channels_now: ChannelsNow,
     events: VecDeque<TransportEvent>,
     stats: TransportStats,
     /// `None` once it is over.
@@ -43,6 +44,16 @@ struct Progress {
     certificate_matched: bool,
     complete: bool,
     closed_by_peer: bool,
+}
+
+/// What is known of the data channels without asking them: that costs as much as sending a packet of media, and they
+/// would be asked with every one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ChannelsNow {
+    /// Something has happened since they were asked.
+    Stirred,
+    /// They have nothing to send before that time.
+    Quiet(Option<Instant>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +111,7 @@ impl Association {
             progress: Progress::default(),
             srtp: None,
             sctp: None,
+            channels_now: ChannelsNow::Stirred,
             events: VecDeque::new(),
             stats: TransportStats::default(),
             alive: Some(Deadlines {
@@ -251,6 +263,7 @@ impl Association {
                     return self.end(CloseReason::DtlsFailed);
                 };
                 self.srtp = Some(keys);
+                self.channels_now = ChannelsNow::Stirred;
                 self.sctp = self
                     .channels
                     .take()
@@ -258,9 +271,9 @@ impl Association {
                 self.events.push_back(TransportEvent::Connected);
             }
             DtlsOutput::Keys(_) => self.end(CloseReason::DtlsFailed),
-            DtlsOutput::Data(data) => match &mut self.sctp {
-                Some(sctp) => sctp.receive(now, data, &mut self.events),
-                None => self.stats.dropped += 1,
+            DtlsOutput::Data(data) => match self.stir() {
+                (Some(sctp), events) => sctp.receive(now, data, events),
+                (None, _) => self.stats.dropped += 1,
             },
             DtlsOutput::CloseNotify => self.progress.closed_by_peer = true,
         }
@@ -363,9 +376,9 @@ impl Association {
     /// # Errors
     /// [`SendError`]; nothing is queued then.
     pub fn send(&mut self, channel: ChannelId, message: &Bytes) -> Result<(), SendError> {
-        match &mut self.sctp {
-            Some(sctp) => sctp.send(channel, message),
-            None => Err(SendError::NotOpen),
+        match self.stir() {
+            (Some(sctp), _) => sctp.send(channel, message),
+            (None, _) => Err(SendError::NotOpen),
         }
     }
 
@@ -381,6 +394,9 @@ impl Association {
 
     /// Writes what DTLS and SCTP want to send.
     pub fn flush(&mut self, now: Instant, outbox: &mut Outbox) {
+        if self.channels_now != ChannelsNow::Stirred {
+            return;
+        }
         while let Some(packets) = self.sctp.as_mut().and_then(|sctp| sctp.poll_transmit(now)) {
             for packet in packets {
                 // Polled for each: the DTLS queue is short.
@@ -397,6 +413,13 @@ impl Association {
             }
             self.end(CloseReason::ByPeer);
         }
+        self.channels_now = ChannelsNow::Quiet(self.sctp.as_ref().and_then(|sctp| sctp.poll_timeout()));
+    }
+
+    /// The data channels, with which something is about to happen, and the events.
+    fn stir(&mut self) -> (Option<&mut Sctp>, &mut VecDeque<TransportEvent>) {
+        self.channels_now = ChannelsNow::Stirred;
+        (self.sctp.as_deref_mut(), &mut self.events)
     }
 
     /// Says goodbye into the outbox: DTLS close_notify, which ends SCTP with it (RFC 8831 §6.2). No event follows.
@@ -412,10 +435,11 @@ impl Association {
     pub fn poll_event(&mut self) -> Option<TransportEvent> {
         let event = self.events.pop_front();
         // Messages may have waited for room.
-        if self.events.is_empty()
-            && let Some(sctp) = &mut self.sctp
+        if event.is_some()
+            && self.events.is_empty()
+            && let (Some(sctp), events) = self.stir()
         {
-            sctp.pump(&mut self.events);
+            sctp.pump(events);
         }
         event
     }
@@ -425,7 +449,10 @@ impl Association {
         let deadlines = self.alive?;
         let consent = self.ice.last_valid() + deadlines.consent;
         let connect = self.srtp.is_none().then_some(deadlines.connect);
-        let sctp = self.sctp.as_ref().and_then(|sctp| sctp.poll_timeout());
+        let sctp = match self.channels_now {
+            ChannelsNow::Quiet(until) => until,
+            ChannelsNow::Stirred => self.sctp.as_ref().and_then(|sctp| sctp.poll_timeout()),
+        };
         [Some(consent), connect, self.dtls_timeout, sctp]
             .into_iter()
             .flatten()
@@ -451,8 +478,8 @@ impl Association {
             }
             self.poll_dtls(now, outbox);
         }
-        if let Some(sctp) = &mut self.sctp {
-            sctp.handle_timeout(now, &mut self.events);
+        if let (Some(sctp), events) = self.stir() {
+            sctp.handle_timeout(now, events);
         }
         self.flush(now, outbox);
     }

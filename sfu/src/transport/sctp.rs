@@ -82,9 +82,6 @@ pub(super) struct Sctp {
     last_tsn: Option<u32>,
     /// When data left last.
     last_data: Option<Instant>,
-    /// Whether anything happened since there was nothing to send: asking the crate costs as much as sending a
-    /// packet of media, and it is asked with every one.
-    stirred: bool,
     dropped: u64,
 }
 
@@ -129,7 +126,6 @@ impl Sctp {
             readable: SmallVec::new(),
             last_tsn: None,
             last_data: None,
-            stirred: true,
             dropped: 0,
         }
     }
@@ -141,7 +137,6 @@ impl Sctp {
             // RFC 9260 §5.2.2 would have an answer that changes nothing.
             return;
         }
-        self.stirred = true;
         let packet = Bytes::copy_from_slice(packet);
         let Some((handle, event)) = self.endpoint.handle(now, peer(), None, None, packet) else {
             self.dropped += 1;
@@ -175,7 +170,6 @@ impl Sctp {
         if !self.established {
             return None;
         }
-        self.stirred = true;
         let half = self.initiated.as_mut().or(self.accepted.as_mut());
         half.map(|(_, association)| association)
     }
@@ -413,15 +407,11 @@ impl Sctp {
 
     /// The next packets for DTLS.
     pub(super) fn poll_transmit(&mut self, now: Instant) -> Option<Vec<Bytes>> {
-        if !self.stirred {
-            return None;
-        }
         let own = [self.initiated.as_mut(), self.accepted.as_mut()]
             .into_iter()
             .flatten()
             .find_map(|(_, association)| association.poll_transmit(now));
         let transmit = own.or_else(|| self.endpoint.poll_transmit());
-        self.stirred = transmit.is_some();
         let Some(transmit) = transmit else {
             self.channels.iter_mut().for_each(|open| open.unsent.settle());
             return None;
@@ -462,7 +452,6 @@ impl Sctp {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, events: &mut VecDeque<TransportEvent>) {
-        self.stirred = true;
         for (_, association) in self.initiated.iter_mut().chain(&mut self.accepted) {
             association.handle_timeout(now);
         }
