@@ -72,7 +72,7 @@ impl Default for MediaSettings {
             public_addresses: Vec::new(),
             max_peers: 10_000,
             pin_threads: false,
-            hold_max: Duration::from_millis(10),
+            hold_max: Duration::from_millis(12),
             transport: TransportConfig::default(),
             media: MediaConfig::default(),
             playout_delay: None,

@@ -57,7 +57,7 @@ impl House {
                     ..PlaybackConfig::new((now, 3_900_000_000_000_000_000))
                 },
                 health_interval: Duration::from_secs(1),
-                hold_max: Duration::from_millis(10),
+                hold_max: Duration::from_millis(12),
             };
             change(&mut config);
             let (alive, _) = oneshot::channel();

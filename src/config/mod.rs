@@ -122,7 +122,7 @@ impl Default for Config {
             media_public_addresses: Vec::new(),
             media_max_peers: 10_000,
             media_pin_threads: false,
-            media_hold_max_ms: 10,
+            media_hold_max_ms: 12,
             media_ice_servers: Vec::new(),
             media_consent_timeout_seconds: 30,
             media_connect_timeout_seconds: 30,
