@@ -41,12 +41,16 @@ impl Line {
             && network.loss <= 0.0
             && network.duplicates <= 0.0
             && network.reorder <= 0.0;
+        let queue_ms = match network.queue_ms {
+            0 => Network::QUEUE_MS,
+            ms => ms,
+        };
         let way = |salt: u64, rate_kbps: Option<u32>| {
             let seed = network.seed ^ viewer.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt;
             Way {
                 random: StdRng::seed_from_u64(seed),
                 rate: rate_kbps.map(|kbps| f64::from(kbps) * 1000.0 / 8.0),
-                queue: Duration::from_millis(network.queue_ms.into()),
+                queue: Duration::from_millis(queue_ms.into()),
                 delay: Duration::from_millis(network.delay_ms.into()),
                 jitter_us: u64::from(network.jitter_ms) * 1000,
                 loss: network.loss.clamp(0.0, 1.0),
@@ -208,6 +212,8 @@ mod tests {
         // 1,200 bytes take 12 ms at 800 kbit/s and come every 6 ms.
         let thin = Network {
             rate_kbps: Some(800),
+            // The usual one.
+            queue_ms: 0,
             delay_ms: 20,
             ..network()
         };
