@@ -14,11 +14,16 @@ const ALLOWANCE: u64 = 96 << 10;
 /// Bytes of repairs per second when the line is thin.
 const LEAST_BYTES_PER_SECOND: u64 = 32 << 10;
 
+/// Where a repair is sent twice, the second one follows so much later: a burst of losses is over then.
+const ECHO: Duration = Duration::from_millis(20);
+
 /// Requests of one viewer's stream.
 #[derive(Debug)]
 pub(super) struct Repairs {
     waiting: VecDeque<u16>,
     recent: VecDeque<(u16, Instant)>,
+    /// To be sent a second time, and when.
+    echoes: VecDeque<(u16, Instant)>,
     credit: u64,
     at: Instant,
 }
@@ -28,6 +33,7 @@ impl Repairs {
         Repairs {
             waiting: VecDeque::new(),
             recent: VecDeque::new(),
+            echoes: VecDeque::new(),
             credit: ALLOWANCE,
             at: now,
         }
@@ -42,15 +48,23 @@ impl Repairs {
     /// Nothing that waits is of use any more.
     pub(super) fn forget(&mut self) {
         self.waiting.clear();
+        self.echoes.clear();
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.echoes.is_empty()
     }
 
     /// The numbers to send again now. One that was sent less than a round trip ago is on its way. When more is asked
     /// for than half the line could carry, the rest is not served: the viewer asks again or needs a keyframe.
-    pub(super) fn take(&mut self, now: Instant, round_trip: Duration, estimate: u64) -> SmallVec<[u16; 16]> {
+    /// With `twice` each is given out again a little later.
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        round_trip: Duration,
+        estimate: u64,
+        twice: bool,
+    ) -> SmallVec<[u16; 16]> {
         let passed = now.saturating_duration_since(self.at).as_micros() as u64;
         let per_second = (estimate / 16).max(LEAST_BYTES_PER_SECOND);
         self.credit = (self.credit + passed * per_second / 1_000_000).min(ALLOWANCE);
@@ -61,6 +75,13 @@ impl Repairs {
                 .any(|&(sent, at)| sent == sequence && now.saturating_duration_since(at) < round_trip)
         };
         let mut due = SmallVec::new();
+        while let Some(&(sequence, at)) = self.echoes.front()
+            && at <= now
+        {
+            self.echoes.pop_front();
+            self.credit = self.credit.saturating_sub(1200);
+            due.push(sequence);
+        }
         for sequence in self.waiting.drain(..) {
             if self.credit == 0 || is_on_its_way(&self.recent, sequence) {
                 continue;
@@ -68,6 +89,9 @@ impl Repairs {
             // About a packet.
             self.credit = self.credit.saturating_sub(1200);
             due.push(sequence);
+            if twice && self.echoes.len() < MAX_WAITING {
+                self.echoes.push_back((sequence, now + ECHO));
+            }
             if self.recent.len() >= MAX_RECENT {
                 self.recent.pop_front();
             }

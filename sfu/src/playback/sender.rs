@@ -19,6 +19,9 @@ use crate::transport::RtpParts;
 
 /// Packets of one stream sent in one go at most: a viewer that fell behind must not hold up the others.
 const MAX_AT_ONCE: usize = 256;
+/// From these on repairs leave twice: they are as many as the packets lost, a few percent of the rate.
+const LONG_ROUND_TRIP: Duration = Duration::from_millis(100);
+const NOTABLE_LOSS: f32 = 0.01;
 /// Bytes of padding in one probing packet; what one byte of count can say, less the count itself.
 const PADDING: u8 = 224;
 
@@ -323,7 +326,11 @@ impl Sender {
         if self.repairs.is_empty() {
             return;
         }
-        let due = self.repairs.take(line.now, round_trip, line.bandwidth.estimate());
+        // A repair that is lost, too, costs another round trip: where that is long, a second one is worth more.
+        let twice =
+            line.limit.is_none() && round_trip >= LONG_ROUND_TRIP && line.bandwidth.loss() >= NOTABLE_LOSS;
+        let estimate = line.bandwidth.estimate();
+        let due = self.repairs.take(line.now, round_trip, estimate, twice);
         for number in due {
             let Some((&segment, sequence)) = self.segments.find(number) else {
                 continue;
