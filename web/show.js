@@ -9,11 +9,14 @@ const OPEN = ["waitlisted", "held", "checkout_open", "releasing"];
 
 /** What is known of a show. Says what changed; its events are named in `shop.js`. */
 export class Show extends EventTarget {
+  /** @type {any} */
   show = undefined;
   products = new Map();
   pinned = [];
+  /** @type {string | null | undefined} */
   featured = undefined;
   chat = [];
+  /** @type {import("./protocol.js").ChatLine | null | undefined} */
   pinnedChat = undefined;
   slowSeconds = 0;
   questions = [];
@@ -21,6 +24,7 @@ export class Show extends EventTarget {
   /** The own votes: choices by poll. */
   votes = {};
   reactions = {};
+  /** @type {import("./protocol.js").Countdown | null | undefined} */
   countdown = undefined;
   viewers = 0;
   /** The own orders, by the buy's id. */
