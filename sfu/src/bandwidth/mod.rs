@@ -3,7 +3,8 @@
 //!
 //! Packets that leave are numbered ([`flight`]). Feedback ([`feedback`]) gives each one's arrival, from which come
 //! the waiting time ([`queue`]), whether it grows ([`groups`], [`trend`]), what the line has carried ([`carried`]),
-//! how fast it brings what left together ([`train`]), what it loses ([`loss`]) and what a probe has shown ([`cluster`]). [`rate`] makes the estimate of it.
+//! how fast it brings what left together ([`train`]), what it loses ([`loss`]) and what a probe has shown
+//! ([`cluster`]). [`rate`] makes the estimate of it.
 //!
 //! A server sends one of a few layers, so it differs from a browser's sender in two ways: the estimate is no target
 //! to be filled, it stays where it was as long as less is sent; and before it cuts, delay must not only have grown

@@ -9,6 +9,13 @@ const LIMITED_ALLOWANCE: u64 = 3000;
 /// A group of pictures that a line carries in this time is sent whole. With a longer one sound and picture would be
 /// apart for too long, and sound would wait in the line behind the picture: its keyframe alone is shown until the next.
 const PATIENCE_MS: u64 = 500;
+/// A line that brings less than so many times the picture's rate is thin for its keyframes: of half a second's bytes they
+/// would take more than a picture's time.
+const THIN: u64 = 8;
+/// In percent of what such a line brings, what a keyframe leaves with; and of the picture's rate, what it has at least: it
+/// must come to the live edge again long before the next one.
+const KEYFRAME_PACE: u64 = 125;
+const KEYFRAME_LEAST: u64 = 130;
 
 /// How much of a cached group of pictures a viewer may get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,13 +40,16 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// So many bits per second from the first packet on.
-    pub(super) fn even(rate: u64) -> Pace {
-        Pace {
+    /// How fast a live keyframe of a picture of `bitrate` may leave, where a line that `brings` so many bits per second is
+    /// thin for it: faster it would only wait there, and sound behind it, or be lost. A little faster, so that a line that
+    /// has widened is noticed.
+    pub(super) fn of_keyframe(brings: u64, bitrate: u64) -> Option<Pace> {
+        let rate = (brings * KEYFRAME_PACE / 100).max(bitrate * KEYFRAME_LEAST / 100);
+        (brings < bitrate * THIN).then_some(Pace {
             fast: rate,
             limit: Some(rate),
             hold: Duration::ZERO,
-        }
+        })
     }
 
     fn rate(self) -> u64 {

@@ -262,7 +262,7 @@ impl Playback {
 }
 
 /// Bits per second of some layers of an encoding.
-fn rate_of(encoding: &Encoding, layers: Layers) -> u64 {
+pub(super) fn rate_of(encoding: &Encoding, layers: Layers) -> u64 {
     if layers == Layers::ALL {
         encoding.bitrate()
     } else {

@@ -51,14 +51,6 @@ const PROBE_MARGIN: u64 = 115;
 /// And at most this of what the line is believed to carry: more would fill a queue only to fail.
 const PROBE_STEP: u64 = 180;
 
-/// A line that brings less than so many times the picture's rate is thin for its keyframes: of half a second's bytes they
-/// would take more than a picture's time.
-const THIN: u64 = 8;
-/// In percent of what such a line brings, what a keyframe leaves with; and of the picture's rate, what it has at least: it
-/// must come to the live edge again long before the next one.
-const KEYFRAME_PACE: u64 = 125;
-const KEYFRAME_LEAST: u64 = 130;
-
 /// A replay is many times the stream: whoever wants one right after the other gets them ever more seldom, at last
 /// every eight intervals.
 const MOST_DOUBLINGS: u32 = 3;
@@ -225,14 +217,12 @@ impl Playback {
         if std::mem::take(&mut self.wants_keyframe) {
             self.refresh(now, publication, keyframes);
         }
-        let keyframe_pace = self.keyframe_pace(publication);
         // What was sent again waits behind everything else.
         let round_trip = self.reports.round_trip + self.bandwidth.backlog();
         let mut line = Line {
             now,
             sink,
             limit: self.limit_for_picture(now, publication),
-            keyframe_pace,
             playout_delay: self.config.playout_delay,
             bandwidth: &mut self.bandwidth,
             stats: &mut self.stats,
@@ -269,15 +259,6 @@ impl Playback {
     fn room(&self, now: Instant, publication: &Publication) -> Option<u64> {
         let beside = self.beside(publication).bitrate;
         Some(self.bandwidth.limit(now)?.saturating_sub(beside))
-    }
-
-    /// How fast a live keyframe may leave, where the line is known to be thin for it: faster it would only wait there,
-    /// and sound behind it, or be lost. A little faster, so that a line that has widened is noticed.
-    fn keyframe_pace(&self, publication: &Publication) -> Option<u64> {
-        let brings = self.bandwidth.brings()?;
-        let bitrate = self.rate(publication)?;
-        let pace = (brings * KEYFRAME_PACE / 100).max(bitrate * KEYFRAME_LEAST / 100);
-        (brings < bitrate * THIN).then_some(pace)
     }
 
     /// How fast a cached group of pictures may leave.
@@ -346,7 +327,6 @@ impl Playback {
             now,
             sink,
             limit: None,
-            keyframe_pace: None,
             playout_delay: None,
             bandwidth: &mut self.bandwidth,
             stats: &mut self.stats,

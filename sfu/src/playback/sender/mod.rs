@@ -1,12 +1,15 @@
 //! One stream toward a viewer: where it is in which encoding, and how packets leave.
 
-use std::time::{Duration, Instant};
+mod rtx;
+
+use std::time::Instant;
 
 use super::burst::{Appetite, Burst, Pace};
 use super::clock::{SourceClock, live_edge, ticks};
 use super::cut::{Cut, Passage};
 use super::descriptor::{Lead, Pictures};
 use super::header::{self, Extensions, Fields, HeaderBytes};
+use super::layers::rate_of;
 use super::repair::Repairs;
 use super::segments::{Segment, Segments};
 use super::{PlayoutDelay, RtpSink};
@@ -19,11 +22,6 @@ use crate::transport::RtpParts;
 
 /// Packets of one stream sent in one go at most: a viewer that fell behind must not hold up the others.
 const MAX_AT_ONCE: usize = 256;
-/// From these on repairs leave twice: they are as many as the packets lost, a few percent of the rate.
-const LONG_ROUND_TRIP: Duration = Duration::from_millis(100);
-const NOTABLE_LOSS: f32 = 0.01;
-/// Bytes of padding in one probing packet; what one byte of count can say, less the count itself.
-const PADDING: u8 = 224;
 
 /// Where a stream is in an encoding's history.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +38,6 @@ pub(super) struct Line<'a, S: RtpSink> {
     pub(super) sink: &'a mut S,
     /// Bits per second, where the line has shown that it carries no more.
     pub(super) limit: Option<u64>,
-    /// The same at which a live keyframe leaves, where it would fill the line.
-    pub(super) keyframe_pace: Option<u64>,
     pub(super) playout_delay: Option<PlayoutDelay>,
     pub(super) bandwidth: &'a mut Bandwidth,
     pub(super) stats: &'a mut PlaybackStats,
@@ -225,16 +221,11 @@ impl Sender {
             };
             if packet.keyframe_start
                 && self.burst.is_none()
-                && let Some(rate) = line.keyframe_pace
+                && let Some(brings) = line.bandwidth.brings()
+                && let Some(pace) = Pace::of_keyframe(brings, rate_of(encoding, self.cut.wanted()))
             {
-                let (pace, group) = (Pace::even(rate), history.group_bytes());
-                self.burst = Some(Burst::new(
-                    line.now,
-                    pace,
-                    Appetite::Live,
-                    packet.timestamp,
-                    group,
-                ));
+                let (picture, group) = (packet.timestamp, history.group_bytes());
+                self.burst = Some(Burst::new(line.now, pace, Appetite::Live, picture, group));
             }
             if let Some(burst) = &mut self.burst
                 && !burst.take(line.now, packet.timestamp, packet.bytes.len())
@@ -314,86 +305,6 @@ impl Sender {
             self.octets = self.octets.wrapping_add(packet.payload().len() as u32);
         }
         sent
-    }
-
-    /// Sends again what the viewer asked for.
-    pub(super) fn repair<S: RtpSink>(
-        &mut self,
-        publication: &Publication,
-        round_trip: Duration,
-        line: &mut Line<'_, S>,
-    ) {
-        if self.repairs.is_empty() {
-            return;
-        }
-        // A repair that is lost, too, costs another round trip: where that is long, a second one is worth more.
-        let twice =
-            line.limit.is_none() && round_trip >= LONG_ROUND_TRIP && line.bandwidth.loss() >= NOTABLE_LOSS;
-        let estimate = line.bandwidth.estimate();
-        let due = self.repairs.take(line.now, round_trip, estimate, twice);
-        for number in due {
-            let Some((&segment, sequence)) = self.segments.find(number) else {
-                continue;
-            };
-            // A line that is full has nothing to spare for what is not needed any more.
-            let is_current = self.cursor.is_some_and(|cursor| !cursor.is_fresh)
-                && self
-                    .segments
-                    .current()
-                    .is_some_and(|now| now.encoding == segment.encoding);
-            if line.limit.is_some() && !is_current {
-                continue;
-            }
-            let Some(encoding) = find(publication, segment.encoding) else {
-                continue;
-            };
-            let history = &encoding.history;
-            let Some(packet) = history.find(sequence).and_then(|position| history.get(position)) else {
-                continue;
-            };
-            // Without RTX it cannot be sent again: the same number must never be sealed with another content.
-            let rtx = self
-                .media
-                .payload_for(packet.codec)
-                .and_then(|payload| payload.rtx);
-            let Some(payload_type) = rtx else { continue };
-            self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
-            let fields = Fields {
-                payload_type,
-                marker: self.cut.ends_picture(packet),
-                padding: 0,
-                sequence: self.rtx_sequence,
-                timestamp: self.segments.stamp(&segment, packet.timestamp),
-                ssrc: self.media.rtx_ssrc,
-            };
-            let publisher = publishers_extensions(publication, segment.encoding);
-            let lead = Lead::from_slice(&number.to_be_bytes());
-            if self.write(fields, &segment, packet, publisher, lead, line) {
-                line.stats.retransmitted += 1;
-            }
-        }
-    }
-
-    /// Sends one packet of padding on the repair stream, to see whether the line carries more. Returns its bytes, 0
-    /// when there is no such stream.
-    pub(super) fn pad<S: RtpSink>(&mut self, line: &mut Line<'_, S>) -> usize {
-        let Some((_, Payload { rtx: Some(rtx), .. })) = self.payload else {
-            return 0;
-        };
-        let Some((_, timestamp)) = self.frame else {
-            return 0;
-        };
-        self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
-        let fields = Fields {
-            payload_type: rtx,
-            marker: false,
-            padding: PADDING,
-            sequence: self.rtx_sequence,
-            timestamp,
-            ssrc: self.media.rtx_ssrc,
-        };
-        let sent = self.seal(fields, &[], &[], &[], line);
-        if sent { usize::from(PADDING) } else { 0 }
     }
 
     /// Rewrites the payload's start behind `lead` and sends the packet.
