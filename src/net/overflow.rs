@@ -83,24 +83,19 @@ impl Overflow {
                 } else {
                     hand_over(runs)
                 };
-                runs = match handed {
-                    Handed::Taken => break,
-                    Handed::Full(left) => {
-                        is_full = true;
-                        let Some((run, rest)) = behind(runs, left.runs) else {
-                            break;
-                        };
-                        self.keep_or_drop(run, left.bytes);
-                        rest
-                    }
-                    Handed::Refused(left) => {
-                        let Some((run, rest)) = behind(runs, left.runs) else {
-                            break;
-                        };
-                        self.lost.refused += unsent(run, left.bytes);
-                        rest
-                    }
+                is_full = matches!(handed, Handed::Full(_));
+                let (Handed::Full(left) | Handed::Refused(left)) = handed else {
+                    break;
                 };
+                let Some((run, rest)) = runs.get(left.runs..).and_then(<[_]>::split_first) else {
+                    break;
+                };
+                if is_full {
+                    self.keep_or_drop(run, left.bytes);
+                } else {
+                    self.lost.refused += unsent(run, left.bytes);
+                }
+                runs = rest;
             }
         }
     }
@@ -151,11 +146,6 @@ impl Overflow {
 fn unsent(run: &Run<'_>, sent: usize) -> u64 {
     let bytes = run.bytes.len().saturating_sub(sent);
     bytes.div_ceil(run.segment.max(1)) as u64
-}
-
-/// The run behind so many, and those behind it.
-fn behind<'a, 'r>(runs: &'a [Run<'r>], count: usize) -> Option<(&'a Run<'r>, &'a [Run<'r>])> {
-    runs.get(count..)?.split_first()
 }
 
 #[cfg(test)]
