@@ -28,7 +28,8 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [Part; 8] = [
+    /// Every part.
+    pub(crate) const ALL: [Part; 8] = [
         Part::Chat,
         Part::Pinned,
         Part::Questions,
@@ -38,6 +39,11 @@ impl Part {
         Part::Muted,
         Part::Banned,
     ];
+
+    /// Whether each of those concerned has a note, and not the show as a whole.
+    pub(crate) fn is_of_people(self) -> bool {
+        matches!(self, Part::Muted | Part::Banned)
+    }
 
     /// The name in the database.
     pub(super) fn name(self) -> &'static str {

@@ -86,33 +86,28 @@ pub(super) fn columns(table: &Table) -> String {
     names.join(", ")
 }
 
+/// The columns of a table's key; none where the database numbers its rows.
+fn key(table: &Table) -> String {
+    let names = table.columns.iter().take(table.key);
+    names.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
 /// The order of a table's rows: that of its key, or of its numbers.
 pub(super) fn order(table: &Table) -> String {
-    let key: Vec<&str> = table
-        .columns
-        .iter()
-        .take(table.key)
-        .map(|(name, _)| *name)
-        .collect();
-    if key.is_empty() {
+    if table.key == 0 {
         "n".to_owned()
     } else {
-        key.join(", ")
+        key(table)
     }
 }
 
 /// What an insert does when the key is there.
 pub(super) fn on_conflict(table: &Table) -> String {
     use super::rows::Writing::{Appended, Changed, Latest, Once};
-    let key: Vec<&str> = table
-        .columns
-        .iter()
-        .take(table.key)
-        .map(|(name, _)| *name)
-        .collect();
+    let key = key(table);
     match table.writing {
         Appended => String::new(),
-        Once => format!(" ON CONFLICT ({}) DO NOTHING", key.join(", ")),
+        Once => format!(" ON CONFLICT ({key}) DO NOTHING"),
         Changed | Latest => {
             let set: Vec<String> = table
                 .columns
@@ -120,11 +115,7 @@ pub(super) fn on_conflict(table: &Table) -> String {
                 .skip(table.key)
                 .map(|(name, _)| format!("{name} = excluded.{name}"))
                 .collect();
-            let mut clause = format!(
-                " ON CONFLICT ({}) DO UPDATE SET {}",
-                key.join(", "),
-                set.join(", ")
-            );
+            let mut clause = format!(" ON CONFLICT ({key}) DO UPDATE SET {}", set.join(", "));
             if table.writing == Changed {
                 clause += &format!(" WHERE {}.rev = excluded.rev - 1", table.name);
             }

@@ -43,8 +43,7 @@ impl Shop {
         match command {
             HostCommand::Talk(command) => match self.moderate(at, &room, command) {
                 Ok(Moved::ToKeep) => {
-                    let (show, asker) = (room.clone(), Box::new(Waiting::command(id, &about)));
-                    if !self.keep(now, &room, |places| Waiting::Kept { show, places, asker }) {
+                    if !self.keep(now, &room, Waiting::command(id, &about)) {
                         self.busy(now, id, &about);
                     }
                 }
@@ -87,8 +86,7 @@ impl Shop {
             HostCommand::Talk(command) => {
                 let reply = match self.moderate(at, room, command) {
                     Ok(Moved::ToKeep) => {
-                        let (show, asker) = (room.clone(), Box::new(Waiting::Request(request)));
-                        if self.keep(at.now, room, |places| Waiting::Kept { show, places, asker }) {
+                        if self.keep(at.now, room, Waiting::Request(request)) {
                             return;
                         }
                         Reply::Unavailable

@@ -70,14 +70,7 @@ impl Show {
         if std::mem::replace(&mut self.is_stored, true) {
             return;
         }
-        for part in [
-            Part::Chat,
-            Part::Pinned,
-            Part::Questions,
-            Part::Polls,
-            Part::Slow,
-            Part::Words,
-        ] {
+        for part in Part::ALL.into_iter().filter(|part| !part.is_of_people()) {
             self.unkept.note(part);
         }
         let muted = self.talk.muted().map(|person| (Part::Muted, person.to_owned()));
@@ -134,13 +127,8 @@ impl Show {
 }
 
 impl Shop {
-    /// Hands what changed to the ledger; `waiting` is answered when it is kept. False when the ledger takes no more.
-    pub(super) fn keep(
-        &mut self,
-        now: UnixMillis,
-        room: &Arc<str>,
-        waiting: impl FnOnce(Vec<Place>) -> Waiting,
-    ) -> bool {
+    /// Hands what changed to the ledger; `asker` is answered when it is kept. False when the ledger takes no more.
+    pub(super) fn keep(&mut self, now: UnixMillis, room: &Arc<str>, asker: Waiting) -> bool {
         let Some(show) = self.shows.get_mut(room) else {
             return true;
         };
@@ -152,7 +140,12 @@ impl Shop {
             body: show.body(*part, about),
         });
         let action = Action::Keep(notes.collect());
-        let is_asked = self.ask_ledger(room, action, waiting(places.clone()));
+        let waiting = Waiting::Kept {
+            show: room.clone(),
+            places: places.clone(),
+            asker: Box::new(asker),
+        };
+        let is_asked = self.ask_ledger(room, action, waiting);
         if !is_asked && let Some(show) = self.shows.get_mut(room) {
             show.unkept.take_back(places);
         }
@@ -164,12 +157,7 @@ impl Shop {
         let is_due =
             |show: &Show| show.is_stored && !show.unkept.places.is_empty() && show.unkept.next <= now.0;
         if self.shows.get(room).is_some_and(is_due) {
-            let show = room.clone();
-            self.keep(now, room, |places| Waiting::Kept {
-                show,
-                places,
-                asker: Box::new(Waiting::Nobody),
-            });
+            self.keep(now, room, Waiting::Nobody);
         }
     }
 }

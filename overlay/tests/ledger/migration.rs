@@ -26,14 +26,14 @@ INSERT INTO prices (at, show, variant, minor) VALUES (1, 'demo', 'mug', 2900), (
 PRAGMA user_version = 1;
 "#;
 
-#[test]
-fn a_ledger_of_version_1_goes_on() {
+/// Opens a ledger that older servers left like this.
+fn till_after(statements: &[&str]) -> Till {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     let old = rusqlite::Connection::open(&path).unwrap();
-    old.execute_batch(include_str!("../../src/ledger/sqlite/1.sql"))
-        .unwrap();
-    old.execute_batch(BOOKS).unwrap();
+    for sql in statements {
+        old.execute_batch(sql).unwrap();
+    }
     drop(old);
     let mut till = Till {
         ledger: Box::new(SqliteLedger::open(&path).unwrap()),
@@ -41,6 +41,12 @@ fn a_ledger_of_version_1_goes_on() {
         now: NOW,
     };
     till.check();
+    till
+}
+
+#[test]
+fn a_ledger_of_version_1_goes_on() {
+    let mut till = till_after(&[include_str!("../../src/ledger/sqlite/1.sql"), BOOKS]);
     let show = till.ledger.shows().unwrap().remove(0);
     assert_eq!(show.pinned, ["mug", "hat"], "the newest first");
     assert_eq!((show.products.len(), show.open_orders.len()), (2, 1));
@@ -58,24 +64,12 @@ fn a_ledger_of_version_1_goes_on() {
 
 #[test]
 fn a_ledger_of_version_2_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ledger.db");
-    let old = rusqlite::Connection::open(&path).unwrap();
-    for sql in [
+    let mut till = till_after(&[
         include_str!("../../src/ledger/sqlite/1.sql"),
         BOOKS,
         include_str!("../../src/ledger/sqlite/2.sql"),
         "PRAGMA user_version = 2",
-    ] {
-        old.execute_batch(sql).unwrap();
-    }
-    drop(old);
-    let mut till = Till {
-        ledger: Box::new(SqliteLedger::open(&path).unwrap()),
-        place: Place::File(folder),
-        now: NOW,
-    };
-    till.check();
+    ]);
     assert_eq!(till.outcome("ann", "b1", "mug", 2), "held");
     assert_eq!(till.ledger.undelivered(10).unwrap().len(), 2);
     till.wait(60_000);

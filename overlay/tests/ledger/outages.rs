@@ -65,15 +65,9 @@ const BOUND: &str = "LEDGER_BOUND";
 fn a_full_disk_is_told_and_room_is_used_again() {
     let folder = tempfile::tempdir().unwrap();
     // A child, whose files alone are limited; a write beyond is an error to it and not its end.
-    let ended = Process::new("sh")
-        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "outages::fills_its_disk", "--nocapture"])
-        .env(DISK, folder.path())
-        .env(BOUND, "files")
-        .output()
-        .unwrap();
-    passed(&ended);
+    let mut child = Process::new("sh");
+    child.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
+    passed(&fill(child, folder.path(), "files"));
 }
 
 #[test]
@@ -81,14 +75,9 @@ fn a_small_file_system_that_is_full_is_told_and_room_is_used_again() {
     let folder = tempfile::tempdir().unwrap();
     // A file system in memory, seen by the child alone: for that it is its own root, whoever runs the tests.
     let mount = "mount -t tmpfs -o size=1m ledger \"$LEDGER_DISK\" && exec \"$0\" \"$@\"";
-    let ended = Process::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c", mount])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "outages::fills_its_disk", "--nocapture"])
-        .env(DISK, folder.path())
-        .env(BOUND, "file system")
-        .output()
-        .unwrap();
+    let mut child = Process::new("unshare");
+    child.args(["--user", "--map-root-user", "--mount", "sh", "-c", mount]);
+    let ended = fill(child, folder.path(), "file system");
     let said = String::from_utf8_lossy(&ended.stderr);
     if said.contains("Operation not permitted") || said.contains("permission denied") {
         // As in a container; the test above tells the same with a limit on files.
@@ -96,6 +85,17 @@ fn a_small_file_system_that_is_full_is_told_and_room_is_used_again() {
         return;
     }
     passed(&ended);
+}
+
+/// Lets a child fill its disk, which is bounded like this.
+fn fill(mut child: Process, disk: &Path, bound: &str) -> Output {
+    child
+        .arg(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "outages::fills_its_disk", "--nocapture"])
+        .env(DISK, disk)
+        .env(BOUND, bound)
+        .output()
+        .unwrap()
 }
 
 fn passed(ended: &Output) {
