@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::hmac;
 use dimpl::{Config, Dtls, DtlsCertificate, Output};
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
-use sfu::transport::{RtpParts, SrtpKeys, SrtpProfile};
+use sfu::transport::{RtpParts, SrtpKeys};
+
+use crate::peer::media_keys;
 
 /// The argument that makes a bench's own binary the server.
 pub const ROLE: &str = "--faucet";
@@ -372,12 +374,7 @@ impl Tap {
                     let _ = self.socket.send_to(datagram, from);
                 }
                 Output::KeyingMaterial(exported, profile) => {
-                    let profile = match profile {
-                        dimpl::SrtpProfile::AEAD_AES_128_GCM => SrtpProfile::AeadAes128Gcm,
-                        dimpl::SrtpProfile::AEAD_AES_256_GCM => SrtpProfile::AeadAes256Gcm,
-                        _ => SrtpProfile::Aes128CmSha1,
-                    };
-                    member.keys = Some(SrtpKeys::from_exported(profile, &exported, false).unwrap());
+                    member.keys = Some(media_keys(profile, &exported, false));
                 }
                 Output::CloseNotify => member.keys = None,
                 Output::Timeout(_) => return,

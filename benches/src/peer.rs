@@ -195,12 +195,7 @@ impl Peer {
             match self.dtls.poll_output(&mut scratch) {
                 Output::Packet(datagram) => send(datagram),
                 Output::KeyingMaterial(exported, profile) => {
-                    let profile = match profile {
-                        dimpl::SrtpProfile::AEAD_AES_128_GCM => SrtpProfile::AeadAes128Gcm,
-                        dimpl::SrtpProfile::AEAD_AES_256_GCM => SrtpProfile::AeadAes256Gcm,
-                        _ => SrtpProfile::Aes128CmSha1,
-                    };
-                    self.keys = Some(SrtpKeys::from_exported(profile, &exported, true).unwrap());
+                    self.keys = Some(media_keys(profile, &exported, true));
                 }
                 Output::ApplicationData(data) => self.data.push(data.to_vec()),
                 Output::Timeout(at) => {
@@ -211,6 +206,16 @@ impl Peer {
             }
         }
     }
+}
+
+/// The keys of media that a handshake gave.
+pub(crate) fn media_keys(profile: dimpl::SrtpProfile, exported: &[u8], is_client: bool) -> SrtpKeys {
+    let profile = match profile {
+        dimpl::SrtpProfile::AEAD_AES_128_GCM => SrtpProfile::AeadAes128Gcm,
+        dimpl::SrtpProfile::AEAD_AES_256_GCM => SrtpProfile::AeadAes256Gcm,
+        _ => SrtpProfile::Aes128CmSha1,
+    };
+    SrtpKeys::from_exported(profile, exported, is_client).unwrap()
 }
 
 /// Credentials that a test need not remember.

@@ -166,15 +166,8 @@ fn long(body: &mut Bytes) -> Result<u64, Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{boxed, words};
     use super::*;
-
-    fn boxed(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
-        [&(body.len() as u32 + 8).to_be_bytes()[..], name, body].concat()
-    }
-
-    fn words(words: &[u32]) -> Vec<u8> {
-        words.iter().flat_map(|word| word.to_be_bytes()).collect()
-    }
 
     fn sample(at_ticks: u64, place: u64, size: u32) -> Sample {
         Sample {

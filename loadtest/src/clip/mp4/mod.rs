@@ -317,11 +317,11 @@ fn skip(body: &mut Bytes, count: usize) -> Result<(), bytes::TryGetError> {
 mod tests {
     use super::*;
 
-    fn boxed(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    pub(super) fn boxed(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
         [&(body.len() as u32 + 8).to_be_bytes()[..], name, body].concat()
     }
 
-    fn words(words: &[u32]) -> Vec<u8> {
+    pub(super) fn words(words: &[u32]) -> Vec<u8> {
         words.iter().flat_map(|word| word.to_be_bytes()).collect()
     }
 
