@@ -120,8 +120,22 @@ function freeUdpPort() {
   });
 }
 
-/** A line that narrows to what carries the smallest layer, and widens again. */
+/** A squeeze that something else on the machine may have disturbed is tried again: so often in all. */
+const TRIES = 3;
+
+/** A line that narrows to what carries the smallest layer, and widens again. Every try is told. */
 async function squeeze(server, kind) {
+  const tries = [];
+  while (tries.length < TRIES) {
+    const { down, freeze, up } = await squeezed(server, kind);
+    tries.push(`down ${Math.round(down)} ms, freeze ${Math.round(freeze)} ms, up ${Math.round(up)} ms`);
+    if (down <= 1000 && freeze <= 500 && up <= 12_000) return `${kind}: ${tries.join("; ")}`;
+  }
+  throw new Error(`${kind}: ${tries.join("; ")}`);
+}
+
+/** How long it took to see a smaller layer, the longest freeze until relief, and how long it took to see the large one again. */
+async function squeezed(server, kind) {
   const line = await Line.to(server.mediaPort);
   line.down.delay = line.up.delay = 20;
   try {
@@ -136,22 +150,18 @@ async function squeeze(server, kind) {
     // A few quiet seconds at the best layer first.
     await new Promise((resolve) => setTimeout(resolve, 3000));
     line.down.rate = 450_000;
-    const squeezed = (await state()).now;
+    const begun = (await state()).now;
     await new Promise((resolve) => setTimeout(resolve, 10_000));
     line.down.rate = 0;
     const relieved = await state();
-    const isSmall = ([at, side]) => at > squeezed && side < largest;
-    const down = relieved.frames.find(isSmall)?.[0] - squeezed;
-    const freeze = longestFreeze(relieved.frames, squeezed, relieved.now);
+    const isSmall = ([at, side]) => at > begun && side < largest;
+    const down = relieved.frames.find(isSmall)?.[0] - begun;
+    const freeze = longestFreeze(relieved.frames, begun, relieved.now);
     const back = await until(`the large layer again in ${kind}`, async () => {
       const { frames } = await state();
       return frames.find(([at, side]) => at > relieved.now && side >= largest)?.[0];
     }, 40);
-    const up = back - relieved.now;
-    const text = Object.entries({ down, freeze, up }).map(([name, ms]) => `${name} ${Math.round(ms)} ms`).join(", ");
-    // Wide enough for a busy machine; the lines in virtual time hold a second, half a second and twelve.
-    if (!(down <= 2000 && freeze <= 1500 && up <= 25_000)) throw new Error(`${kind}: ${text}`);
-    return `${kind}: ${text}`;
+    return { down, freeze, up: back - relieved.now };
   } finally {
     line.close();
   }
