@@ -355,6 +355,7 @@ fn media_settings(config: &Config) -> MediaSettings {
         tcp: config.media_tcp,
         public_addresses: config.media_public_addresses.clone(),
         max_peers: config.media_max_peers,
+        load_max: f32::from(config.media_load_max_percent) / 100.0,
         pin_threads: config.media_pin_threads,
         hold_max: Duration::from_millis(config.media_hold_max_ms),
         ..MediaSettings::default()

@@ -48,6 +48,8 @@ pub struct MediaSettings {
     pub public_addresses: Vec<IpAddr>,
     /// Most peers of the process.
     pub max_peers: usize,
+    /// The share of its time, 0 to 1, above which a shard takes no more viewers.
+    pub load_max: f32,
     /// Give every shard a core of its own.
     pub pin_threads: bool,
     /// How long a busy shard holds a frame's packets toward the last one.
@@ -71,6 +73,7 @@ impl Default for MediaSettings {
             tcp: true,
             public_addresses: Vec::new(),
             max_peers: 10_000,
+            load_max: 0.9,
             pin_threads: false,
             hold_max: Duration::from_millis(12),
             transport: TransportConfig::default(),
@@ -226,6 +229,7 @@ fn seat(settings: &MediaSettings, shard: u16) -> Result<(ShardSeat, ShardDoor), 
     let (udp_port, udp, tcp) = bind(port, settings.tcp)?;
     let tcp_port = tcp.as_ref().map(|_| udp_port);
     let (seat, lane) = ShardSeat::new(udp, tcp)?;
+    let seat = seat.refusing_above(settings.load_max);
     let door = ShardDoor {
         lane,
         udp_port,

@@ -177,6 +177,12 @@ impl Config {
         within("media_hold_max_ms", self.media_hold_max_ms, 0, 50)?;
         within("media_max_peers", self.media_max_peers as u64, 1, 1_000_000)?;
         within(
+            "media_load_max_percent",
+            self.media_load_max_percent.into(),
+            10,
+            100,
+        )?;
+        within(
             "media_consent_timeout_seconds",
             self.media_consent_timeout_seconds,
             5,

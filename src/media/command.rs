@@ -138,9 +138,11 @@ pub struct ShardReport {
     pub turns: u64,
 }
 
-/// What did not fit a thread's lanes.
+/// What did not fit a thread or its lanes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LaneCounts {
+    /// Viewers turned away because the thread was as busy as it may be.
+    pub viewers_refused: u64,
     /// Relayed media dropped toward other shards.
     pub relayed_media_dropped: u64,
     /// Relay control messages lost toward other shards.

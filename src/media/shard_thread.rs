@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token, Waker};
 use sfu::Shard;
 use sfu::relay::{Relay, ShardId};
-use sfu::shard::{Event, ShardConfig};
+use sfu::shard::{Event, OpenError, ShardConfig};
 use sfu::transport::Outbox;
 use tokio::sync::{mpsc, oneshot};
 
@@ -45,6 +45,8 @@ pub struct ShardSeat {
     tcp: Option<TcpPort>,
     /// TCP connections with more to read.
     unread: Vec<u64>,
+    /// The lasting load above which viewers are refused.
+    load_max: f32,
 }
 
 impl ShardSeat {
@@ -65,8 +67,15 @@ impl ShardSeat {
             udp,
             tcp,
             unread: Vec::new(),
+            load_max: 1.0,
         };
         Ok((seat, lane))
+    }
+
+    /// Refuses viewers while the thread has worked more than this share of its time, 0 to 1, for seconds.
+    #[must_use]
+    pub fn refusing_above(self, load_max: f32) -> ShardSeat {
+        ShardSeat { load_max, ..self }
     }
 
     /// Starts the thread, on a core of its own if one is given. `lanes` are those of all shards in order of their
@@ -101,6 +110,7 @@ impl ShardSeat {
                     events,
                     event_backlog: VecDeque::new(),
                     counts: LaneCounts::default(),
+                    is_refusing: false,
                     busy: Duration::ZERO,
                     load: Load::new(Instant::now()),
                     turns: 0,
@@ -121,6 +131,7 @@ struct ShardThread {
     /// Events that found the lane full and must not be lost.
     event_backlog: VecDeque<Event>,
     counts: LaneCounts,
+    is_refusing: bool,
     busy: Duration,
     load: Load,
     turns: u64,
@@ -250,8 +261,24 @@ impl ShardThread {
         (true, None)
     }
 
+    /// Whether nobody else should come in, because those inside already take all the thread has.
+    fn is_exhausted(&mut self) -> bool {
+        let is_exhausted = self.load.has_lasted_above(self.seat.load_max);
+        if is_exhausted && !self.is_refusing {
+            tracing::warn!(
+                shard = self.id.0,
+                most = self.seat.load_max,
+                "the media thread is as busy as it may be: viewers are refused"
+            );
+        }
+        self.is_refusing = is_exhausted;
+        self.counts.viewers_refused += u64::from(is_exhausted);
+        is_exhausted
+    }
+
     /// Carries out one command. A requester that has gone does not need its reply.
     fn obey(&mut self, now: Instant, command: Command) {
+        let is_exhausted = matches!(command, Command::OpenViewer { .. }) && self.is_exhausted();
         let shard = &mut self.shard;
         match command {
             Command::OpenPublisher {
@@ -263,6 +290,9 @@ impl ShardThread {
                 reply,
             } => {
                 let _ = reply.send(shard.open_publisher(now, peer, room, generation, *offer, ice));
+            }
+            Command::OpenViewer { reply, .. } if is_exhausted => {
+                let _ = reply.send(Err(OpenError::Full));
             }
             Command::OpenViewer {
                 peer,

@@ -194,6 +194,11 @@ pub(super) const COUNTERS: &[Reading] = &[
         |r| r.tcp.send_late,
     ),
     (
+        "vitrine_viewers_refused_total",
+        "Viewers turned away because the media thread was as busy as media_load_max_percent allows.",
+        |r| r.lanes.viewers_refused,
+    ),
+    (
         "vitrine_relay_media_dropped_total",
         "Relayed packets dropped toward other shards.",
         |r| r.lanes.relayed_media_dropped,

@@ -200,3 +200,43 @@ async fn buyers_on_channels_and_event_streams_sell_the_stock_out_exactly() {
     let audit = vitrine_says(folder.path(), &["audit"]);
     assert!(audit.status.success(), "{audit:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_busy_enough_refuses_viewers_and_keeps_those_it_has() {
+    const AT_ONCE: u32 = 10;
+    let server = Server::start(&["--media-load-max-percent=10"]);
+    server.on_air().await;
+    let mut seen = Seen::new(vec![group(&server, None)]);
+    let join = Command::Join {
+        group: WATCHERS,
+        count: AT_ONCE,
+    };
+    let end = Instant::now() + PATIENCE;
+    while server.counter("vitrine_viewers_refused_total").await == 0.0 {
+        assert!(Instant::now() < end, "nobody is refused");
+        seen.fleet.command(join.clone());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    seen.until(Counter::JoinsFailed, |count| count > 0).await;
+    let watching = seen.counter(Counter::Watching);
+    assert!(watching >= u64::from(AT_ONCE), "{watching} watch");
+    let pictures = seen.counter(Counter::Frames);
+    seen.until(Counter::Frames, |count| count > pictures + watching * 10)
+        .await;
+    let seen = seen.stop().await.remove(0);
+    assert_eq!(seen.counter(Counter::Ended), 0);
+    let failures: Vec<_> = seen.failures().keys().collect();
+    assert!(failures.iter().all(|why| why.contains("503")), "{failures:?}");
+
+    // They have left: there is room again.
+    let mut seen = Seen::new(vec![group(&server, None)]);
+    let end = Instant::now() + PATIENCE;
+    while seen.counter(Counter::Watching) == 0 {
+        assert!(Instant::now() < end, "{:?}", seen.recorder.groups()[0].failures());
+        seen.fleet.command(Command::Join {
+            group: WATCHERS,
+            count: 1,
+        });
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
