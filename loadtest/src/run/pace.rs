@@ -36,6 +36,8 @@ pub struct Places {
 struct Place {
     share: f64,
     viewers: u32,
+    /// Of all who were told to join, those who were refused or cut off so far.
+    gone: u64,
     chatted: u64,
     bought: u32,
 }
@@ -46,6 +48,7 @@ impl Places {
         let place = |share| Place {
             share,
             viewers: 0,
+            gone: 0,
             chatted: 0,
             bought: 0,
         };
@@ -54,9 +57,18 @@ impl Places {
         }
     }
 
-    /// Everybody who was told to join and not to leave.
+    /// Everybody who was told to join and not to leave, but for those known to be gone by themselves.
     pub fn viewers(&self) -> u32 {
         self.places.iter().map(|place| place.viewers).sum()
+    }
+
+    /// Tells how many of a group were refused or cut off so far: they are not there, and need not leave.
+    pub fn are_gone(&mut self, group: GroupId, so_far: u64) {
+        if let Some(place) = self.places.get_mut(usize::from(group.0)) {
+            let newly = u32::try_from(so_far.saturating_sub(place.gone)).unwrap_or(u32::MAX);
+            place.viewers = place.viewers.saturating_sub(newly);
+            place.gone = place.gone.max(so_far);
+        }
     }
 
     /// What brings the number of viewers to `wanted`.

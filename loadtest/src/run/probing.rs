@@ -3,12 +3,18 @@
 use std::time::Duration;
 
 use super::{Director, MEASURES_ARE_LATE};
-use crate::measure::{Figure, Timing, Window};
+use crate::measure::{Counter, Figure, GroupId, Timing, Window};
 use crate::report::{Found, Mark, Try, Verdict};
-use crate::scenario::{Probe, Search, SearchPlan};
+use crate::scenario::{Bound, Probe, Search, SearchPlan};
 
 /// After many have left, the server has a moment to put their things away.
 const BREATH: Duration = Duration::from_secs(2);
+const JOINS_FAILED: &str = "joins_failed";
+const NONE: Bound = Bound {
+    min: None,
+    max: Some(0.0),
+    phase: None,
+};
 
 impl Director<'_> {
     /// Searches until the number is known, or somebody stops it.
@@ -41,6 +47,9 @@ impl Director<'_> {
             self.reach(held.min(viewers - 1)).await;
             self.pass(BREATH, &doing).await?;
         }
+        // Measures are by the second: those of a few quick joins must not fall before the try.
+        let part = Duration::from_nanos(self.now().subsec_nanos().into());
+        self.pass(Duration::from_secs(1) - part, &doing).await?;
         let (begin, from) = (self.now(), self.places.viewers());
         self.mark(format!("{viewers} viewers"), begin);
         while self.places.viewers() < viewers {
@@ -57,7 +66,17 @@ impl Director<'_> {
         self.close_mark();
         self.pass(MEASURES_ARE_LATE, &doing).await?;
         self.collect();
+        self.forget_gone();
         Some(self.judge(plan, begin, looking, end))
+    }
+
+    /// Who was refused or cut off makes room for others in the next try; otherwise that would begin with fewer viewers
+    /// than it says.
+    fn forget_gone(&mut self) {
+        for (group, measures) in (0..).map(GroupId).zip(self.recorder.groups()) {
+            let gone = measures.counter(Counter::JoinsFailed) + measures.counter(Counter::Ended);
+            self.places.are_gone(group, gone);
+        }
     }
 
     fn judge(&self, plan: &SearchPlan, begin: Duration, looking: Duration, end: Duration) -> Vec<Verdict> {
@@ -77,7 +96,16 @@ impl Director<'_> {
                 if is_about_joining(figure) { &whole } else { &held },
             )
         };
-        plan.limits.iter().map(judge).collect()
+        // A server that refuses viewers does not carry them, whatever else is asked.
+        let all_joined = Figure::named(JOINS_FAILED)
+            .filter(|_| {
+                !plan
+                    .limits
+                    .iter()
+                    .any(|(figure, _)| figure.name() == JOINS_FAILED)
+            })
+            .map(|figure| judge((figure, &NONE)));
+        plan.limits.iter().map(judge).chain(all_joined).collect()
     }
 
     async fn reach(&mut self, viewers: u32) {
@@ -109,6 +137,6 @@ fn is_about_joining(figure: Figure) -> bool {
                 | Timing::FirstKeyframe
                 | Timing::FirstPicture
         ),
-        Figure::Plain(_) => matches!(figure.name().as_str(), "watching_percent" | "joins_failed"),
+        Figure::Plain(_) => matches!(figure.name().as_str(), "watching_percent" | JOINS_FAILED),
     }
 }

@@ -8,10 +8,13 @@ use crate::measure::{Counter, Level, Timing};
 /// A server that carries so many viewers; past that, it loses packets.
 struct Simulated {
     limit: u32,
+    /// It refuses more.
+    seats: u32,
     begin: Instant,
     viewers: u32,
     told: u64,
     joins: u32,
+    refused: u32,
     /// What it was told, for a look from outside.
     commands: Arc<Mutex<Vec<Command>>>,
 }
@@ -20,8 +23,10 @@ impl Crowd for Simulated {
     fn command(&mut self, command: Command) {
         match command {
             Command::Join { count, .. } => {
-                self.viewers += count;
-                self.joins += count;
+                let taken = count.min(self.seats - self.viewers);
+                self.viewers += taken;
+                self.joins += taken;
+                self.refused += count - taken;
             }
             Command::Leave { count, .. } | Command::Vanish { count, .. } => self.viewers -= count,
             _ => {}
@@ -41,7 +46,9 @@ impl Crowd for Simulated {
                 recorder.add(group, at, Counter::Lost, u64::from(self.viewers));
             }
             let joined = u64::from(std::mem::take(&mut self.joins));
-            recorder.add(group, at, Counter::JoinsStarted, joined);
+            let refused = u64::from(std::mem::take(&mut self.refused));
+            recorder.add(group, at, Counter::JoinsStarted, joined + refused);
+            recorder.add(group, at, Counter::JoinsFailed, refused);
             recorder.add(group, at, Counter::Watching, joined);
             for _ in 0..joined {
                 recorder.time(group, at, Timing::FirstPicture, Duration::from_millis(80));
@@ -75,6 +82,10 @@ struct Ran {
 }
 
 async fn simulate(text: &str, limit: u32, stop: Stop) -> Ran {
+    simulate_with(text, limit, u32::MAX, stop).await
+}
+
+async fn simulate_with(text: &str, limit: u32, seats: u32, stop: Stop) -> Ran {
     let text = format!("[publisher]\nsource = 'none'\n{text}");
     let scenario = Scenario::parse(&text, &[]).unwrap();
     let commands = Arc::<Mutex<Vec<Command>>>::default();
@@ -82,10 +93,12 @@ async fn simulate(text: &str, limit: u32, stop: Stop) -> Ran {
     let make: MakeCrowd<'_> = Box::new(move |_, begin| {
         Ok(Box::new(Simulated {
             limit,
+            seats,
             begin,
             viewers: 0,
             told: 0,
             joins: 0,
+            refused: 0,
             commands: kept,
         }))
     });
@@ -122,13 +135,33 @@ async fn a_search_finds_the_limit_of_a_server() {
             .iter()
             .map(|v| (v.figure.as_str(), v.is_ok))
             .collect();
-        assert_eq!(words, [("first_picture_p95_ms", true), ("loss_percent", false)]);
+        assert_eq!(
+            words,
+            [
+                ("first_picture_p95_ms", true),
+                ("loss_percent", false),
+                ("joins_failed", true)
+            ]
+        );
     }
     let bound = simulate(text, 1_000_000, never()).await.run.search.unwrap();
     assert_eq!((bound.viewers, bound.is_bound), (Some(20_000), true));
     let nothing = simulate(text, 0, never()).await;
     assert_eq!(nothing.run.search.as_ref().unwrap().viewers, Some(0));
     assert!(!nothing.run.has_passed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_viewers_carries_those_it_takes() {
+    let text = "[search]\nfrom = 100\nlimits = { loss_percent = { max = 0.1 } }";
+    for seats in [60, 700, 1_370] {
+        let ran = simulate_with(text, 1_000_000, seats, never()).await;
+        let found = ran.run.search.as_ref().unwrap();
+        let viewers = found.viewers.unwrap();
+        let least = if seats < 100 { 0 } else { seats * 94 / 100 };
+        assert!((least..=seats).contains(&viewers), "{seats}: {found:?}");
+        assert!(!found.is_bound, "{seats}: {found:?}");
+    }
 }
 
 const TWO_PHASES: &str = "[[phases]]\nname = 'join'\nseconds = 10\nviewers = 200\n\
