@@ -36,8 +36,13 @@ pub(super) const COUNTERS: &[Reading] = &[
         |r| r.shard.datagrams_refused,
     ),
     (
+        "vitrine_handshakes_delayed_total",
+        "DTLS handshakes that waited for others, because many began at once.",
+        |r| r.shard.handshakes_delayed,
+    ),
+    (
         "vitrine_handshakes_refused_total",
-        "DTLS handshakes put off because many began at once.",
+        "DTLS handshakes not begun because too many waited.",
         |r| r.shard.handshakes_refused,
     ),
     (

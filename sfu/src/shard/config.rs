@@ -171,7 +171,9 @@ pub struct ShardStats {
     pub datagrams_rejected: u64,
     /// Datagrams not looked at because their peer sends too many.
     pub datagrams_refused: u64,
-    /// Handshakes put off because many began at once; the peer repeats its hello.
+    /// Handshakes that waited for others, because many began at once.
+    pub handshakes_delayed: u64,
+    /// Handshakes not begun because too many waited; the peer repeats its hello.
     pub handshakes_refused: u64,
     /// SRTP or SRTCP seen before.
     pub replayed: u64,

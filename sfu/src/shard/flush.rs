@@ -81,6 +81,7 @@ impl Shard {
     }
 
     pub(super) fn write_due(&mut self, now: Instant, mut drain: Drain<'_>) {
+        self.open_door(now);
         let mut place = 0;
         while let Some(&room) = self.dirty_rooms.get(place) {
             self.serve_viewers(now, room, &mut drain);

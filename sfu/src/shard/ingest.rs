@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Shard;
 use super::config::{ChannelMessage, Event, PeerEnd};
+use super::door::Hello;
 use super::pace::Rate;
 use super::peer::{Peer, Role};
 use crate::transport::{ChannelId, Received, Remote, TransportEvent, stun_local_ufrag};
@@ -15,9 +16,8 @@ const VIEWER: Rate = Rate::new(1000, 500);
 /// Checks in one peer's name from addresses that it has not proved: before anything is proved each costs an HMAC. A
 /// browser sends one every 50 ms for each pair of addresses.
 const UNPROVED: Rate = Rate::new(100, 100);
-/// Handshakes begun by one shard. Each takes a third of a millisecond in all, so that a crowd at the door leaves two
-/// thirds of a core to those inside, and what begins at once holds their packets up for less than a frame.
-const HANDSHAKES: Rate = Rate::new(1000, 50);
+/// Hellos of one peer that wait at the door: one, in the two datagrams that those with long keys need.
+const HELLOS: u8 = 2;
 
 impl Shard {
     pub(super) fn take_datagram(&mut self, now: Instant, from: Remote, datagram: &mut [u8]) {
@@ -44,10 +44,50 @@ impl Shard {
             self.counts.datagrams_refused += 1;
             return;
         }
-        if peer.association.would_begin(from, datagram) && !self.handshakes.take(now, HANDSHAKES) {
-            self.counts.handshakes_refused += 1;
+        if peer.association.would_begin(from, datagram) && !self.door.passes() {
+            self.put_off(key, from, datagram);
             return;
         }
+        self.hear(now, key, from, datagram);
+    }
+
+    /// A handshake waits until those before it have begun.
+    fn put_off(&mut self, key: usize, from: Remote, datagram: &[u8]) {
+        let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.hellos < HELLOS) else {
+            return;
+        };
+        let hello = Hello {
+            key,
+            peer: peer.id,
+            from,
+            datagram: datagram.into(),
+        };
+        if self.door.wait(hello) {
+            peer.hellos += 1;
+            self.counts.handshakes_delayed += 1;
+        } else {
+            self.counts.handshakes_refused += 1;
+        }
+    }
+
+    /// Begins the handshakes whose turn it is.
+    pub(super) fn open_door(&mut self, now: Instant) {
+        self.door.turn(now);
+        while let Some(mut hello) = self.door.call() {
+            if let Some(peer) = self.peers.get_mut(hello.key)
+                && peer.id == hello.peer
+            {
+                peer.hellos -= 1;
+                self.hear(now, hello.key, hello.from, &mut hello.datagram);
+            }
+        }
+    }
+
+    /// A peer's datagram that is to be looked at.
+    fn hear(&mut self, now: Instant, key: usize, from: Remote, datagram: &mut [u8]) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
         let room_key = peer.room;
         match peer.association.receive(now, from, datagram, &mut self.outbox) {
             Received::Rtp(packet) => {

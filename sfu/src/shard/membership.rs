@@ -114,6 +114,7 @@ impl Shard {
             channels: SmallVec::new(),
             addresses: Addresses::default(),
             opened_at: now,
+            hellos: 0,
             armed: Armed::default(),
             known: Pace::new(now),
             unknown: Pace::new(now),

@@ -4,6 +4,7 @@ mod audience;
 mod config;
 mod counts;
 mod deadlines;
+mod door;
 mod flush;
 mod ingest;
 mod membership;
@@ -34,7 +35,7 @@ use crate::relay::{EncodingId, Generation, Relay, RoomName, ShardId};
 use crate::sdp::Offer;
 use crate::transport::{Outbox, Remote};
 use deadlines::Deadlines;
-use pace::Pace;
+use door::Door;
 use peer::{Peer, Role};
 use room::Room;
 use routes::Routes;
@@ -52,7 +53,7 @@ pub struct Shard {
     by_name: HashMap<RoomName, usize>,
     routes: Routes,
     deadlines: Deadlines,
-    handshakes: Pace,
+    door: Door,
     dirty_peers: Vec<usize>,
     dirty_rooms: Vec<usize>,
     /// The share of its time that the thread works.
@@ -82,7 +83,7 @@ impl Shard {
             by_name: HashMap::new(),
             routes: Routes::default(),
             deadlines: Deadlines::new(now),
-            handshakes: Pace::new(now),
+            door: Door::new(now),
             dirty_peers: Vec::new(),
             dirty_rooms: Vec::new(),
             load: 0.0,
@@ -234,7 +235,11 @@ impl Shard {
 
     /// When [`Shard::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.next()
+        self.deadlines
+            .next()
+            .into_iter()
+            .chain(self.door.poll_timeout())
+            .min()
     }
 
     /// The next event. The caller takes them all after every flush, which keeps the queue short.

@@ -49,6 +49,8 @@ pub(super) struct Peer {
     pub channels: SmallVec<[(ChannelId, Arc<str>); 3]>,
     pub addresses: Addresses,
     pub opened_at: Instant,
+    /// Its hellos that wait at the door.
+    pub hellos: u8,
     pub armed: Armed,
     /// Of datagrams from addresses it proved, and of checks from others in its name.
     pub known: Pace,
