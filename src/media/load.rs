@@ -7,8 +7,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// What the newest measurement counts against those before.
 const NEWEST: f32 = 0.3;
 /// Over how long the load lasts that viewers are refused for: a thousand who join at once keep a thread busy for half a
-/// second, and are welcome.
-const LASTING: Duration = Duration::from_secs(3);
+/// second, and are welcome; two hundred a second come to a tenth of a core in each.
+const LASTING: Duration = Duration::from_millis(1500);
 
 /// The share of its time that a thread works, 0 to 1: of late, smoothed over about a third of a second, and lasting.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ impl Load {
         }
     }
 
-    /// Whether the thread has worked more than this share of its time for seconds: who joins now takes from those inside.
+    /// Whether the thread has worked more than this share of its time for a while: who joins now takes from those inside.
     pub(super) fn has_lasted_above(&self, share: f32) -> bool {
         self.lasting > share
     }

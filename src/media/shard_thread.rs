@@ -72,7 +72,7 @@ impl ShardSeat {
         Ok((seat, lane))
     }
 
-    /// Refuses viewers while the thread has worked more than this share of its time, 0 to 1, for seconds.
+    /// Refuses viewers while the thread has worked more than this share of its time, 0 to 1, for a second or two.
     #[must_use]
     pub fn refusing_above(self, load_max: f32) -> ShardSeat {
         ShardSeat { load_max, ..self }
@@ -267,8 +267,7 @@ impl ShardThread {
         if is_exhausted && !self.is_refusing {
             tracing::warn!(
                 shard = self.id.0,
-                most = self.seat.load_max,
-                "the media thread is as busy as it may be: viewers are refused"
+                "the media thread is busier than media_load_max_percent: viewers are refused"
             );
         }
         self.is_refusing = is_exhausted;
