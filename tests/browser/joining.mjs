@@ -14,6 +14,8 @@ import { binary } from "./server.mjs";
 const DEMO = join(dirname(fileURLToPath(import.meta.url)), "../../loadtest/demo");
 /** More of them for figures: JOINS=40 run joins. */
 const JOINS = Number(process.env.JOINS ?? 8);
+/** Milliseconds in which 95 % of them have their first frame. Firefox takes longer from POST to DTLS. */
+const MOST = { chrome: 300, firefox: 500 };
 const FPS = 25;
 /** Frames of the numbered clip, and the bits of their numbers. */
 const FRAMES = 200;
@@ -63,16 +65,16 @@ async function emptyPage(server, kind) {
 }
 
 /** Starts a player in the page; returns when its first frame was shown after, and what it shows from then on. */
-const watch = (tab, url, name) =>
+const watch = (tab, url, name, channels) =>
   tab.evaluate(
-    async (url, name, bits) => {
+    async (url, name, channels, bits) => {
       const { WhepPlayer } = await import("/assets/player.js");
       const video = document.createElement("video");
       video.muted = true;
       video.style.width = "320px";
       document.body.append(video);
       window.noteFrames(video, name, bits);
-      const player = new WhepPlayer({ url, video, channels: false });
+      const player = new WhepPlayer({ url, video, channels });
       (window.players ??= {})[name] = { player, video, began: performance.now() };
       player.start();
       while (window.frames[name].length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -80,6 +82,7 @@ const watch = (tab, url, name) =>
     },
     url,
     name,
+    channels,
     BITS,
   );
 
@@ -167,38 +170,47 @@ async function squeezed(server, kind) {
   }
 }
 
+/** Joins a host whose encoder ignores requests: the first frame must come from the server's own cache. */
+async function joins(server, kind) {
+  const host = publish(server, numberedClip());
+  try {
+    const tab = await emptyPage(server, kind);
+    const url = `${server.url}/whep/demo`;
+    await until("the host", async () => (await (await fetch(`${server.url}/api/rooms/demo`)).json()).live);
+    await watch(tab, url, "reference", false);
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    const [first, lag] = [{ with: [], without: [] }, []];
+    for (let n = 0; n < JOINS; n++) {
+      const name = `join${n}`;
+      // A viewer with data channels shows when it is ready; the other is waited for.
+      const channels = n % 2 === 0;
+      first[channels ? "with" : "without"].push(await watch(tab, url, name, channels));
+      // The picture comes to the live edge, and the next join falls elsewhere into the group of pictures.
+      await new Promise((resolve) => setTimeout(resolve, 3300));
+      lag.push(await behind(tab, name, "reference"));
+      await stop(tab, name);
+    }
+    const all = [...first.with, ...first.without];
+    const tell = (times) => `p50 ${Math.round(percentile(times, 50))} ms, p95 ${Math.round(percentile(times, 95))} ms`;
+    const numbers = `${JOINS} joins: first frame ${tell(all)}; with data channels ${tell(first.with)}; ` +
+      `behind the settled viewer after 3 s at most ${Math.round(Math.max(...lag))} ms`;
+    if (percentile(all, 95) > MOST[kind] || Math.max(...lag) > 200) {
+      throw new Error(`${numbers}; ${JSON.stringify(first)}; ${lag}`);
+    }
+    return numbers;
+  } catch (error) {
+    throw new Error(`${error.message}\n${host.output()}`);
+  } finally {
+    await host.stop();
+  }
+}
+
 export const joining = [
-  {
-    name: "joins-a-host-that-ignores-keyframe-requests",
+  ...["chrome", "firefox"].map((kind) => ({
+    name: `joins-a-host-that-ignores-keyframe-requests-in-${kind}`,
     settings: { VITRINE_DEMO: "false" },
-    async run(server) {
-      const host = publish(server, numberedClip());
-      try {
-        const tab = await emptyPage(server, "chrome");
-        const url = `${server.url}/whep/demo`;
-        await until("the host", async () => (await (await fetch(`${server.url}/api/rooms/demo`)).json()).live);
-        await watch(tab, url, "reference");
-        await new Promise((resolve) => setTimeout(resolve, 5000));
-        const [first, lag] = [[], []];
-        for (let n = 0; n < JOINS; n++) {
-          const name = `join${n}`;
-          first.push(await watch(tab, url, name));
-          // The picture comes to the live edge, and the next join falls elsewhere into the group of pictures.
-          await new Promise((resolve) => setTimeout(resolve, 3300));
-          lag.push(await behind(tab, name, "reference"));
-          await stop(tab, name);
-        }
-        const numbers = `${JOINS} joins: first frame p50 ${Math.round(percentile(first, 50))} ms, p95 ${Math.round(percentile(first, 95))} ms; ` +
-          `behind the settled viewer after 3 s at most ${Math.round(Math.max(...lag))} ms`;
-        if (percentile(first, 95) > 300 || Math.max(...lag) > 200) throw new Error(`${numbers}; ${first.map(Math.round)}; ${lag}`);
-        return numbers;
-      } catch (error) {
-        throw new Error(`${error.message}\n${host.output()}`);
-      } finally {
-        await host.stop();
-      }
-    },
-  },
+    run: (server) => joins(server, kind),
+  })),
   ...["chrome", "firefox"].map((kind) => ({
     name: `squeeze-in-${kind}`,
     settings: async () => ({ VITRINE_MEDIA_SHARDS: "1", VITRINE_MEDIA_PORT: String(await freeUdpPort()) }),

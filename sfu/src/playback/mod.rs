@@ -58,7 +58,7 @@ const MOST_DOUBLINGS: u32 = 3;
 /// Bounds and timings of playback.
 #[derive(Clone, Debug)]
 pub struct PlaybackConfig {
-    /// From keys to the first packet: a browser loses what comes right behind the handshake.
+    /// From keys to the first packet, for who says nothing under them: a browser loses what comes before it has them, too.
     pub start_delay: Duration,
     /// The pace of a burst from the cache, as a multiple of the encoding's rate, never above `burst_bitrate`.
     pub burst_factor: u32,
@@ -185,6 +185,11 @@ impl Playback {
     pub fn start(&mut self, now: Instant) {
         self.connected_at = Some(now);
         self.begins_at = Some(now + self.config.start_delay);
+    }
+
+    /// The viewer has the keys, too: nothing is waited for any more.
+    pub fn begin(&mut self, now: Instant) {
+        self.begins_at = self.begins_at.map(|at| at.min(now));
     }
 
     /// Media continues from the cached group of pictures of this publication, or pauses with `None`.

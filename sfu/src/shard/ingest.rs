@@ -137,6 +137,11 @@ impl Shard {
                         Role::Publisher { .. } => self.enter_stage(now, key),
                     }
                 }
+                TransportEvent::HasKeys => {
+                    if let Role::Viewer(playback) = &mut peer.role {
+                        playback.begin(now);
+                    }
+                }
                 TransportEvent::ChannelOpen { channel, label } => {
                     let label = intern(&self.labels, &label);
                     peer.channels.retain(|&mut (open, _)| open != channel);

@@ -43,6 +43,8 @@ pub struct Association {
 struct Progress {
     certificate_matched: bool,
     complete: bool,
+    /// The peer has said something under the keys.
+    has_spoken: bool,
     closed_by_peer: bool,
 }
 
@@ -271,10 +273,15 @@ impl Association {
                 self.events.push_back(TransportEvent::Connected);
             }
             DtlsOutput::Keys(_) => self.end(CloseReason::DtlsFailed),
-            DtlsOutput::Data(data) => match self.stir() {
-                (Some(sctp), events) => sctp.receive(now, data, events),
-                (None, _) => self.stats.dropped += 1,
-            },
+            DtlsOutput::Data(data) => {
+                if !std::mem::replace(&mut self.progress.has_spoken, true) {
+                    self.events.push_back(TransportEvent::HasKeys);
+                }
+                match self.stir() {
+                    (Some(sctp), events) => sctp.receive(now, data, events),
+                    (None, _) => self.stats.dropped += 1,
+                }
+            }
             DtlsOutput::CloseNotify => self.progress.closed_by_peer = true,
         }
     }

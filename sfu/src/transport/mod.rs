@@ -108,6 +108,9 @@ pub struct ChannelId(pub u16);
 pub enum TransportEvent {
     /// DTLS is up, the fingerprint matched, SRTP keys are in place.
     Connected,
+    /// The peer has said something under the new keys, so that it has them, too. Told once, and only where there are
+    /// data channels.
+    HasKeys,
     /// A channel is open: by DCEP (acknowledged), or pre-negotiated and used for the first time.
     ChannelOpen {
         /// Its stream.

@@ -30,6 +30,27 @@ fn a_viewer_sees_every_frame_of_a_host() {
 }
 
 #[test]
+fn a_viewer_who_shows_that_it_has_the_keys_is_not_kept_waiting() {
+    let first_packet = |channel: bool| {
+        let mut world = World::new(5, 1);
+        world.go_live(0, Camera::simple());
+        world.run(Duration::from_secs(3));
+        let viewer = world.watch_with(0, |client| {
+            if channel {
+                client.open_channel("live", None);
+            }
+        });
+        world.run(Duration::from_secs(1));
+        let viewer = &world.viewers[viewer];
+        viewer.assert_seamless();
+        viewer.screen.shown.first().unwrap().at - viewer.client.connected_at.unwrap()
+    };
+    let (with, without) = (first_packet(true), first_packet(false));
+    // A round trip after the keys, and not the whole delay.
+    assert!(with < without, "{with:?} and {without:?}");
+}
+
+#[test]
 fn a_viewer_who_comes_first_waits_for_the_host() {
     let mut world = World::new(2, 1);
     let viewer = world.watch(0);
