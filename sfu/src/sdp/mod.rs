@@ -58,6 +58,8 @@ pub struct Offer {
     pub media: AgreedMedia,
     /// The data-channel section.
     pub data_channels: Option<DataChannels>,
+    /// Made by Firefox, which takes longer than others until it can decrypt what arrives.
+    pub is_firefox: bool,
     /// What only the answer needs to know.
     outline: Outline,
 }

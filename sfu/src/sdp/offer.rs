@@ -5,6 +5,9 @@ use super::sources::Ssrcs;
 use super::{Direction, Offer, OfferError, bundle, malformed, section, text, unacceptable};
 use crate::negotiation::{AgreedMedia, MediaKind, Payload, ReceivedMedia, SentMedia};
 
+/// How the origin of Firefox's offers begins; its version follows.
+const FIREFOX: &str = "mozilla";
+
 /// Parses and judges an offer.
 pub(super) fn parse(text: &str, direction: Direction, seed: u64) -> Result<Offer, OfferError> {
     let session = text::parse(text)?;
@@ -69,6 +72,7 @@ pub(super) fn parse(text: &str, direction: Direction, seed: u64) -> Result<Offer
             Direction::Play => AgreedMedia::Viewer(sent),
         },
         data_channels,
+        is_firefox: session.user.starts_with(FIREFOX),
         outline: Outline {
             tag,
             bundled,

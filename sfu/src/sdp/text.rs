@@ -20,6 +20,8 @@ const USUAL_LINES: usize = 96;
 /// A session description.
 #[derive(Debug, Default)]
 pub(super) struct Session<'a> {
+    /// The origin's user, by which some implementations tell their name.
+    pub(super) user: &'a str,
     pub(super) attributes: Vec<Attribute<'a>>,
     /// At least one.
     pub(super) sections: Vec<Section<'a>>,
@@ -65,7 +67,7 @@ pub(super) fn parse(text: &str) -> Result<Session<'_>, OfferError> {
         lines += 1;
         match kind {
             'v' if value != "0" => return malformed("only version 0 is known (v=0)"),
-            'o' => origin(value)?,
+            'o' => session.user = origin(value)?,
             'm' => {
                 lines = 0;
                 session.sections.push(section(value)?);
@@ -95,16 +97,16 @@ pub(super) fn parse(text: &str) -> Result<Session<'_>, OfferError> {
     Ok(session)
 }
 
-/// `<username> <id> <version> IN <IP4 or IP6> <address>` (RFC 8866 §5.2).
-fn origin(value: &str) -> Result<(), OfferError> {
+/// `<username> <id> <version> IN <IP4 or IP6> <address>` (RFC 8866 §5.2); the name of the user.
+fn origin(value: &str) -> Result<&str, OfferError> {
     let mut words = value.split_whitespace();
     let mut word = || words.next().unwrap_or_default();
-    let _username = word();
+    let user = word();
     let numbers = [word(), word()].map(|number| number.parse::<u64>().is_ok());
     let network = (word(), word());
     let is_known = numbers == [true, true] && matches!(network, ("IN", "IP4" | "IP6"));
     if is_known && !word().is_empty() && word().is_empty() {
-        Ok(())
+        Ok(user)
     } else {
         malformed(format!("o={}", excerpt(value)))
     }

@@ -55,7 +55,11 @@ impl Shard {
             return Err(OpenError::WrongDirection);
         };
         let media = std::mem::take(media);
-        let playback = Playback::new(media, self.config.playback.clone(), self.rng.next_u64(), now);
+        let mut config = self.config.playback.clone();
+        if offer.is_firefox {
+            config.start_delay = config.start_delay_firefox;
+        }
+        let playback = Playback::new(media, config, self.rng.next_u64(), now);
         let role = Role::Viewer(Box::new(playback));
         let (room, key) = self.admit(now, id, room, role, offer, ice)?;
         let Some(room) = self.rooms.get_mut(room) else {

@@ -62,6 +62,8 @@ impl World {
             media: MediaConfig::default(),
             playback: PlaybackConfig {
                 initial_bitrate: 1_500_000,
+                // The light viewers do as Firefox does.
+                start_delay: Duration::from_millis(50),
                 ..PlaybackConfig::new((begin, 3_900_000_000_000_000_000))
             },
             health_interval: Duration::from_secs(1),

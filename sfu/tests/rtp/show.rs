@@ -52,7 +52,10 @@ impl Show {
 
     pub fn with(prepare: impl FnOnce(&mut PlaybackConfig)) -> Show {
         let now = begin();
-        let mut config = PlaybackConfig::new((now, 3_900_000_000_000_000_000));
+        let mut config = PlaybackConfig {
+            start_delay: Duration::from_millis(50),
+            ..PlaybackConfig::new((now, 3_900_000_000_000_000_000))
+        };
         prepare(&mut config);
         Show {
             begin: now,

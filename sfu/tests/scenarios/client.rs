@@ -96,6 +96,8 @@ pub(crate) struct Client {
     /// Open channels by label, and what came on them.
     pub(crate) open: HashMap<String, RTCDataChannelId>,
     pub(crate) messages: Vec<(String, String)>,
+    /// Its offers say that they are Firefox's.
+    pub(crate) is_firefox: bool,
     woken_at: Instant,
 }
 
@@ -156,6 +158,7 @@ impl Client {
             asked,
             open: HashMap::new(),
             messages: Vec::new(),
+            is_firefox: false,
             woken_at: now,
         };
         client.gather();
@@ -188,7 +191,12 @@ impl Client {
     pub(crate) fn offer(&mut self, now: Instant) -> String {
         let offer = self.connection.create_offer(None).unwrap();
         self.connection.set_local_description(now, offer).unwrap();
-        self.connection.local_description().unwrap().sdp
+        let text = self.connection.local_description().unwrap().sdp;
+        if self.is_firefox {
+            text.replacen("o=-", "o=mozilla...THIS_IS_SDPARTA-99.0", 1)
+        } else {
+            text
+        }
     }
 
     pub(crate) fn take_answer(&mut self, now: Instant, answer: String) {

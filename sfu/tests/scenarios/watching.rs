@@ -30,13 +30,14 @@ fn a_viewer_sees_every_frame_of_a_host() {
 }
 
 #[test]
-fn a_viewer_who_shows_that_it_has_the_keys_is_not_kept_waiting() {
-    let first_packet = |channel: bool| {
+fn firefox_is_waited_for_until_it_shows_that_it_has_the_keys() {
+    let first_picture = |is_firefox: bool, has_channel: bool| {
         let mut world = World::new(5, 1);
         world.go_live(0, Camera::simple());
         world.run(Duration::from_secs(3));
         let viewer = world.watch_with(0, |client| {
-            if channel {
+            client.is_firefox = is_firefox;
+            if has_channel {
                 client.open_channel("live", None);
             }
         });
@@ -45,9 +46,13 @@ fn a_viewer_who_shows_that_it_has_the_keys_is_not_kept_waiting() {
         viewer.assert_seamless();
         viewer.screen.shown.first().unwrap().at - viewer.client.connected_at.unwrap()
     };
-    let (with, without) = (first_packet(true), first_packet(false));
-    // A round trip after the keys, and not the whole delay.
-    assert!(with < without, "{with:?} and {without:?}");
+    let (other, silent, spoken) = (
+        first_picture(false, false),
+        first_picture(true, false),
+        first_picture(true, true),
+    );
+    assert!(silent >= other + ms(30), "{silent:?} after {other:?}");
+    assert!(spoken < silent, "{spoken:?} before {silent:?}");
 }
 
 #[test]

@@ -253,6 +253,12 @@ fn firefox_has_its_fingerprint_at_session_level() {
 }
 
 #[test]
+fn firefox_tells_its_name() {
+    let is_firefox = VIEWERS.map(|offer| play(offer).is_firefox);
+    assert_eq!(is_firefox, [false, false, false, true]);
+}
+
+#[test]
 fn aiortc_has_fingerprints_of_three_hashes() {
     assert_eq!(play(AIORTC).fingerprints.len(), 1);
 }
