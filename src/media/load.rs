@@ -34,8 +34,8 @@ impl Load {
         self.lasting > share
     }
 
-    /// Given all the time worked so far: the share, when it was measured anew.
-    pub(super) fn measure(&mut self, now: Instant, busy: Duration) -> Option<f32> {
+    /// Given all the time worked so far: the share, when it was measured anew, and the time worked since the last one.
+    pub(super) fn measure(&mut self, now: Instant, busy: Duration) -> Option<(f32, Duration)> {
         let passed = now.saturating_duration_since(self.since);
         if passed < INTERVAL {
             return None;
@@ -47,7 +47,7 @@ impl Load {
         let weight = (passed.as_secs_f32() / LASTING.as_secs_f32()).min(1.0);
         self.lasting += weight * (share - self.lasting);
         (self.since, self.busy) = (now, busy);
-        Some(self.share)
+        Some((self.share, worked))
     }
 }
 
@@ -61,7 +61,10 @@ mod tests {
         let mut load = Load::new(now);
         let mut busy = Duration::from_millis(90);
         now += INTERVAL;
-        assert!(load.measure(now, busy).is_some_and(|share| share < 0.3));
+        assert!(
+            load.measure(now, busy)
+                .is_some_and(|(share, worked)| share < 0.3 && worked == busy)
+        );
         assert_eq!(load.measure(now + INTERVAL / 2, busy), None);
         let mut shares = Vec::new();
         for _ in 0..20 {
@@ -70,7 +73,9 @@ mod tests {
             shares.extend(load.measure(now, busy));
         }
         assert!(
-            shares.last().is_some_and(|share| (0.49..0.51).contains(share)),
+            shares
+                .last()
+                .is_some_and(|(share, _)| (0.49..0.51).contains(share)),
             "{shares:?}"
         );
     }

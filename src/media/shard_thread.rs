@@ -181,8 +181,8 @@ impl ShardThread {
             }
             let finished = Instant::now();
             self.busy += finished - now;
-            if let Some(load) = self.load.measure(finished, self.busy) {
-                self.shard.set_load(load);
+            if let Some((load, worked)) = self.load.measure(finished, self.busy) {
+                self.shard.set_load(load, worked);
             }
             timeout = if readable || commands_left || relays_left || !self.seat.unread.is_empty() {
                 Duration::ZERO

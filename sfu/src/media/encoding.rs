@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::checkup::Checkup;
-use super::history::{History, PayloadInfo, Release, StoredPacket};
+use super::history::{Allowance, History, PayloadInfo, Release, StoredPacket};
 use super::keyframes::KeyframeRequest;
 use super::meter::Meter;
 use super::parts::Parts;
@@ -156,10 +156,10 @@ impl Encoding {
     }
 
     /// Decides which packets may leave ([`History::release`]); sound is never held.
-    pub(super) fn release(&mut self, now: Instant, hold: Duration) -> Release {
+    pub(super) fn release(&mut self, now: Instant, allowed: Allowance) -> Release {
         let is_video = self.codec.is_some_and(|codec| codec.kind() == MediaKind::Video);
-        self.history
-            .release(now, if is_video { hold } else { Duration::ZERO })
+        let allowed = if is_video { allowed } else { Allowance::default() };
+        self.history.release(now, allowed)
     }
 
     /// Lets time pass for the meter.

@@ -128,6 +128,15 @@ pub struct History {
     newest: Option<(u64, u32)>,
 }
 
+/// What may be held of an encoding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// For how long after the first packet of a frame.
+    pub longest: Duration,
+    /// With how many they leave, whole or not: one less is held.
+    pub packets: usize,
+}
+
 /// What [`History::release`] found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Release {
@@ -232,9 +241,9 @@ impl History {
         }
     }
 
-    /// Decides which packets may leave. Packets of a frame that is not whole yet are held for `hold` after the first
-    /// of them came, so that a viewer gets the frame in one run; packets that leave together are made equally long.
-    pub fn release(&mut self, now: Instant, hold: Duration) -> Release {
+    /// Decides which packets may leave. Packets of a frame that is not whole yet are held as far as is allowed, so that
+    /// a viewer gets the frame in one run; packets that leave together are made equally long.
+    pub fn release(&mut self, now: Instant, allowed: Allowance) -> Release {
         let end = self.end();
         // Until now nothing was held.
         let before = if self.released == u64::MAX {
@@ -243,9 +252,9 @@ impl History {
             self.released
         };
         let whole = before.max(self.frames_end).min(end);
-        let first = self.get(whole).map(|first| first.arrival + hold);
+        let first = self.get(whole).map(|first| first.arrival + allowed.longest);
         let (released, next) = match first {
-            Some(at) if at > now => (whole, Some(at)),
+            Some(at) if at > now && end - whole < allowed.packets as u64 => (whole, Some(at)),
             _ => (end, None),
         };
         self.pad(before, released);
@@ -381,6 +390,13 @@ mod tests {
         }
     }
 
+    fn all_for(longest: Duration) -> Allowance {
+        Allowance {
+            longest,
+            packets: usize::MAX,
+        }
+    }
+
     fn ready(history: &History) -> u64 {
         (history.start()..)
             .find(|&position| history.ready(position).is_none())
@@ -390,40 +406,59 @@ mod tests {
     #[test]
     fn a_frame_is_held_until_it_is_whole_or_its_time_is_over() {
         let (now, hold) = (begin(), Duration::from_millis(10));
+        let allowed = all_for(hold);
         let mut history = History::new(1 << 20, SECOND);
         history.push(part(now, 1, 0, 100, false));
         assert_eq!(ready(&history), 1, "nobody asked to hold anything");
-        let held = history.release(now, hold);
+        let held = history.release(now, allowed);
         assert_eq!((held.next, ready(&history)), (Some(now + hold), 0));
 
         history.push(part(now + hold / 2, 2, 0, 100, true));
-        let whole = history.release(now + hold / 2, hold);
+        let whole = history.release(now + hold / 2, allowed);
         assert_eq!((whole.has_more, whole.next, ready(&history)), (true, None, 2));
 
         // Of the next frame the end is lost: the one behind it says that it is over.
         let next = now + Duration::from_millis(33);
         history.push(part(next, 3, 3000, 100, false));
-        assert!(!history.release(next, hold).has_more);
+        assert!(!history.release(next, allowed).has_more);
         history.push(part(next + hold / 2, 5, 6000, 100, false));
-        let late = history.release(next + hold / 2, hold);
+        let late = history.release(next + hold / 2, allowed);
         assert_eq!((late.next, ready(&history)), (Some(next + hold / 2 + hold), 3));
         // What was missing is wanted at once, and what waits goes with it.
         history.push(part(next + hold, 4, 3000, 100, true));
-        assert_eq!(history.release(next + hold, hold).next, None);
+        assert_eq!(history.release(next + hold, allowed).next, None);
         assert_eq!(ready(&history), 5);
 
         history.push(part(next + 3 * hold, 6, 9000, 100, false));
-        history.release(next + 3 * hold, hold);
+        history.release(next + 3 * hold, allowed);
         assert_eq!(ready(&history), 5);
         assert!(
-            history.release(next + 4 * hold, hold).has_more,
+            history.release(next + 4 * hold, allowed).has_more,
             "its time is over"
         );
         history.push(part(next + 5 * hold, 7, 9000, 100, false));
         assert!(
-            history.release(next + 5 * hold, Duration::ZERO).has_more,
+            history.release(next + 5 * hold, Allowance::default()).has_more,
             "an idle server holds nothing"
         );
+    }
+
+    #[test]
+    fn of_a_long_frame_no_more_is_held_than_is_allowed() {
+        let now = begin();
+        let mut history = History::new(1 << 20, SECOND);
+        let allowed = Allowance {
+            packets: 3,
+            ..all_for(SECOND)
+        };
+        let mut released = Vec::new();
+        for sequence in 0..8 {
+            history.push(part(now, sequence, 0, 100, sequence == 7));
+            let release = history.release(now, allowed);
+            assert_eq!(release.next.is_none(), ready(&history) == history.end());
+            released.push(ready(&history));
+        }
+        assert_eq!(released, [0, 0, 3, 3, 3, 6, 6, 8]);
     }
 
     #[test]
@@ -436,7 +471,7 @@ mod tests {
         }
         history.push(part(now, 5, 3000, 1004, true));
         history.push(part(now, 6, 6000, 0, true));
-        history.release(now, SECOND);
+        history.release(now, all_for(SECOND));
         let padding: Vec<u8> = (0..7)
             .map(|position| history.get(position).unwrap().padding)
             .collect();

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::encoding::{Encoding, Taken};
 use super::feedback::Feedback;
-use super::history::Release;
+use super::history::{Allowance, Release};
 use super::rtp_packet::RtpPacket;
 use super::streams::{Stream, Streams};
 use crate::negotiation::{Extension, MediaKind, ReceivedMedia};
@@ -193,12 +193,12 @@ impl Publication {
             .for_each(Encoding::miss);
     }
 
-    /// Decides what of the media that came may leave. A frame of a picture is held until it is whole, at most for
-    /// `hold`. Without a call nothing is held.
-    pub fn release(&mut self, now: Instant, hold: Duration) -> Release {
+    /// Decides what of the media that came may leave. A frame of a picture is held until it is whole, as far as is
+    /// `allowed` for its encoding. Without a call nothing is held.
+    pub fn release(&mut self, now: Instant, allowed: impl Fn(EncodingId) -> Allowance) -> Release {
         let encodings = self.tracks.iter_mut().flat_map(|track| &mut track.encodings);
         encodings.fold(Release::default(), |all, encoding| {
-            let one = encoding.release(now, hold);
+            let one = encoding.release(now, allowed(encoding.id));
             Release {
                 has_more: all.has_more || one.has_more,
                 next: all.next.into_iter().chain(one.next).min(),

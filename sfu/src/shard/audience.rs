@@ -69,6 +69,13 @@ pub struct ViewerLayer {
 }
 
 impl Audience {
+    /// How many of all viewers may get an encoding: those who were counted with others do not.
+    pub(super) fn at_most(&self, all: usize, encoding: EncodingId) -> usize {
+        let others = self.layers.iter().filter(|(id, _)| *id != encoding);
+        let others: u32 = others.map(|&(_, viewers)| viewers).sum();
+        all.saturating_sub(others as usize)
+    }
+
     fn add(&mut self, viewer: &Playback, best: Option<EncodingId>) {
         self.estimates += viewer.estimate();
         self.round_trips += viewer.round_trip();

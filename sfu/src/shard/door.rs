@@ -26,6 +26,9 @@ pub(super) struct Hello {
     pub datagram: Box<[u8]>,
 }
 
+/// And while those inside wait, too, to be served with what came: as long as they were held up by the turn before.
+const PATIENCE: Duration = Duration::from_millis(5);
+
 pub(super) struct Door {
     waiting: VecDeque<Hello>,
     /// How many may still begin in this turn.
@@ -58,6 +61,11 @@ impl Door {
             self.waiting.push_back(hello);
         }
         has_room
+    }
+
+    /// Whether those inside, who wait, have had their time since the last turn.
+    pub(super) fn gave_way(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.turned_at) >= PATIENCE
     }
 
     /// Another turn begins.
@@ -101,6 +109,7 @@ mod tests {
         let mut door = Door::new(now);
         assert!((0..AT_ONCE).all(|_| door.passes()) && !door.passes());
         assert_eq!(door.poll_timeout(), None);
+        assert!(!door.gave_way(now + PAUSE) && door.gave_way(now + PATIENCE));
         for number in 0..20 {
             assert!(door.wait(hello(number)));
         }

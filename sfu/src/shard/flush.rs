@@ -12,13 +12,6 @@ use crate::transport::Outbox;
 /// A deadline that stays in the past would spin the caller.
 const EARLIEST_RETURN: Duration = Duration::from_micros(250);
 
-/// Below this load nothing is held, from the other on packets are held as long as the configuration allows. A frame
-/// in one run costs a third of its packets one by one, and on a wide line it is whole no later, so only a thread that
-/// has next to nothing to do sends them one by one. Publishers pace a frame in bursts of 5 ms: to hold for less gains
-/// nothing, so the way from one to the other is short.
-const HOLDS_FROM: f32 = 0.02;
-const HOLDS_FULLY_FROM: f32 = 0.1;
-
 /// Takes what is in the outbox while more is written.
 pub(super) type Drain<'a> = Option<&'a mut dyn FnMut(&Outbox)>;
 
@@ -80,60 +73,68 @@ impl Shard {
         }
     }
 
+    /// Without a `drain` all of it, otherwise to rooms what one turn may send, and as much to single peers: the rest is
+    /// written when this is called next.
     pub(super) fn write_due(&mut self, now: Instant, mut drain: Drain<'_>) {
-        self.open_door(now);
-        let mut place = 0;
-        while let Some(&room) = self.dirty_rooms.get(place) {
-            self.serve_viewers(now, room, &mut drain);
-            place += 1;
+        if self.rest_since.is_none() || self.door.gave_way(now) {
+            self.open_door(now);
         }
-        while let Some(peer) = self.dirty_peers.pop() {
+        let turn = drain.as_ref().map_or(u64::MAX, |_| self.hold.turn());
+        let until = self.outbox.queued().0.saturating_add(turn);
+        let mut served = 0;
+        while let Some(&room) = self.dirty_rooms.get(served)
+            && self.outbox.queued().0 < until
+        {
+            self.serve_viewers(now, room, until, &mut drain);
+            served += 1;
+        }
+        // Whoever had a turn is behind all who had none.
+        self.dirty_rooms.rotate_left(served);
+        let until = self.outbox.queued().0.saturating_add(turn);
+        let mut served = 0;
+        while let Some(&peer) = self.dirty_peers.get(served)
+            && self.outbox.queued().0 < until
+        {
             self.serve_peer(now, peer);
             drain_into(&mut drain, &mut self.outbox);
+            served += 1;
         }
+        self.dirty_peers.drain(..served);
         // Only now: what viewers ask of their publishers is known.
-        while let Some(room) = self.dirty_rooms.pop() {
-            self.serve_stage(now, room);
+        let mut left = 0;
+        for place in 0..self.dirty_rooms.len() {
+            if let Some(&room) = self.dirty_rooms.get(place)
+                && self.serve_stage(now, room)
+            {
+                self.dirty_rooms.swap(left, place);
+                left += 1;
+            }
         }
+        self.dirty_rooms.truncate(left);
+        let is_rest = left > 0 || !self.dirty_peers.is_empty();
+        self.rest_since = is_rest.then_some(now);
     }
 
-    /// For how long packets of an unfinished frame are held: from nothing on an idle shard to the bound on a busy one.
-    fn hold(&self) -> Duration {
-        let share = (self.load - HOLDS_FROM) / (HOLDS_FULLY_FROM - HOLDS_FROM);
-        self.config.hold_max.mul_f32(share.clamp(0.0, 1.0))
-    }
-
-    /// New packets and messages to every viewer of a room.
-    fn serve_viewers(&mut self, now: Instant, key: usize, drain: &mut Drain<'_>) {
-        let hold = self.hold();
+    /// New packets and messages to every viewer of a room, or to as many as there is time for: the next call goes on
+    /// with the others, and what comes meanwhile goes to all behind that.
+    fn serve_viewers(&mut self, now: Instant, key: usize, until: u64, drain: &mut Drain<'_>) {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
-        let are_due = room.messages_are_due(now);
-        if !std::mem::take(&mut room.has_media) && !are_due {
-            return;
-        }
-        let release = room
-            .stage
-            .as_mut()
-            .map(|stage| stage.publication.release(now, hold));
-        room.held_until = release.and_then(|release| release.next);
-        let only_eager = release.is_some_and(|release| !release.has_more);
-        if only_eager && !room.has_eager && !are_due {
-            return;
-        }
-        room.has_eager = false;
-        let has_riders = room.riders_since.is_some();
-        let publication = room.stage.as_ref().map(|stage| &stage.publication);
-        for &viewer in &room.viewers {
+        room.begin_round(now, &self.hold);
+        let has_riders = room.riders_since.is_some() && !room.round.messages_are_due;
+        while self.outbox.queued().0 < until
+            && let Some(viewer) = room.next_viewer()
+        {
             let Some(peer) = self.peers.get_mut(viewer) else {
                 continue;
             };
             let is_eager = peer.is_eager(now);
             room.has_eager |= is_eager;
-            if only_eager && !is_eager && !are_due {
+            if room.round.only_eager && !is_eager {
                 continue;
             }
+            let publication = room.stage.as_ref().map(|stage| &stage.publication);
             let channels = if has_riders {
                 peer.channels_beside_riders()
             } else {
@@ -190,15 +191,18 @@ impl Shard {
         self.keyframes.clear();
     }
 
-    /// The publication's own business: feedback to its publisher, copies to other shards, news of it.
-    fn serve_stage(&mut self, now: Instant, key: usize) {
+    /// The publication's own business: feedback to its publisher, copies to other shards, news of it. Whether something
+    /// is left for the room's viewers.
+    fn serve_stage(&mut self, now: Instant, key: usize) -> bool {
         self.relay_media(key);
         self.count_audience(now, key);
         let Some(room) = self.rooms.get_mut(key) else {
-            return;
+            return false;
         };
-        room.dirty = false;
-        let Some(stage) = &mut room.stage else { return };
+        room.dirty = room.has_rest();
+        let Some(stage) = &mut room.stage else {
+            return room.dirty;
+        };
         match stage.source {
             Source::Shard(shard) => {
                 while let Some(encoding) = stage.publication.poll_keyframe_request(now) {
@@ -224,6 +228,7 @@ impl Shard {
         }
         let deadline = room.deadline().map(|at| at.max(now + EARLIEST_RETURN));
         self.deadlines.arm(Owner::Room(key), &mut room.armed, deadline);
+        room.dirty
     }
 }
 

@@ -163,7 +163,7 @@ impl Shard {
         let Some(room) = self.rooms.get_mut(peer.room) else {
             return;
         };
-        room.viewers.retain(|&other| other != key);
+        room.remove_viewer(key);
         room.publishers.retain(|&other| other != key);
         let watched_remotely = match &room.stage {
             Some(stage) => matches!(stage.source, Source::Shard(_)),

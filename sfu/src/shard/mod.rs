@@ -6,6 +6,7 @@ mod counts;
 mod deadlines;
 mod door;
 mod flush;
+mod hold;
 mod ingest;
 mod membership;
 mod messages;
@@ -18,7 +19,7 @@ mod wheel;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rand::SeedableRng;
@@ -36,6 +37,7 @@ use crate::sdp::Offer;
 use crate::transport::{Outbox, Remote};
 use deadlines::Deadlines;
 use door::Door;
+use hold::Hold;
 use peer::{Peer, Role};
 use room::Room;
 use routes::Routes;
@@ -56,8 +58,9 @@ pub struct Shard {
     door: Door,
     dirty_peers: Vec<usize>,
     dirty_rooms: Vec<usize>,
-    /// The share of its time that the thread works.
-    load: f32,
+    hold: Hold,
+    /// When the last flush left something to be written by the next.
+    rest_since: Option<Instant>,
     outbox: Outbox,
     events: VecDeque<Event>,
     relays: VecDeque<(Option<ShardId>, Relay)>,
@@ -86,7 +89,8 @@ impl Shard {
             door: Door::new(now),
             dirty_peers: Vec::new(),
             dirty_rooms: Vec::new(),
-            load: 0.0,
+            hold: Hold::new(config.hold_max),
+            rest_since: None,
             outbox: Outbox::new(),
             events: VecDeque::new(),
             relays: VecDeque::new(),
@@ -216,16 +220,18 @@ impl Shard {
     }
 
     /// The same in portions: `send` gets and must send what was written so far whenever it is enough, so that little
-    /// memory is used and what was sealed is still in the processor's cache when it is sent. The rest is in
-    /// [`Shard::outbox`], as after [`Shard::flush`].
+    /// memory is used and what was sealed is still in the processor's cache when it is sent. The end of it is in
+    /// [`Shard::outbox`], as after [`Shard::flush`]. Where there is a lot to write, to large rooms above all, not all
+    /// of it is written: [`Shard::poll_timeout`] is at once then, and the caller takes in what came meanwhile.
     pub fn flush_through(&mut self, now: Instant, send: &mut dyn FnMut(&Outbox)) {
         self.write_due(now, Some(send));
     }
 
-    /// Tells which share of its time the shard's thread works, 0 to 1: the busier it is, the longer packets of a
-    /// picture are held toward the end of their frame ([`ShardConfig::hold_max`]).
-    pub fn set_load(&mut self, load: f32) {
-        self.load = load;
+    /// Tells which share of its time the shard's thread works, 0 to 1, and for how long it has worked since this was told
+    /// last: the busier it is, the longer packets of a picture are held toward the end of their frame
+    /// ([`ShardConfig::hold_max`]), but no more of them than are sent within a moment.
+    pub fn set_load(&mut self, load: f32, worked: Duration) {
+        self.hold.look(load, worked, self.outbox.queued().0);
     }
 
     /// Datagrams to send.
@@ -235,10 +241,10 @@ impl Shard {
 
     /// When [`Shard::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines
-            .next()
-            .into_iter()
+        let deadlines = self.deadlines.next().into_iter();
+        deadlines
             .chain(self.door.poll_timeout())
+            .chain(self.rest_since)
             .min()
     }
 

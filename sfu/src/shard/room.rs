@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::audience::Audience;
 use super::config::{Event, PeerId};
 use super::deadlines::Armed;
+use super::hold::Hold;
 use crate::media::Publication;
 use crate::relay::{Generation, RoomName, ShardId};
 
@@ -34,6 +35,19 @@ pub(super) struct Stage {
     pub next_health: Instant,
 }
 
+/// Where serving a room's viewers, one after the other and round again, has come to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Round {
+    /// The place in [`Room::viewers`] of the one whose turn it is.
+    next: usize,
+    /// So many have not got all there is for them.
+    left: usize,
+    /// For them there is only something if they want packets that are held for the others.
+    pub only_eager: bool,
+    /// Messages wait for no picture any more.
+    pub messages_are_due: bool,
+}
+
 pub(super) struct Room {
     pub name: RoomName,
     pub stage: Option<Stage>,
@@ -54,6 +68,7 @@ pub(super) struct Room {
     pub riders_since: Option<Instant>,
     /// When packets that are held toward the end of their frame must leave.
     pub held_until: Option<Instant>,
+    pub round: Round,
     /// Whether a viewer, when all were served last, wanted packets that are held for the others.
     pub has_eager: bool,
     /// In the list of rooms that the next flush serves.
@@ -75,6 +90,7 @@ impl Room {
             has_messages: false,
             riders_since: None,
             held_until: None,
+            round: Round::default(),
             has_eager: false,
             dirty: false,
         }
@@ -100,6 +116,64 @@ impl Room {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// Decides what viewers get. What is new goes to those whose turn has not come, too, and then to the others.
+    pub(super) fn begin_round(&mut self, now: Instant, hold: &Hold) {
+        let are_due = self.messages_are_due(now);
+        if !std::mem::take(&mut self.has_media) && !are_due {
+            return;
+        }
+        let (all, audience) = (self.viewers.len(), &self.audience);
+        let allowed = |encoding| hold.of(audience.at_most(all, encoding));
+        let stage = self.stage.as_mut();
+        let release = stage.map(|stage| stage.publication.release(now, allowed));
+        self.held_until = release.and_then(|release| release.next);
+        let only_eager = release.is_some_and(|release| !release.has_more) && !are_due;
+        if !only_eager {
+            self.round.left = all;
+            self.round.only_eager = false;
+            self.round.messages_are_due |= are_due;
+        } else if self.has_eager && self.round.left == 0 {
+            self.round.left = all;
+            self.round.only_eager = true;
+        } else {
+            // Who is on the way to all gets to the eager ones; then it is their turn.
+            self.has_media = self.has_eager;
+            return;
+        }
+        self.has_eager = false;
+    }
+
+    /// The next viewer of the round.
+    pub(super) fn next_viewer(&mut self) -> Option<usize> {
+        let Some(left) = self.round.left.checked_sub(1) else {
+            self.round.messages_are_due = false;
+            return None;
+        };
+        if self.round.next >= self.viewers.len() {
+            self.round.next = 0;
+        }
+        let viewer = self.viewers.get(self.round.next).copied();
+        self.round.next += 1;
+        self.round.left = if viewer.is_some() { left } else { 0 };
+        viewer
+    }
+
+    /// Whether something is left for its viewers.
+    pub(super) fn has_rest(&self) -> bool {
+        self.round.left > 0 || self.has_media || self.has_messages
+    }
+
+    /// A viewer goes; nobody loses the turn.
+    pub(super) fn remove_viewer(&mut self, viewer: usize) {
+        let Some(place) = self.viewers.iter().position(|&other| other == viewer) else {
+            return;
+        };
+        self.viewers.remove(place);
+        if place < self.round.next {
+            self.round.next -= 1;
+        }
     }
 
     /// Whether what waits in the viewers' data channels must leave now, picture or not.

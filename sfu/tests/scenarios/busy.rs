@@ -1,16 +1,17 @@
-//! A shard under load: frames leave in one run, and nobody sees them later.
+//! A shard under load: frames leave in one run, nobody sees them later, and one room does not hold up another.
 
-use std::time::Duration;
+use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use super::host::Camera;
 use super::network::Line;
-use super::world::World;
+use super::world::{ROOM, World, ms};
 
 /// Frames that a viewer saw, with the times since the beginning, of a host whose line spreads each over five
 /// milliseconds; and the runs it took.
 fn watched_under(load: f32, viewer_line: Line) -> (Vec<(u32, Duration)>, usize) {
     let mut world = World::new(1, 1);
-    world.shards[0].set_load(load);
+    world.shards[0].set_load(load, Duration::ZERO);
     let host = world.go_live(0, Camera::simple());
     world.hosts[host].client.up = Line::with_rate(6_000_000);
     world.run(Duration::from_secs(1));
@@ -61,4 +62,118 @@ fn a_line_of_ten_times_the_stream_adds_no_more_than_its_own_time_for_a_frame() {
     let latest = later[later.len() - 1];
     assert!(latest < Duration::from_millis(6), "{latest:?}");
     assert_eq!(idle.len(), busy.len());
+}
+
+/// A twentieth of a room of 400, each viewer of which costs twenty times as much: a datagram alone 30 µs, in a run of four 15.
+const CROWD: usize = 20;
+const RUN: Duration = Duration::from_micros(20);
+const DATAGRAM: Duration = Duration::from_micros(10);
+
+/// A camera whose line spreads each frame of ten packets over 14 ms, as a browser's pacer does.
+fn paced(world: &mut World) -> usize {
+    let camera = Camera {
+        layers: vec![(1280, 720, 2_500_000)],
+        gop: Duration::from_secs(10),
+        ..Camera::simple()
+    };
+    let host = world.go_live(0, camera);
+    world.hosts[host].client.up = Line::with_rate(6_000_000);
+    host
+}
+
+fn crowd(world: &mut World, count: usize) {
+    for _ in 0..count {
+        world.watch(0);
+    }
+}
+
+/// When a viewer saw each frame, after the beginning.
+fn seen(world: &World, viewer: usize, from: Instant) -> Vec<(u32, Duration)> {
+    let shown = world.viewers[viewer].shown_since(from);
+    shown
+        .map(|shown| (shown.stamp.frame, shown.at - world.begin))
+        .collect()
+}
+
+/// Frames that viewers saw in two seconds, each with its time, and the runs it took all; with a thread that needs no
+/// time, or with one that does.
+fn watched(world: &mut World, viewers: Range<usize>, is_toil: bool) -> (Vec<Vec<(u32, Duration)>>, usize) {
+    if is_toil {
+        world.toil(RUN, DATAGRAM);
+    }
+    world.run(Duration::from_secs(1));
+    let (before, from) = (world.runs, world.now);
+    world.run(Duration::from_secs(2));
+    let all = viewers.map(|viewer| seen(world, viewer, from));
+    (all.collect(), world.runs - before)
+}
+
+/// How much later the second ones saw the frames that the first ones saw, in order.
+fn later(at_once: &[Vec<(u32, Duration)>], late: &[Vec<(u32, Duration)>]) -> Vec<Duration> {
+    let mut later = Vec::new();
+    for (at_once, late) in at_once.iter().zip(late) {
+        for (frame, at) in late {
+            let known = at_once.iter().find(|(known, _)| known == frame);
+            later.extend(known.map(|(_, known)| at.saturating_sub(*known)));
+        }
+    }
+    later.sort_unstable();
+    assert!(later.len() > late.len() * 55, "{}", later.len());
+    later
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
+}
+
+#[test]
+fn in_a_large_room_frames_leave_in_longer_runs_and_are_complete_no_later() {
+    let watch = |hold, is_toil| {
+        let mut world = World::holding(hold, 1, 1);
+        paced(&mut world);
+        world.run(ms(500));
+        crowd(&mut world, CROWD);
+        world.run(Duration::from_secs(1));
+        watched(&mut world, 0..CROWD, is_toil)
+    };
+    let (at_once, _) = watch(ms(0), false);
+    let ((one_by_one, runs_one_by_one), (held, runs_held)) = (watch(ms(0), true), watch(ms(10), true));
+    let (one_by_one, held) = (later(&at_once, &one_by_one), later(&at_once, &held));
+    for percent in [50, 90, 99] {
+        let (without, with) = (percentile(&one_by_one, percent), percentile(&held, percent));
+        assert!(with <= without, "{percent} %: {with:?} instead of {without:?}");
+    }
+    assert!(
+        runs_held * 2 < runs_one_by_one,
+        "{runs_held} of {runs_one_by_one}"
+    );
+}
+
+#[test]
+fn a_large_room_does_not_hold_up_a_small_one() {
+    let watch = |is_toil| {
+        let mut world = World::holding(ms(10), 2, 1);
+        // Nobody paces these: to send a frame to all takes 2.6 ms, and a keyframe 8.
+        let host = world.go_live(
+            0,
+            Camera {
+                layers: vec![(1280, 720, 2_500_000)],
+                gop: ms(500),
+                ..Camera::simple()
+            },
+        );
+        world.hosts[host].client.up = Line::good();
+        world.room = "small";
+        world.go_live(0, Camera::simple());
+        world.run(ms(500));
+        let small = world.watch(0);
+        world.room = ROOM;
+        crowd(&mut world, 2 * CROWD);
+        world.run(Duration::from_secs(1));
+        watched(&mut world, small..small + 1, is_toil).0
+    };
+    let late = later(&watch(false), &watch(true));
+    // A turn of half a millisecond and the run behind which it ends, for the room and for feedback that calls for more.
+    assert!(percentile(&late, 90) < ms(2), "{late:?}");
+    assert!(percentile(&late, 100) < ms(3), "{late:?}");
 }

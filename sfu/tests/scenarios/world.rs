@@ -12,7 +12,7 @@ use sfu::playback::{LayerLimit, PlaybackConfig};
 use sfu::relay::{Generation, ShardId};
 use sfu::sdp::{AnswerParams, Direction, Fragment, Offer};
 use sfu::shard::{Event, PeerId, ShardConfig};
-use sfu::transport::{Identity, Remote, TransportConfig};
+use sfu::transport::{Identity, Outbox, Remote, TransportConfig};
 
 use super::client::{Client, Picture};
 use super::host::{Camera, Host};
@@ -20,6 +20,19 @@ use super::network::Network;
 use super::viewer::Viewer;
 
 pub(crate) const ROOM: &str = "demo";
+
+/// What sending costs the shards' thread, which does nothing else meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Toil {
+    pub(crate) run: Duration,
+    pub(crate) datagram: Duration,
+    /// Worked in all, and as of the last look at the load.
+    busy: Duration,
+    looked: (Instant, Duration),
+}
+
+/// Between two looks at the load.
+const LOOK: Duration = Duration::from_millis(100);
 
 pub(crate) fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
@@ -38,6 +51,9 @@ pub(crate) struct World {
     pub(crate) riders: usize,
     /// Runs of datagrams that shards sent.
     pub(crate) runs: usize,
+    /// Where hosts go live and viewers watch from now on.
+    pub(crate) room: &'static str,
+    toil: Option<Toil>,
     peers: u64,
     generations: u64,
 }
@@ -57,6 +73,11 @@ fn address(shard: usize) -> SocketAddr {
 
 impl World {
     pub(crate) fn new(seed: u64, shards: u16) -> World {
+        World::holding(ms(10), seed, shards)
+    }
+
+    /// One whose shards hold frames no longer than that.
+    pub(crate) fn holding(hold_max: Duration, seed: u64, shards: u16) -> World {
         let now = begin();
         let identity = Identity::generate().unwrap();
         let config = |id| ShardConfig {
@@ -67,7 +88,7 @@ impl World {
             media: MediaConfig::default(),
             playback: PlaybackConfig::new((now, 3_900_000_000_000_000_000)),
             health_interval: Duration::from_secs(1),
-            hold_max: Duration::from_millis(10),
+            hold_max,
         };
         World {
             now,
@@ -82,9 +103,21 @@ impl World {
             events: Vec::new(),
             riders: 0,
             runs: 0,
+            room: ROOM,
+            toil: None,
             peers: 0,
             generations: 0,
         }
+    }
+
+    /// From now on it takes the shards' thread so long to send a run and each datagram of it, and it tells its load.
+    pub(crate) fn toil(&mut self, run: Duration, datagram: Duration) {
+        self.toil = Some(Toil {
+            run,
+            datagram,
+            busy: Duration::ZERO,
+            looked: (self.now, Duration::ZERO),
+        });
     }
 
     fn client(&mut self, shard: usize, pictures: &[Picture], rtx: bool) -> Client {
@@ -101,7 +134,14 @@ impl World {
         self.generations += 1;
         let generation = Generation(self.generations);
         self.shards[shard]
-            .open_publisher(self.now, host.client.peer, ROOM.into(), generation, offer, ice)
+            .open_publisher(
+                self.now,
+                host.client.peer,
+                self.room.into(),
+                generation,
+                offer,
+                ice,
+            )
             .unwrap();
         self.hosts.push(host);
         self.hosts.len() - 1
@@ -120,7 +160,7 @@ impl World {
         let (offer, ice) = self.offer(&mut viewer.client, Direction::Play);
         self.answer(&mut viewer.client, &offer, &ice);
         self.shards[shard]
-            .open_viewer(self.now, viewer.client.peer, ROOM.into(), offer, ice)
+            .open_viewer(self.now, viewer.client.peer, self.room.into(), offer, ice)
             .unwrap();
         self.viewers.push(viewer);
         self.viewers.len() - 1
@@ -206,7 +246,7 @@ impl World {
             self.now = self.now.max(next);
             self.turn();
         }
-        self.now = end;
+        self.now = self.now.max(end);
         from
     }
 
@@ -288,14 +328,23 @@ impl World {
 
     /// Carries everything that somebody has to say onto the network.
     fn settle(&mut self) {
-        let now = self.now;
+        let mut runs = Vec::new();
         // Relayed messages arrive at once; what they cause is flushed in the next round.
         loop {
             let mut relayed = Vec::new();
             for (from, shard) in self.shards.iter_mut().enumerate() {
-                shard.flush(now);
+                let mut send = |outbox: &Outbox| {
+                    runs.extend(
+                        outbox
+                            .runs()
+                            .map(|run| (from, run.to, run.bytes.to_vec(), run.segment)),
+                    );
+                };
+                shard.flush_through(self.now, &mut send);
+                send(shard.outbox());
+                shard.outbox().clear();
                 while let Some(event) = shard.poll_event() {
-                    self.events.push((now, event));
+                    self.events.push((self.now, event));
                 }
                 while let Some((to, message)) = shard.poll_relay() {
                     relayed.push((from, to, message));
@@ -308,37 +357,57 @@ impl World {
                 let others = (0..self.shards.len()).filter(|shard| *shard != from);
                 let addressed = others.filter(|shard| to.is_none_or(|to| usize::from(to.0) == *shard));
                 for shard in addressed.collect::<Vec<_>>() {
-                    self.shards[shard].handle_relay(now, ShardId(from as u16), message.clone());
+                    self.shards[shard].handle_relay(self.now, ShardId(from as u16), message.clone());
                 }
             }
         }
-        for (number, shard) in self.shards.iter_mut().enumerate() {
-            for run in shard.outbox().runs() {
-                self.runs += 1;
-                let Remote::Udp { peer, .. } = run.to else {
-                    continue;
-                };
-                let clients = self.hosts.iter_mut().map(|host| &mut host.client);
-                let mut clients = clients.chain(self.viewers.iter_mut().map(|viewer| &mut viewer.client));
-                let Some(client) = clients.find(|client| client.address == peer) else {
-                    continue;
-                };
-                const DTLS_DATA: u8 = 23;
-                let tail = run.bytes.chunks(run.segment).skip(1).last();
-                self.riders += usize::from(tail.is_some_and(|tail| tail[0] == DTLS_DATA));
-                for datagram in run.bytes.chunks(run.segment) {
-                    self.network
-                        .send(now, &mut client.down, address(number), peer, datagram);
-                }
-            }
-            shard.outbox().clear();
+        for (shard, to, bytes, segment) in runs {
+            self.carry(shard, to, &bytes, segment);
         }
+        self.look();
+        let now = self.now;
         self.hosts.iter_mut().for_each(|host| host.listen(now));
         self.viewers.iter_mut().for_each(|viewer| viewer.listen(now));
         let clients = self.hosts.iter_mut().map(|host| &mut host.client);
         for client in clients.chain(self.viewers.iter_mut().map(|viewer| &mut viewer.client)) {
             while let Some((to, bytes)) = client.poll_datagram() {
                 self.network.send(now, &mut client.up, client.address, to, &bytes);
+            }
+        }
+    }
+
+    /// One run of datagrams onto the network.
+    fn carry(&mut self, shard: usize, to: Remote, bytes: &[u8], segment: usize) {
+        const DTLS_DATA: u8 = 23;
+        self.runs += 1;
+        if let Some(toil) = &mut self.toil {
+            let took = toil.run + toil.datagram * bytes.chunks(segment).count() as u32;
+            toil.busy += took;
+            self.now += took;
+        }
+        let Remote::Udp { peer, .. } = to else { return };
+        let clients = self.hosts.iter_mut().map(|host| &mut host.client);
+        let mut clients = clients.chain(self.viewers.iter_mut().map(|viewer| &mut viewer.client));
+        let Some(client) = clients.find(|client| client.address == peer) else {
+            return;
+        };
+        let tail = bytes.chunks(segment).skip(1).last();
+        self.riders += usize::from(tail.is_some_and(|tail| tail[0] == DTLS_DATA));
+        for datagram in bytes.chunks(segment) {
+            self.network
+                .send(self.now, &mut client.down, address(shard), peer, datagram);
+        }
+    }
+
+    /// The thread's look at its load.
+    fn look(&mut self) {
+        let Some(toil) = &mut self.toil else { return };
+        let (passed, worked) = (self.now - toil.looked.0, toil.busy - toil.looked.1);
+        if passed >= LOOK {
+            toil.looked = (self.now, toil.busy);
+            let share = worked.as_secs_f32() / passed.as_secs_f32();
+            for shard in &mut self.shards {
+                shard.set_load(share, worked);
             }
         }
     }
