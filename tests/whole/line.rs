@@ -1,6 +1,7 @@
 //! A customer's line to the shop: an event stream with POST beside it, or a data channel of a peer connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
@@ -12,8 +13,11 @@ use webrtc::peer_connection::{
     Registry, register_default_interceptors,
 };
 
-use super::server::PATIENCE;
 use super::viewer::exchange;
+
+/// What must come is looked for so often, so long each: a machine that stands still for a while has looked once.
+const LOOKS: usize = 30;
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Where the shop is.
 #[derive(Clone)]
@@ -148,17 +152,15 @@ impl Line {
 
     /// The next message of a kind; none when the line has broken.
     pub(crate) async fn next(&mut self, kind: &str) -> Option<Value> {
-        let found = async {
-            loop {
-                let message = self.messages.recv().await?;
-                if message["t"] == kind {
-                    return Some(message);
-                }
+        let mut looks = LOOKS;
+        loop {
+            match tokio::time::timeout(LOOK, self.messages.recv()).await {
+                Ok(message) if message.as_ref().is_none_or(|message| message["t"] == kind) => return message,
+                Ok(_) => {}
+                Err(_) => looks -= 1,
             }
-        };
-        tokio::time::timeout(PATIENCE, found)
-            .await
-            .unwrap_or_else(|_| panic!("no {kind}"))
+            assert!(looks > 0, "no {kind}");
+        }
     }
 
     /// The receipt of a buy; none when the line has broken.

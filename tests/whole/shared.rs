@@ -47,18 +47,42 @@ async fn buy(server: &Server, token: &str, number: usize) -> Value {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_servers_on_one_database_sell_every_unit_once() {
-    // Started on a thread of its own: its client waits in its own way.
-    let postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
-    let (postgres, url) = tokio::task::spawn_blocking(move || {
-        let url = postgres.database();
-        (postgres, url)
-    })
-    .await
-    .unwrap();
+#[test]
+fn two_servers_on_one_database_sell_every_unit_once() {
+    // The database ends with the thread that starts it: with this one, and none of the runtime's.
+    let mut postgres = Postgres::start();
+    let url = postgres.database();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (servers, buyer) = runtime.block_on(sell_out(&url));
+
+    // The database goes away and comes back; nobody restarts anything.
+    postgres.stop();
+    let buy = || servers[0].buy(&buyer, &id(BUYERS), "notebook").send();
+    let refused = runtime.block_on(buy()).unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    postgres.resume();
+    let end = Instant::now() + PATIENCE;
+    runtime.block_on(async {
+        loop {
+            let answer = buy().await.unwrap();
+            if answer.status() == StatusCode::OK {
+                let receipt: Value = answer.json().await.unwrap();
+                assert_ne!(receipt["outcome"], "conflict");
+                break;
+            }
+            assert!(Instant::now() < end, "it does not find its database again");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    });
+    let data = servers[0].folder.as_ref().unwrap().path();
+    let audit = vitrine_says(data, &["audit", "--database", &url]);
+    assert!(audit.status.success(), "{audit:?}");
+}
+
+/// Two servers that have sold everything, with a backup restored beneath them, and a buyer's token.
+async fn sell_out(url: &str) -> (Arc<[Server; 2]>, String) {
     let secret = "two-servers-sign-with-one-and-the-same-secret";
-    let arguments = ["--database", url.as_str(), "--token-secret", secret];
+    let arguments = ["--database", url, "--token-secret", secret];
     let servers = Arc::new([Server::start(&arguments), Server::start(&arguments)]);
     set_stock(&servers[0], UNITS).await;
     let operator = vitrine_says(
@@ -105,7 +129,7 @@ async fn two_servers_on_one_database_sell_every_unit_once() {
     let file = folder.path().join("backup");
     let file = file.to_str().unwrap();
     let data = servers[0].folder.as_ref().unwrap().path().to_owned();
-    let says = |arguments: &[&str]| vitrine_says(&data, &[arguments, &["--database", &url]].concat());
+    let says = |arguments: &[&str]| vitrine_says(&data, &[arguments, &["--database", url]].concat());
     let said = says(&["backup", file]);
     assert!(said.status.success(), "{said:?}");
     let before = set_stock(&servers[1], UNITS + 5).await;
@@ -120,42 +144,5 @@ async fn two_servers_on_one_database_sell_every_unit_once() {
         buy(&servers[0], &buyers[0], 0).await["outcome"],
         receipts[&0]["outcome"]
     );
-
-    // The database goes away and comes back; nobody restarts anything.
-    let postgres = tokio::task::spawn_blocking(move || {
-        let mut postgres = postgres;
-        postgres.stop();
-        postgres
-    });
-    let mut postgres = postgres.await.unwrap();
-    let refused = servers[0]
-        .buy(&buyers[1], &id(BUYERS), "notebook")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-    let postgres = tokio::task::spawn_blocking(move || {
-        postgres.resume();
-        postgres
-    });
-    let postgres = postgres.await.unwrap();
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let answer = servers[0]
-            .buy(&buyers[1], &id(BUYERS), "notebook")
-            .send()
-            .await
-            .unwrap();
-        if answer.status() == StatusCode::OK {
-            let receipt: Value = answer.json().await.unwrap();
-            assert_ne!(receipt["outcome"], "conflict");
-            break;
-        }
-        assert!(Instant::now() < end, "it does not find its database again");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    let audit = says(&["audit"]);
-    assert!(audit.status.success(), "{audit:?}");
-    drop(servers);
-    tokio::task::spawn_blocking(move || drop(postgres)).await.unwrap();
+    (servers, buyers.swap_remove(1))
 }

@@ -40,7 +40,8 @@ fn programs() -> PathBuf {
         .expect("PostgreSQL is missing: install Debian's package postgresql (.ci/prepare does)")
 }
 
-/// A program as somebody PostgreSQL agrees to run for: it refuses root. It ends with this process.
+/// A program as somebody PostgreSQL agrees to run for: it refuses root. It ends with the thread that starts it, even one
+/// that is killed.
 fn unprivileged(program: &Path) -> Command {
     let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
     let mut command = Command::new("setpriv");
