@@ -3,7 +3,7 @@
 use overlay::ledger::{Action, Decision, Refusal};
 use overlay::message::{Discount, HostCommand, Money, OfferCommand, Product, Promo, Terms, Variant};
 
-use crate::till::{Till, queue};
+use crate::till::{HOLD, Till, buy, queue};
 
 fn eur(minor: i64) -> Money {
     Money {
@@ -187,8 +187,8 @@ pub(crate) fn a_total_that_is_no_number_is_refused(till: &mut Till) {
 
 pub(crate) fn a_list_has_the_newest_five_hundred_orders(till: &mut Till) {
     till.add("notebook", 1000);
-    let buy = |number: usize| crate::till::buy(&format!("u{number}"), &format!("{number:03}"), "notebook", 1);
-    till.decide((0..501).map(buy).collect());
+    let one = |number: usize| buy(&format!("u{number}"), &format!("{number:03}"), "notebook", 1);
+    till.decide((0..501).map(one).collect());
     let Ok(Decision::Orders(orders)) = till.one(Action::Orders) else {
         panic!()
     };
@@ -197,4 +197,63 @@ pub(crate) fn a_list_has_the_newest_five_hundred_orders(till: &mut Till) {
         orders.iter().all(|order| order.buy != "000"),
         "the oldest is left out"
     );
+}
+
+pub(crate) fn a_tick_ends_a_thousand_holds(till: &mut Till) {
+    till.add("notebook", 2000);
+    let hold = |number: usize| buy(&format!("u{number}"), &format!("b{number}"), "notebook", 1);
+    till.decide((0..1001).map(hold).collect());
+    assert_eq!(till.count("notebook").held, 1001);
+    till.wait(HOLD);
+    assert_eq!(till.count("notebook").held, 1, "the rest follows");
+    till.wait(1);
+    assert_eq!(till.count("notebook").held, 0);
+    till.check();
+}
+
+pub(crate) fn a_tick_looks_at_a_hundred_lists(till: &mut Till) {
+    let new = (0..101).map(|number| HostCommand::PutProduct(Box::new(product(&format!("new{number}"), 1))));
+    all_at_once(till, new.collect());
+    let on_hand = |number| HostCommand::AddStock {
+        variant: format!("new{number}-0"),
+        delta: 1,
+    };
+    all_at_once(till, (0..101).map(on_hand).collect());
+    for who in ["has", "waits"] {
+        let buy = |number| {
+            let buy = format!("{who}{number}");
+            queue(&buy, &buy, &format!("new{number}-0"), 1)
+        };
+        till.decide((0..101).map(buy).collect());
+    }
+    let left = |till: &mut Till| match till.one(Action::Counts) {
+        Ok(Decision::Counts(counts)) => counts.iter().map(|count| count.waiting).sum::<i64>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(left(till), 101);
+    // As after a batch that served the first two hundred of each: something is free, and somebody waits.
+    let free = "UPDATE variants SET on_hand = on_hand + 1, available = available + 1, rev = rev + 1 WHERE waiting > 0";
+    till.sql(free).unwrap();
+    till.wait(1);
+    assert_eq!(left(till), 1, "the rest follows");
+    till.wait(1);
+    assert_eq!(left(till), 0);
+}
+
+pub(crate) fn five_thousand_events_are_forgotten_at_once(till: &mut Till) {
+    const DAY: i64 = 86_400_000;
+    till.add("notebook", 3000);
+    // Each tells of two steps.
+    let hold = |number: usize| buy(&format!("u{number}"), &format!("b{number}"), "notebook", 1);
+    till.decide((0..2501).map(hold).collect());
+    till.wait(HOLD);
+    till.wait(1);
+    till.wait(1);
+    let left = |till: &mut Till| till.ledger.undelivered(10_000).unwrap().len();
+    assert_eq!(left(till), 5002);
+    till.wait(31 * DAY);
+    assert_eq!(left(till), 2, "the rest follows");
+    till.wait(1);
+    assert_eq!(left(till), 0);
+    till.check();
 }

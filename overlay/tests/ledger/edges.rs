@@ -1,6 +1,6 @@
 //! What is only seen at the edge: a millisecond, a unit, an order more or less.
 
-use overlay::ledger::{Action, Payment};
+use overlay::ledger::{Action, Decision, Payment};
 use overlay::message::{
     BuyMessage, Discount, HostCommand, Mode, OfferCommand, OrderState, Product, Promo, Terms,
 };
@@ -157,6 +157,34 @@ pub(crate) fn a_code_is_valid_from_its_first_to_its_last_millisecond_for_as_many
     till.check();
 }
 
+pub(crate) fn a_code_that_is_put_again_has_been_used_as_often(till: &mut Till) {
+    let promo = || Promo {
+        code: "X".into(),
+        discount: Discount::BasisPoints(1000),
+        limit: Some(1),
+        per_customer: None,
+        starts_at: None,
+        ends_at: None,
+        used: 0,
+    };
+    till.offer(OfferCommand::PutPromo(promo())).unwrap();
+    let with_code = |id: &str| BuyMessage {
+        promo: Some("X".into()),
+        ..message(id, "candle", 1)
+    };
+    assert_eq!(buy_with(till, "ann", with_code("1")), "held");
+    till.offer(OfferCommand::PutPromo(promo())).unwrap();
+    assert_eq!(buy_with(till, "bob", with_code("2")), "rejected", "used up");
+    let more = Promo {
+        limit: Some(2),
+        ..promo()
+    };
+    till.offer(OfferCommand::PutPromo(more)).unwrap();
+    assert_eq!(buy_with(till, "bob", with_code("3")), "held");
+    assert_eq!(buy_with(till, "cid", with_code("4")), "rejected", "used up");
+    till.check();
+}
+
 pub(crate) fn a_code_that_is_gone_at_the_turn_is_not_used(till: &mut Till) {
     let promo = Promo {
         code: "X".into(),
@@ -253,5 +281,53 @@ pub(crate) fn a_product_that_is_put_again_is_what_it_says(till: &mut Till) {
     lamp.variants.push(left_out);
     let taken = till.host(HostCommand::PutProduct(Box::new(lamp)));
     assert!(taken.is_err(), "a variant has one product for ever");
+    till.check();
+}
+
+pub(crate) fn another_allotment_is_another_count(till: &mut Till) {
+    let before = till.count("lamp");
+    let mut lamp = product(till, "lamp");
+    lamp.variants[0].allotment = Some(before.available - 1);
+    let put = till.answer(Action::Change(HostCommand::PutProduct(Box::new(lamp.clone()))));
+    let told: Vec<_> = put.stock.iter().map(|(_, count)| count.clone()).collect();
+    let now = till.count("lamp");
+    assert_eq!(told, std::slice::from_ref(&now), "everybody is told");
+    assert_eq!(now.for_sale, before.for_sale - 1);
+    assert!(
+        now.version > before.version,
+        "it is newer than what was told before"
+    );
+    // Put as it is, it is the same count.
+    till.host(HostCommand::PutProduct(Box::new(lamp))).unwrap();
+    assert_eq!(till.count("lamp").version, now.version);
+    till.check();
+}
+
+pub(crate) fn a_key_is_known_for_a_day(till: &mut Till) {
+    const DAY: i64 = 86_400_000;
+    let add = |till: &mut Till| {
+        let once = Action::ChangeOnce {
+            key: Some("k".into()),
+            if_version: None,
+            command: HostCommand::AddStock {
+                variant: "candle".into(),
+                delta: 1,
+            },
+            body: "add one".into(),
+        };
+        let Ok(Decision::Stock(count)) = till.one(once) else {
+            panic!("no count")
+        };
+        count.on_hand
+    };
+    assert_eq!(add(till), 31);
+    till.wait(1000);
+    assert_eq!(add(till), 31, "once");
+    // Keys are looked through every ten minutes.
+    till.now = NOW + DAY - 600_000;
+    till.wait(600_000);
+    assert_eq!(add(till), 31, "a day is not over");
+    till.wait(600_000);
+    assert_eq!(add(till), 32, "it is another change by now");
     till.check();
 }

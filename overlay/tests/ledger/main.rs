@@ -95,7 +95,10 @@ stories! {
         a_show_has_at_most_a_thousand_codes
         a_waitlist_has_its_length_and_stock_its_height
         a_total_that_is_no_number_is_refused
-        a_list_has_the_newest_five_hundred_orders;
+        a_list_has_the_newest_five_hundred_orders
+        a_tick_ends_a_thousand_holds
+        a_tick_looks_at_a_hundred_lists
+        five_thousand_events_are_forgotten_at_once;
     edges:
         what_is_paid_counts_for_a_customers_limit
         a_flash_sale_has_a_limit_of_its_own
@@ -105,10 +108,13 @@ stories! {
         units_of_another_price_are_none_of_a_flash_sales
         with_a_flash_sale_ends_what_kept_others_waiting
         a_code_is_valid_from_its_first_to_its_last_millisecond_for_as_many_as_it_says
+        a_code_that_is_put_again_has_been_used_as_often
         a_code_that_is_gone_at_the_turn_is_not_used
         a_refund_of_what_was_never_taken_leaves_the_stock_alone
         what_differs_is_bought_apart_and_kept_for_the_shorter_time
-        a_product_that_is_put_again_is_what_it_says;
+        a_product_that_is_put_again_is_what_it_says
+        another_allotment_is_another_count
+        a_key_is_known_for_a_day;
     model:
         a_few_hundred_random_commands_are_as_the_model_says;
 }
