@@ -278,3 +278,54 @@ fn snapshots(now: UnixMillis, epoch: &str, show: &Show, you: You<'_>) -> Vec<Byt
 fn json_len(value: &impl serde::Serialize) -> usize {
     serde_json::to_vec(value).map_or(0, |json| json.len() + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_as_long_as_it_may_be() {
+        let pages = |second: usize| {
+            let mut pages = Pages::default();
+            // Quotes and a comma are counted.
+            pages.turn(&"x".repeat(MAX_PAGE / 2 - 3));
+            pages.turn(&"x".repeat(second));
+            pages.full.len() + 1
+        };
+        assert_eq!((pages(MAX_PAGE / 2 - 3), pages(MAX_PAGE / 2 - 2)), (1, 2));
+        let mut alone = Pages::default();
+        alone.turn(&"x".repeat(MAX_PAGE));
+        assert!(alone.full.is_empty(), "what fits none has its own");
+    }
+
+    #[test]
+    fn what_was_missed_is_told_where_it_fits_a_message() {
+        let now = UnixMillis(0);
+        let missed = |more: usize| {
+            let mut show = Show::new(now, "demo".into(), None);
+            let mut announce = |length: usize| {
+                let text = "x".repeat(length);
+                show.tell(now, Channel::Shop, &ServerMessage::Announcement { text: &text });
+                let deltas = show.deltas_after(0).unwrap();
+                deltas.map(|delta| delta.len() + 1).sum::<usize>()
+            };
+            let mut bytes = 0;
+            while bytes < MAX_PAGE - 1000 {
+                bytes = announce(500);
+            }
+            let with_empty = announce(0);
+            let empty = with_empty - bytes;
+            let bytes = announce(MAX_PAGE - with_empty - empty + more);
+            let hello = Hello {
+                resume: Some(crate::message::Resume {
+                    epoch: "e".to_owned(),
+                    seq: 0,
+                }),
+                ..Hello::default()
+            };
+            (bytes, resumed("e", &show, &hello).is_some())
+        };
+        assert_eq!(missed(0), (MAX_PAGE, true));
+        assert_eq!(missed(1), (MAX_PAGE + 1, false), "then the whole show is told");
+    }
+}

@@ -173,6 +173,30 @@ mod tests {
     }
 
     #[test]
+    fn so_many_wait_together_and_no_more() {
+        let mut outbox = Outbox::default();
+        outbox.push(Channel::Chat, Bytes::from_static(b"{}"));
+        outbox.take(UnixMillis(1000), 0);
+        for _ in 1..MAX_WAITING {
+            outbox.push(Channel::Chat, Bytes::from_static(b"{}"));
+        }
+        assert!(outbox.take(UnixMillis(1001), 0).is_empty());
+        outbox.push(Channel::Chat, Bytes::from_static(b"{}"));
+        let left = outbox.take(UnixMillis(1001), 0);
+        assert_eq!(left[0].1.len(), MAX_WAITING, "before their time");
+    }
+
+    #[test]
+    fn a_batch_is_as_long_as_it_may_be() {
+        let event = |length: usize| Bytes::from("x".repeat(length));
+        let messages = |second| batches(&[event(7000), event(second)], UnixMillis(5)).len();
+        // With the comma between.
+        assert_eq!((messages(6999), messages(7000)), (1, 2));
+        let alone = event(MAX_BATCH + 1);
+        assert_eq!(batches(std::slice::from_ref(&alone), UnixMillis(5)), [alone]);
+    }
+
+    #[test]
     fn a_batch_is_json_and_bounded() {
         let event = Bytes::from(format!("{{\"text\":\"{}\"}}", "x".repeat(1000)));
         let events = vec![event.clone(); 30];

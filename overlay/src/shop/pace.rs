@@ -99,6 +99,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn beyond_those_who_are_watched_strangers_share() {
+        let mut buckets = Buckets::new(2, 10);
+        let now = UnixMillis(0);
+        assert!((0..WATCHED).all(|stranger| buckets.take(stranger, now).is_ok()));
+        assert!(buckets.take(WATCHED, now).is_ok() && buckets.take(WATCHED + 1, now).is_ok());
+        assert!(
+            buckets.take(WATCHED + 2, now).is_err(),
+            "two strangers had what there is"
+        );
+        assert!(
+            buckets.take(7, now).is_ok() && buckets.take(7, now).is_err(),
+            "who is watched has the own"
+        );
+        assert_eq!(buckets.buckets.len(), WATCHED);
+        // Who has been quiet makes room.
+        buckets.prune(UnixMillis(1000));
+        assert_eq!(buckets.buckets.len(), 1);
+        assert!(buckets.take(WATCHED + 2, UnixMillis(1000)).is_ok());
+        assert_eq!(buckets.buckets.len(), 2);
+    }
+
+    #[test]
     fn one_ipv6_network_is_one_address_and_quiet_ones_are_forgotten() {
         let mut buckets = Buckets::new(1, 10);
         let now = UnixMillis(0);

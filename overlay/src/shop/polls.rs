@@ -159,6 +159,18 @@ mod tests {
     }
 
     #[test]
+    fn as_many_vote_as_are_counted() {
+        let mut polls = Polls::default();
+        polls.open(poll("a")).unwrap();
+        assert!((0..MAX_VOTERS).all(|person| polls.vote("a", &person.to_string(), 0) == Ok(())));
+        assert_eq!(polls.vote("a", "one more", 0), Err(NoVote::Full));
+        assert_eq!(polls.vote("a", "7", 1), Err(NoVote::Voted(0)));
+        assert_eq!(polls.all().next().unwrap().counts, [MAX_VOTERS as u64, 0]);
+        polls.open(poll("b")).unwrap();
+        assert_eq!(polls.vote("b", "one more", 0), Ok(()), "each poll has its own");
+    }
+
+    #[test]
     fn closed_polls_make_room_and_open_ones_do_not() {
         let mut polls = Polls::default();
         for number in 0..MAX_POLLS {

@@ -245,6 +245,28 @@ mod tests {
     }
 
     #[test]
+    fn the_last_words_of_so_many_are_remembered() {
+        let mut talk = Talk {
+            slow_seconds: 10,
+            ..Talk::default()
+        };
+        let now = UnixMillis(0);
+        for speaker in 0..MAX_SPEAKERS {
+            talk.note_spoken(&speaker.to_string(), now);
+        }
+        talk.note_spoken("one more", now);
+        assert_eq!(talk.slow_mode_wait("one more", now), None);
+        assert_eq!(talk.slow_mode_wait("7", now), Some(10_000));
+        talk.note_spoken("7", UnixMillis(5000));
+        assert_eq!(talk.slow_mode_wait("7", UnixMillis(5000)), Some(10_000));
+        // After the longest slow mode nobody else has to wait any more.
+        let later = UnixMillis(SLOWEST);
+        talk.note_spoken("one more", later);
+        assert_eq!(talk.slow_mode_wait("one more", later), Some(10_000));
+        assert_eq!(talk.spoke.len(), 2);
+    }
+
+    #[test]
     fn as_many_are_muted_as_fit_and_no_more() {
         let mut talk = Talk::default();
         assert!((0..MAX_LISTED).all(|number| talk.mute(&number.to_string())));

@@ -136,6 +136,20 @@ mod tests {
     use crate::ledger::ShowRecord;
 
     #[test]
+    fn stock_comes_in_messages_of_a_hundred_that_every_browser_takes() {
+        let item = StockItem {
+            variant: "v".repeat(64),
+            available: 1_000_000_000,
+            version: i64::MAX,
+        };
+        let messages = |count: usize| {
+            stock_messages(&vec![item.clone(); count], UnixMillis(i64::MAX)).collect::<Vec<_>>()
+        };
+        assert_eq!((messages(100).len(), messages(101).len()), (1, 2));
+        assert!(messages(100)[0].len() < 16 << 10);
+    }
+
+    #[test]
     fn a_changed_stock_is_told_at_once_and_twice_again() {
         let demo: ShowRecord = crate::catalogue::demo().unwrap();
         let mut show = Show::new(UnixMillis(0), "demo".into(), Some(demo));

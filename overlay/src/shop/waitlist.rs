@@ -130,3 +130,42 @@ impl Shop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sale(number: i64, state: OrderState) -> Sale {
+        let line = serde_json::json!({"variant": "cup", "quantity": 1, "price": {"minor": 1, "currency": "EUR", "exponent": 2}});
+        let sale = serde_json::json!({
+            "buy": number.to_string(), "user": format!("u{number}"), "name": "", "state": "waitlisted", "queue": number,
+            "expires_at": 0, "lines": [line], "total": {"minor": 1, "currency": "EUR", "exponent": 2},
+        });
+        Sale {
+            state,
+            ..serde_json::from_value(sale).unwrap()
+        }
+    }
+
+    #[test]
+    fn five_hundred_are_told_when_their_places_change() {
+        let mut list = Waitlist::default();
+        for number in 1..=TOLD_PLACES + 2 {
+            list.note(&sale(number, OrderState::Waitlisted));
+        }
+        assert!(
+            list.take_due(UnixMillis(0)).is_empty(),
+            "their receipts told them"
+        );
+        list.note(&sale(1, OrderState::Held));
+        let told = list.take_due(UnixMillis(INTERVAL));
+        let places: Vec<i64> = told.iter().map(|place| place.place).collect();
+        assert_eq!(places, (1..=TOLD_PLACES).collect::<Vec<_>>());
+        assert_eq!(told.last().unwrap().buy, (TOLD_PLACES + 1).to_string());
+        assert_eq!(
+            list.place_of(&(TOLD_PLACES + 2).to_string()),
+            TOLD_PLACES + 1,
+            "who asks is told"
+        );
+    }
+}
