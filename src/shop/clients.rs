@@ -376,6 +376,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn so_many_streams_and_no_more() {
+        let mut clients = clients();
+        let streams: Vec<_> = (0..MAX_STREAMS).map(|_| clients.connect("demo".into())).collect();
+        assert!(streams.iter().all(Option::is_some));
+        assert!(clients.connect("other".into()).is_none());
+        let (first, _) = streams.into_iter().next().flatten().unwrap();
+        clients.remove(first);
+        assert!(clients.connect("other".into()).is_some() && clients.connect("other".into()).is_none());
+    }
+
+    #[tokio::test]
     async fn a_stream_ends_for_both_sides() {
         let mut clients = clients();
         let (client, mut stream) = clients.connect("demo".into()).unwrap();

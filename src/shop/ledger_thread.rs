@@ -77,3 +77,87 @@ pub fn unix_now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use overlay::ledger::{Action, Audit, BackupError, Event, LedgerError, Refusal, ShowRecord, Ticket};
+
+    use super::*;
+    use crate::telemetry::Telemetry;
+
+    /// A ledger that decides when it is let, and notes how much it was handed together.
+    struct Gate {
+        opens: lane::Receiver<()>,
+        batches: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl Ledger for Gate {
+        fn decide(&mut self, _: UnixMillis, batch: Vec<Command>) -> Vec<Answer> {
+            self.batches.lock().unwrap().push(batch.len());
+            // When nobody holds it shut any more, it is open.
+            let _ = self.opens.recv();
+            let refused = |command: Command| Answer::refusing(command.ticket, command.show, Refusal::Failed);
+            batch.into_iter().map(refused).collect()
+        }
+        fn shows(&mut self) -> Result<Vec<ShowRecord>, LedgerError> {
+            Ok(Vec::new())
+        }
+        fn seed(&mut self, _: UnixMillis, _: &ShowRecord) -> Result<bool, LedgerError> {
+            Ok(false)
+        }
+        fn audit(&mut self) -> Result<Audit, LedgerError> {
+            Err(LedgerError::Content("nobody asks".to_owned()))
+        }
+        fn undelivered(&mut self, _: usize) -> Result<Vec<Event>, LedgerError> {
+            Ok(Vec::new())
+        }
+        fn delivered(&mut self, _: &[Event]) -> Result<(), LedgerError> {
+            Ok(())
+        }
+        fn back_up(&mut self, _: &mut dyn io::Write) -> Result<u64, BackupError> {
+            Ok(0)
+        }
+        fn restore(&mut self, _: &mut dyn io::BufRead) -> Result<u64, BackupError> {
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn so_many_wait_and_so_many_are_decided_together() {
+        let (open, opens) = lane::channel();
+        let batches = Arc::new(Mutex::new(Vec::new()));
+        let ledger = Gate {
+            opens,
+            batches: batches.clone(),
+        };
+        let (lane, mut answers, thread) = start(Box::new(ledger), Telemetry::new().unwrap().shop).unwrap();
+        let command = |number: usize| Command {
+            ticket: Ticket(number as u64),
+            show: "demo".into(),
+            action: Action::Tick,
+        };
+        lane.send(command(0)).unwrap();
+        while batches.lock().unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        // The first is being decided; then the lane fills.
+        for number in 1..=WAITING {
+            assert!(lane.send(command(number)).is_ok(), "{number}");
+        }
+        assert_eq!(
+            lane.send(command(WAITING + 1)).unwrap_err().ticket,
+            Ticket(WAITING as u64 + 1)
+        );
+        drop((open, lane));
+        for number in 0..=WAITING {
+            assert_eq!(answers.blocking_recv().unwrap().ticket, Ticket(number as u64));
+        }
+        assert!(answers.blocking_recv().is_none());
+        thread.join().unwrap();
+        let batches = batches.lock().unwrap();
+        assert_eq!(batches[0], 1);
+        assert!(batches[1..].iter().all(|batch| *batch == BATCH), "{batches:?}");
+    }
+}

@@ -4,5 +4,6 @@ pub mod clients;
 pub mod identities;
 pub mod ledger;
 pub mod ledger_thread;
+mod replies;
 pub mod service;
 pub mod task;

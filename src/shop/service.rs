@@ -181,3 +181,31 @@ impl Shop for ShopService {
         listed.await.unwrap_or(ShopReply::Unavailable)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Telemetry;
+
+    #[tokio::test]
+    async fn so_many_requests_wait_and_the_next_is_refused_at_once() {
+        let (requests, mut waiting) = mpsc::channel(REQUESTS);
+        let shop = ShopService::new(requests, Arc::default(), Telemetry::new().unwrap().shop);
+        let ask = |shop: ShopService| async move { shop.message(1, Bytes::new()).await };
+        let asking: Vec<_> = (0..REQUESTS).map(|_| tokio::spawn(ask(shop.clone()))).collect();
+        while waiting.len() < REQUESTS {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ask(shop.clone()).await, ShopReply::Unavailable);
+        assert_eq!(shop.metrics.lane_refused.get(), 1);
+        while let Ok(request) = waiting.try_recv() {
+            let Request::Message { reply, .. } = request else {
+                panic!("only messages were asked")
+            };
+            reply.send(ShopReply::Done).unwrap();
+        }
+        for asked in asking {
+            assert_eq!(asked.await.unwrap(), ShopReply::Done);
+        }
+    }
+}

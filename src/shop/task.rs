@@ -1,13 +1,13 @@
 //! The shop on its task: what clients say, what hosts ask over HTTP, what the ledger decided and the time go in;
 //! messages, commands and replies come out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use overlay::ledger::{Answer, Decision, Refusal};
 use overlay::message::EncodingStatus;
-use overlay::{ClientId, Condition, Identities, List, Output, Reply, RequestId, Shop};
+use overlay::{ClientId, Condition, Identities, List, Output, Shop};
 use sfu::media::EncodingHealth;
 use sfu::relay::RoomName;
 use sfu::shard::PeerId;
@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::clients::{Carrier, Clients, Pace, carrier, of_peer};
 use super::ledger_thread::{LedgerLane, unix_now};
+use super::replies::Replies;
 use super::service::Request;
 use crate::directory::Directory;
 use crate::media::advice::advice;
@@ -27,8 +28,6 @@ use crate::telemetry::ShopMetrics;
 const TICK: Duration = Duration::from_millis(100);
 /// Data channels that are the shop's (`overlay/PROTOCOL.md`).
 const CHANNELS: [&str; 3] = ["shop", "live", "chat"];
-/// Requests that wait for the ledger; each holds one HTTP connection.
-const MAX_REPLIES: usize = 16 << 10;
 
 /// The shop and everybody around it.
 pub struct ShopTask {
@@ -41,8 +40,7 @@ pub struct ShopTask {
     metrics: ShopMetrics,
     /// Peers that opened a channel of the shop's.
     peers: HashSet<PeerId>,
-    replies: HashMap<RequestId, oneshot::Sender<ShopReply>>,
-    next_request: u64,
+    replies: Replies,
 }
 
 impl ShopTask {
@@ -64,8 +62,7 @@ impl ShopTask {
             directory,
             metrics,
             peers: HashSet::new(),
-            replies: HashMap::new(),
-            next_request: 0,
+            replies: Replies::default(),
         }
     }
 
@@ -222,14 +219,14 @@ impl ShopTask {
                 from,
                 reply,
             } => {
-                if let Some(request) = self.expect(reply) {
+                if let Some(request) = self.replies.expect(reply) {
                     let origin = (&room.into(), from);
                     self.shop
                         .request_buy(now, request, origin, token.as_deref(), &buy, &*self.identities);
                 }
             }
             Request::Command { room, request, reply } => {
-                if let Some(number) = self.expect(reply) {
+                if let Some(number) = self.replies.expect(reply) {
                     let HostRequest {
                         command,
                         key,
@@ -241,23 +238,11 @@ impl ShopTask {
                 }
             }
             Request::List { room, list, reply } => {
-                if let Some(request) = self.expect(reply) {
+                if let Some(request) = self.replies.expect(reply) {
                     self.shop.request_list(request, &room.into(), list_of(list));
                 }
             }
         }
-    }
-
-    /// Numbers a request whose reply comes later.
-    fn expect(&mut self, reply: oneshot::Sender<ShopReply>) -> Option<RequestId> {
-        if self.replies.len() >= MAX_REPLIES {
-            drop(reply.send(ShopReply::Unavailable));
-            return None;
-        }
-        let request = RequestId(self.next_request);
-        self.next_request += 1;
-        self.replies.insert(request, reply);
-        Some(request)
     }
 
     /// Does what the shop asks for.
@@ -285,11 +270,7 @@ impl ShopTask {
                     }
                 }
                 Output::Disconnect { client } => self.let_go(client),
-                Output::Reply { request, reply } => {
-                    if let Some(waiting) = self.replies.remove(&request) {
-                        drop(waiting.send(reply_of(reply)));
-                    }
-                }
+                Output::Reply { request, reply } => self.replies.give(request, reply),
                 Output::Ledger(command) => {
                     if let Err(command) = self.ledger.send(command) {
                         let refused = Answer::refusing(command.ticket, command.show, Refusal::Failed);
@@ -360,22 +341,6 @@ fn list_of(list: ShopList) -> List {
         ShopList::Stock => List::Stock,
         ShopList::Promos => List::Promos,
         ShopList::Products => List::Products,
-    }
-}
-
-fn reply_of(reply: Reply) -> ShopReply {
-    match reply {
-        Reply::Ok(body) => ShopReply::Ok(body),
-        Reply::Versioned(body, version) => ShopReply::Versioned(body, version),
-        Reply::Done => ShopReply::Done,
-        Reply::Bad(why) => ShopReply::Bad(why),
-        Reply::NotFound(why) => ShopReply::NotFound(why),
-        Reply::Conflict(why) => ShopReply::Conflict(why),
-        Reply::Stale(why) => ShopReply::Stale(why),
-        Reply::TooMany { retry_after_ms } => ShopReply::TooMany {
-            retry_after_ms: u64::try_from(retry_after_ms).unwrap_or(0),
-        },
-        Reply::Unavailable => ShopReply::Unavailable,
     }
 }
 
