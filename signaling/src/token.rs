@@ -225,6 +225,26 @@ mod tests {
     }
 
     #[test]
+    fn a_token_has_at_most_4096_bytes() {
+        let named = |length: usize| Claims {
+            name: Some("n".repeat(length)),
+            ..claims(&[Scope::View], "*")
+        };
+        let sign = |length: usize| tokens().sign(&named(length)).unwrap();
+        let longest = (1..LONGEST)
+            .rev()
+            .find(|length| sign(*length).len() <= LONGEST)
+            .unwrap();
+        assert_eq!(
+            sign(longest).len(),
+            LONGEST,
+            "three bytes of name are four of a token, or one more"
+        );
+        assert!(tokens().verify(&sign(longest), NOW).is_ok());
+        assert_eq!(tokens().verify(&sign(longest + 1), NOW), Err(TokenError::Invalid));
+    }
+
+    #[test]
     fn scopes_hold_in_their_room_only() {
         let host = claims(&[Scope::Host], "demo");
         assert!(host.allows(Scope::Host, "demo") && host.allows(Scope::View, "demo"));

@@ -74,12 +74,17 @@ async fn pictures_come_from_their_folder() {
     std::fs::write(pictures.join("shoes/red.svg"), "<svg/>").unwrap();
     std::fs::write(pictures.join("notes.txt"), "notes").unwrap();
     std::fs::write(folder.path().join("secret.png"), "secret").unwrap();
-    let stage = stage_with(|door| door.pictures = pictures).await;
+    let stage = stage_with(|door| door.pictures = pictures.clone()).await;
 
     let picture = stage.get("/media/shoes/red.svg").await;
     assert_eq!(picture.status(), 200);
     assert_eq!(header(&picture, "content-type"), "image/svg+xml");
     assert!(header(&picture, "content-security-policy").contains("sandbox"));
+    let large = std::fs::File::create(pictures.join("large.png")).unwrap();
+    for (bytes, status) in [(8 << 20, 200), ((8 << 20) + 1, 404)] {
+        large.set_len(bytes).unwrap();
+        assert_eq!(stage.get("/media/large.png").await.status(), status, "{bytes}");
+    }
     for path in [
         "/media/none.png",
         "/media/shoes",

@@ -21,6 +21,30 @@ async fn an_operator_makes_tokens_that_work() {
     refused(make("nonsense".into(), wanted.clone()), 401).await;
     refused(make(token(&[Scope::Host], "*"), wanted.clone()), 403).await;
     refused(make(token(&[Scope::Operator], "other"), wanted), 403).await;
+    let with = |field: &str, value: Value| {
+        let mut wanted = json!({"scopes": ["view"], "room": "demo"});
+        wanted[field] = value;
+        make(operator(), wanted)
+    };
+    let year = 366 * 24 * 3600;
+    for (field, least, most) in [
+        ("ttl_seconds", json!(60), json!(year)),
+        ("name", json!("n"), json!("n".repeat(64))),
+        ("sub", json!("s"), json!("s".repeat(64))),
+    ] {
+        for value in [least, most] {
+            assert_eq!(with(field, value).send().await.unwrap().status(), 201, "{field}");
+        }
+    }
+    for (field, below, above) in [
+        ("ttl_seconds", json!(59), json!(year + 1)),
+        ("name", json!(""), json!("n".repeat(65))),
+        ("sub", json!(""), json!("s".repeat(65))),
+    ] {
+        for value in [below, above] {
+            refused(with(field, value), 400).await;
+        }
+    }
     for bad in [
         json!({"scopes": ["dance"], "room": "demo"}),
         json!({"scopes": [], "room": "demo"}),
