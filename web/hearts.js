@@ -11,13 +11,14 @@ const SPREAD_MS = 500;
 export class Hearts {
   #air = $("#air");
 
+  /** @param {{shop: import("./shop.js").ShopClient}} options */
   constructor({ shop }) {
     $("#heart").addEventListener("click", () => {
       shop.react("heart");
       this.#rise("heart");
       this.#own += 1;
     });
-    shop.addEventListener("reactions", ({ detail: { more } }) => {
+    shop.on("reactions", ({ detail: { more } }) => {
       if (document.hidden) return;
       for (const [kind, count] of Object.entries(more)) {
         // The own ones have risen already.

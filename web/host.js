@@ -14,9 +14,15 @@ const key = `vitrine:host:${room}`;
 /** What is seen, and so belongs to the picture of the moment, where this page sends it. */
 const SEEN = ["product.pin", "product.unpin", "price.set", "flash.start", "announce", "countdown.show", "countdown.hide", "poll.open", "product.recommend"];
 
+/**
+ * Carries out a command and says how it went; whether it did.
+ * @typedef {(command: import("./protocol.js").AnyCommand, done?: string) => Promise<boolean>} Act
+ */
+
+/** @param {string} token */
 function begin(token) {
   const shop = new ShopClient({ room, token });
-  /** Carries out a command and says how it went; whether it did. */
+  /** @type {Act} */
   const act = async (command, done) => {
     try {
       const isBeforeCamera = document.documentElement.dataset.publishing === "live" && SEEN.includes(command.op);
@@ -62,14 +68,14 @@ function begin(token) {
     live.classList.toggle("live", shop.isConnected && show.on_air);
     $("#viewers").textContent = String(viewers);
   };
-  shop.addEventListener("change", ({ detail }) => {
+  shop.on("change", ({ detail }) => {
     if (detail === "welcome" && shop.you.role !== "host") toast("This token does not allow to host here", "bad");
     if (["welcome", "show", "viewers", "countdown", "connection"].includes(detail)) draw();
   });
-  shop.addEventListener("notice", ({ detail }) => toast(detail.text, "bad"));
+  shop.on("notice", ({ detail }) => toast(detail.text, "bad"));
   // The host's own picture may not be on: the shop is reached without it.
   shop.openEvents();
-  window.vitrine = { shop, studio };
+  Object.assign(window, { vitrine: { shop, studio } });
 }
 
 /** A time as the field for it takes it: by this place's clock, without its zone. */

@@ -1,19 +1,22 @@
 // What the host sells: pinned, priced, counted, added and taken away.
 
-import { $, clock, el, money, patch, toast, uuid7 } from "./ui.js";
+import { $, clock, el, money, patch, toast, uuid7, written } from "./ui.js";
 
 /** Where a show has no price yet to take it from. */
 const CURRENCY = { currency: "EUR", exponent: 2 };
 
 export class Inventory {
+  /** @type {import("./shop.js").ShopClient} */
   #shop;
+  /** @type {import("./host.js").Act} */
   #act;
 
+  /** @param {{shop: import("./shop.js").ShopClient, act: import("./host.js").Act}} options */
   constructor({ shop, act }) {
     this.#shop = shop;
     this.#act = act;
     const drawn = ["welcome", "products", "pins", "stock"];
-    shop.addEventListener("change", ({ detail }) => drawn.includes(detail) && this.#draw());
+    shop.on("change", ({ detail }) => drawn.includes(detail) && this.#draw());
     $("#add").addEventListener("click", () => this.#edit());
   }
 
@@ -26,6 +29,7 @@ export class Inventory {
     const { id } = product;
     const pinned = this.#shop.pinned.includes(id);
     const featured = this.#shop.featured === id;
+    /** @type {import("./protocol.js").AnyCommand} */
     const pin = pinned ? { op: "product.unpin", product: id } : { op: "product.pin", product: id };
     return el(
       "li",
@@ -105,6 +109,7 @@ export class Inventory {
     const minor = minorOf(form.elements.price.value, price.exponent);
     if (minor === undefined) return toast("A price is a number, as in 19.90", "bad");
     const quantity = Number(form.elements.quantity.value);
+    /** @type {import("./protocol.js").AnyCommand} */
     const command = { op: "flash.start", variant: id, minor, seconds: Number(form.elements.minutes.value) * 60, ...(quantity ? { quantity } : {}) };
     if (await this.#act(command, `${title}: the sale is on`)) dialog.close();
   }
@@ -165,17 +170,16 @@ export class Inventory {
   }
 
   async #put(product, form, rows, { currency, exponent }) {
-    const data = new FormData(form);
-    const title = data.get("title").trim();
+    const title = written(form, "title");
     const id = product?.id ?? newId();
-    const images = [data.get("image").trim(), ...(product?.images.slice(1) ?? [])].filter(Boolean);
+    const images = [written(form, "image"), ...(product?.images.slice(1) ?? [])].filter(Boolean);
     const variants = [...rows.children].map((row) => {
       const value = (name) => row.querySelector(`[name="${name}"]`).value.trim();
       const before = product?.variants.find((variant) => variant.id === row.dataset.variant);
-      const minor = minorOf(value("price"), exponent);
+      const minor = minorOf(value("price"), exponent) ?? NaN;
       const limit = Number(value("limit"));
       return {
-        id: row.dataset.variant || newId(),
+        id: String(row.dataset.variant || newId()),
         title: value("variant") || title,
         price: { minor, currency, exponent },
         ...(before?.was && before.price.minor === minor ? { was: before.was } : {}),
@@ -183,8 +187,9 @@ export class Inventory {
         ...(before ? {} : { available: Number(value("stock")) }),
       };
     });
-    if (variants.some((variant) => variant.price.minor === undefined)) return toast("A price is a number, as in 19.90", "bad");
-    const description = data.get("description").trim();
+    if (variants.some((variant) => Number.isNaN(variant.price.minor))) return toast("A price is a number, as in 19.90", "bad");
+    const description = written(form, "description");
+    /** @type {import("./protocol.js").AnyCommand} */
     const command = { op: "product.put", product: { id, title, ...(description ? { description } : {}), images, variants } };
     if (await this.#act(command, `${title} is in the shop`)) $("#editor").close();
   }

@@ -6,13 +6,16 @@ import { $, el, patch } from "./ui.js";
 const END = 40;
 
 export class Moderation {
+  /** @type {import("./shop.js").ShopClient} */
   #shop;
+  /** @type {import("./host.js").Act} */
   #act;
 
+  /** @param {{shop: import("./shop.js").ShopClient, act: import("./host.js").Act}} options */
   constructor({ shop, act }) {
     this.#shop = shop;
     this.#act = act;
-    shop.addEventListener("change", ({ detail }) => {
+    shop.on("change", ({ detail }) => {
       if (["welcome", "chat"].includes(detail)) this.#draw();
       if (detail === "moderation") this.#drawLists();
     });

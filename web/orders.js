@@ -1,6 +1,6 @@
 // What the viewer has bought: kept for a while, then paid or given back.
 
-import { $, clock, el, money, patch, toast } from "./ui.js";
+import { $, all, clock, el, money, patch, toast } from "./ui.js";
 
 const SHOWN = 10;
 /** States of which something is still to come. */
@@ -22,21 +22,23 @@ const ENDS = {
 };
 
 export class Orders {
+  /** @type {import("./shop.js").ShopClient} */
   #shop;
 
+  /** @param {{shop: import("./shop.js").ShopClient}} options */
   constructor({ shop }) {
     this.#shop = shop;
-    shop.addEventListener("change", ({ detail }) => ["welcome", "orders", "products"].includes(detail) && this.#draw());
-    shop.addEventListener("order", ({ detail: { order } }) => {
+    shop.on("change", ({ detail }) => ["welcome", "orders", "products"].includes(detail) && this.#draw());
+    shop.on("order", ({ detail: { order } }) => {
       const [text, kind] = ENDS[order.state] ?? [];
       if (text) toast(`${text}: ${this.#names(order)}`, kind);
     });
-    shop.addEventListener("hold_expiring", ({ detail: { buy } }) => {
+    shop.on("hold_expiring", ({ detail: { buy } }) => {
       const order = shop.orders.get(buy);
       if (order) toast(`One minute left: ${this.#names(order)}`, "bad");
     });
     setInterval(() => {
-      for (const node of document.querySelectorAll("[data-until]")) {
+      for (const node of all("[data-until]")) {
         node.textContent = this.#left(Number(node.dataset.until));
       }
     }, 500);
@@ -70,7 +72,7 @@ export class Orders {
     const strip = $("#kept");
     strip.hidden = held.length === 0;
     // The one whose time runs out first.
-    const [next] = held.sort((a, b) => a.expires_at - b.expires_at);
+    const [next] = held.sort((a, b) => (a.expires_at ?? 0) - (b.expires_at ?? 0));
     if (!next) return;
     const what = held.length > 1 ? `${held.length} orders` : this.#names(next);
     patch(strip, el("span", { class: "check", "aria-hidden": "true" }, "✓"), el("span", { class: "what" }, el("b", {}, "Kept for you"), ` ${what}`), this.#time(next));

@@ -195,7 +195,12 @@ export class WhepPlayer extends EventTarget {
     this.#session = undefined;
   };
 
+  /**
+   * @param {string} [type]
+   * @returns {Record<string, string>}
+   */
   #headers(type) {
+    /** @type {Record<string, string>} */
     const headers = type ? { "Content-Type": type } : {};
     if (this.#options.token) headers.Authorization = `Bearer ${this.#options.token}`;
     return headers;
@@ -249,7 +254,7 @@ export class WhepPlayer extends EventTarget {
       const response = await fetch(this.#options.url, {
         method: "POST",
         headers: this.#headers("application/sdp"),
-        body: pc.localDescription.sdp,
+        body: pc.localDescription?.sdp,
       });
       if (isOver()) return;
       if (response.status >= 400 && response.status < 500 && ![404, 408, 409, 429].includes(response.status)) {
@@ -388,7 +393,7 @@ export class VitrinePlayer extends HTMLElement {
     const shadow = this.shadowRoot ?? this.attachShadow({ mode: "open" });
     shadow.adoptedStyleSheets = [style];
     shadow.replaceChildren(video, sound);
-    const url = new URL(this.getAttribute("src"), document.baseURI).href;
+    const url = new URL(this.getAttribute("src") ?? "", document.baseURI).href;
     this.#player = new WhepPlayer({ url, video, token: this.getAttribute("token") ?? undefined });
     this.#player.addEventListener("state", () => this.setAttribute("state", this.#player.state));
     this.#player.start();

@@ -6,12 +6,14 @@ import { $, clock, el, patch } from "./ui.js";
 const AFTER_MS = 15_000;
 
 export class PollCard {
+  /** @type {import("./shop.js").ShopClient} */
   #shop;
   #closed = new Map();
 
+  /** @param {{shop: import("./shop.js").ShopClient}} options */
   constructor({ shop }) {
     this.#shop = shop;
-    shop.addEventListener("change", ({ detail }) => ["welcome", "polls"].includes(detail) && this.draw());
+    shop.on("change", ({ detail }) => ["welcome", "polls"].includes(detail) && this.draw());
     setInterval(() => this.draw(), 1000);
   }
 

@@ -6,19 +6,22 @@ import { $, el, money, patch } from "./ui.js";
 const REFRESH_MS = 15_000;
 
 export class Promos {
+  /** @type {import("./host.js").Act} */
   #act;
   #load;
 
+  /** @param {{shop: import("./shop.js").ShopClient, act: import("./host.js").Act, room: string, token: string}} options */
   constructor({ shop, act, room, token }) {
     this.#act = act;
     this.#load = () => fetch(`/api/rooms/${room}/promos`, { headers: { Authorization: `Bearer ${token}` } });
-    shop.addEventListener("change", ({ detail }) => detail === "welcome" && this.#draw());
+    shop.on("change", ({ detail }) => detail === "welcome" && this.#draw());
     setInterval(() => !document.hidden && this.#draw(), REFRESH_MS);
     const form = $("#promo");
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const data = new FormData(form);
       const limit = Number(data.get("limit"));
+      /** @type {import("./protocol.js").AnyCommand} */
       const command = { op: "promo.put", code: String(data.get("code")).trim(), basis_points: Number(data.get("percent")) * 100, ...(limit ? { limit } : {}) };
       if (await act(command, `${command.code.toUpperCase()} can be used now`)) form.reset();
       this.#draw();

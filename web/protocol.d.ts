@@ -101,7 +101,7 @@ export type HostCommand =
     }
   | {
       op: "product.put";
-      product: Product;
+      product: SentProduct;
     }
   | {
       op: "product.remove";
@@ -951,7 +951,7 @@ export interface Line {
 /**
  * A product as everybody sees it.
  */
-export interface Product {
+export interface SentProduct {
   /**
    * A sentence or two.
    */
@@ -963,7 +963,7 @@ export interface Product {
   /**
    * Pictures, the first is the card's.
    */
-  images: string[];
+  images?: string[];
   /**
    * Its name.
    */
@@ -971,16 +971,16 @@ export interface Product {
   /**
    * What can be bought; one that stands alone needs no choice.
    */
-  variants: Variant[];
+  variants: SentVariant[];
   /**
    * Grows with every change but those of the stock.
    */
-  version: number;
+  version?: number;
 }
 /**
  * One thing with a stock of its own.
  */
-export interface Variant {
+export interface SentVariant {
   /**
    * Units of the stock that are for this show, whatever is on hand.
    */
@@ -988,7 +988,7 @@ export interface Variant {
   /**
    * Units to be had now.
    */
-  available: number;
+  available?: number;
   /**
    * A flash sale that runs or is to come. While it runs, `price` is its price.
    */
@@ -1013,7 +1013,7 @@ export interface Variant {
   /**
    * Whether none is to be had.
    */
-  sold_out: boolean;
+  sold_out?: boolean;
   /**
    * Its name beside the product's.
    */
@@ -1021,7 +1021,7 @@ export interface Variant {
   /**
    * Grows with every change of the stock.
    */
-  version: number;
+  version?: number;
   /**
    * The price before, when it fell.
    */
@@ -1358,6 +1358,102 @@ export interface Poll {
   question: string;
 }
 /**
+ * A product as everybody sees it.
+ */
+export interface Product {
+  /**
+   * A sentence or two.
+   */
+  description?: string | null;
+  /**
+   * Its id, unique in the show.
+   */
+  id: string;
+  /**
+   * Pictures, the first is the card's.
+   */
+  images: string[];
+  /**
+   * Its name.
+   */
+  title: string;
+  /**
+   * What can be bought; one that stands alone needs no choice.
+   */
+  variants: Variant[];
+  /**
+   * Grows with every change but those of the stock.
+   */
+  version: number;
+}
+/**
+ * One thing with a stock of its own.
+ */
+export interface Variant {
+  /**
+   * Units of the stock that are for this show, whatever is on hand.
+   */
+  allotment?: number | null;
+  /**
+   * Units to be had now.
+   */
+  available: number;
+  /**
+   * A flash sale that runs or is to come. While it runs, `price` is its price.
+   */
+  flash?: FlashSale | null;
+  /**
+   * How long a buyer has to pay, in seconds; the shop's own time when there is none.
+   */
+  hold_seconds?: number | null;
+  /**
+   * Its id, unique in the show.
+   */
+  id: string;
+  /**
+   * What comes first when something is sold.
+   */
+  mode?: "hold" | "pay_first";
+  /**
+   * Units one customer may have in open and paid orders together.
+   */
+  per_customer?: number | null;
+  price: Money7;
+  /**
+   * Whether none is to be had.
+   */
+  sold_out: boolean;
+  /**
+   * Its name beside the product's.
+   */
+  title: string;
+  /**
+   * Grows with every change of the stock.
+   */
+  version: number;
+  /**
+   * The price before, when it fell.
+   */
+  was?: Money3 | null;
+}
+/**
+ * An amount in minor units of an ISO 4217 currency.
+ */
+export interface Money7 {
+  /**
+   * The currency's three letters.
+   */
+  currency: string;
+  /**
+   * Digits after the point: 0, 2 or 3.
+   */
+  exponent: number;
+  /**
+   * Minor units: cents, yen.
+   */
+  minor: number;
+}
+/**
  * A question to the host, whole: new, answered or set aside.
  */
 export interface Question {
@@ -1471,7 +1567,7 @@ export interface CartLine {
    * Whether there are as many now.
    */
   is_available: boolean;
-  price: Money7;
+  price: Money8;
   /**
    * How many.
    */
@@ -1484,7 +1580,7 @@ export interface CartLine {
 /**
  * An amount in minor units of an ISO 4217 currency.
  */
-export interface Money7 {
+export interface Money8 {
   /**
    * The currency's three letters.
    */
@@ -1546,7 +1642,7 @@ export interface Sale {
    * Where an order is.
    */
   state: "waitlisted" | "held" | "checkout_open" | "paid" | "releasing" | "released" | "cancelled" | "refund_due" | "refunded";
-  total: Money8;
+  total: Money9;
   /**
    * The buyer's id.
    */
@@ -1555,7 +1651,7 @@ export interface Sale {
 /**
  * An amount in minor units of an ISO 4217 currency.
  */
-export interface Money8 {
+export interface Money9 {
   /**
    * The currency's three letters.
    */

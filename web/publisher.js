@@ -40,13 +40,14 @@ export class WhipPublisher extends EventTarget {
     await pc.setLocalDescription(await pc.createOffer());
     const headers = { "Content-Type": "application/sdp" };
     if (token) headers.Authorization = `Bearer ${token}`;
-    const response = await fetch(url, { method: "POST", headers, body: pc.localDescription.sdp });
+    const response = await fetch(url, { method: "POST", headers, body: pc.localDescription?.sdp });
     if (!response.ok) {
       const { detail } = await response.json().catch(() => ({}));
       this.stop();
       throw new Error(detail || `HTTP ${response.status}`);
     }
-    this.#session = new URL(response.headers.get("Location"), url).href;
+    const location = response.headers.get("Location");
+    this.#session = location ? new URL(location, url).href : undefined;
     await pc.setRemoteDescription({ type: "answer", sdp: await response.text() });
     // A server that says goodbye ends DTLS; the connection itself would notice much later.
     const dtls = pc.getSenders().find((sender) => sender.transport)?.transport;
@@ -56,6 +57,7 @@ export class WhipPublisher extends EventTarget {
   stop() {
     const { token } = this.#options;
     if (this.#session) {
+      /** @type {Record<string, string>} */
       const headers = token ? { Authorization: `Bearer ${token}` } : {};
       fetch(this.#session, { method: "DELETE", headers, keepalive: true }).catch(() => {});
     }

@@ -1,19 +1,22 @@
 // What viewers ask and what they are asked, at the host's.
 
-import { $, clock, el, patch, uuid7 } from "./ui.js";
+import { $, clock, el, patch, uuid7, written } from "./ui.js";
 
 /** Polls are named by the host's page. */
 const newId = () => `poll-${uuid7().slice(-12)}`;
 
 /** The questions: answered in writing or aloud, or set aside. */
 export class Questioning {
+  /** @type {import("./shop.js").ShopClient} */
   #shop;
+  /** @type {import("./host.js").Act} */
   #act;
 
+  /** @param {{shop: import("./shop.js").ShopClient, act: import("./host.js").Act}} options */
   constructor({ shop, act }) {
     this.#shop = shop;
     this.#act = act;
-    shop.addEventListener("change", ({ detail }) => ["welcome", "questions"].includes(detail) && this.#draw());
+    shop.on("change", ({ detail }) => ["welcome", "questions"].includes(detail) && this.#draw());
   }
 
   #draw() {
@@ -26,11 +29,12 @@ export class Questioning {
     patch($("#questions"), all.length ? all.map((question) => this.#view(question)) : none);
   }
 
+  /** @param {import("./protocol.js").Question} question */
   #view({ id, user, text, state, answer }) {
     const reply = (event) => {
       event.preventDefault();
-      const written = new FormData(event.target).get("answer").trim();
-      this.#act({ op: "question.answer", question: id, ...(written ? { text: written } : {}) });
+      const text = written(event.target, "answer");
+      this.#act({ op: "question.answer", question: id, ...(text ? { text } : {}) });
     };
     const dismiss = () => this.#act({ op: "question.dismiss", question: id });
     return el(
@@ -52,13 +56,16 @@ export class Questioning {
 
 /** The polls: opened, watched, closed. */
 export class Polling {
+  /** @type {import("./shop.js").ShopClient} */
   #shop;
+  /** @type {import("./host.js").Act} */
   #act;
 
+  /** @param {{shop: import("./shop.js").ShopClient, act: import("./host.js").Act}} options */
   constructor({ shop, act }) {
     this.#shop = shop;
     this.#act = act;
-    shop.addEventListener("change", ({ detail }) => ["welcome", "polls"].includes(detail) && this.#draw());
+    shop.on("change", ({ detail }) => ["welcome", "polls"].includes(detail) && this.#draw());
     setInterval(() => this.#draw(), 1000);
     const form = $("#poll");
     form.addEventListener("submit", async (event) => {
@@ -66,6 +73,7 @@ export class Polling {
       const data = new FormData(form);
       const options = String(data.get("options")).split("\n").map((line) => line.trim()).filter(Boolean);
       const seconds = Number(data.get("seconds"));
+      /** @type {import("./protocol.js").AnyCommand} */
       const command = { op: "poll.open", poll: newId(), question: String(data.get("question")).trim(), options, ...(seconds ? { seconds } : {}) };
       if (await act(command, "Everybody is asked now")) {
         form.reset();
@@ -79,6 +87,7 @@ export class Polling {
     patch($("#polls"), polls.map((poll) => this.#view(poll)));
   }
 
+  /** @param {import("./protocol.js").Poll} poll */
   #view({ id, question, options, counts, open, closes_at }) {
     const votes = counts.reduce((sum, count) => sum + count, 0);
     const left = !open ? "closed" : closes_at ? clock(closes_at - this.#shop.now()) : "open";

@@ -3,12 +3,14 @@
 import { $, el, patch, toast } from "./ui.js";
 
 export class Questions {
+  /** @type {import("./shop.js").ShopClient} */
   #shop;
   #sheet = $("#questions");
 
+  /** @param {{shop: import("./shop.js").ShopClient}} options */
   constructor({ shop }) {
     this.#shop = shop;
-    shop.addEventListener("change", ({ detail }) => ["welcome", "questions"].includes(detail) && this.#draw());
+    shop.on("change", ({ detail }) => ["welcome", "questions"].includes(detail) && this.#draw());
     $("#ask").addEventListener("click", () => this.#sheet.showModal());
     $("#questions-close").addEventListener("click", () => this.#sheet.close());
     this.#sheet.addEventListener("click", (event) => event.target === this.#sheet && this.#sheet.close());
@@ -38,6 +40,7 @@ export class Questions {
 
   #told = new Set();
 
+  /** @param {import("./protocol.js").Question} question */
   #view({ id, user, text, state, answer }) {
     return el(
       "article",

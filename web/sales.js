@@ -1,29 +1,32 @@
 // The orders as the host sees and settles them.
 
-import { $, clock, el, money, patch, toast } from "./ui.js";
+import { $, all, clock, el, money, patch, toast } from "./ui.js";
 
 /** Orders shown; all of them are counted. */
 const SHOWN = 100;
 const STATES = { waitlisted: "On the waitlist", releasing: "Time over, waits for the provider", refund_due: "Paid late: money has to go back", paid: "Paid", released: "Time over", cancelled: "Cancelled", refunded: "Refunded" };
 
 export class Sales {
+  /** @type {import("./shop.js").ShopClient} */
   #shop;
+  /** @type {import("./host.js").Act} */
   #act;
   #load;
   #sales = new Map();
 
+  /** @param {{shop: import("./shop.js").ShopClient, act: import("./host.js").Act, room: string, token: string}} options */
   constructor({ shop, act, room, token }) {
     this.#shop = shop;
     this.#act = act;
     this.#load = () => fetch(`/api/rooms/${room}/orders`, { headers: { Authorization: `Bearer ${token}` } });
-    shop.addEventListener("change", ({ detail }) => detail === "welcome" && this.#begin());
-    shop.addEventListener("sale", ({ detail }) => {
+    shop.on("change", ({ detail }) => detail === "welcome" && this.#begin());
+    shop.on("sale", ({ detail }) => {
       if (!this.#sales.has(detail.buy)) toast(`${detail.name}: ${money(detail.total)}`, "good");
       this.#sales.set(detail.buy, detail);
       this.#draw();
     });
     setInterval(() => {
-      for (const node of document.querySelectorAll("[data-until]")) {
+      for (const node of all("[data-until]")) {
         node.textContent = clock(Number(node.dataset.until) - shop.now());
       }
     }, 500);
@@ -43,14 +46,14 @@ export class Sales {
   }
 
   #draw() {
-    const all = [...this.#sales.values()].reverse();
-    const of = (state) => all.filter((order) => order.state === state);
+    const sales = [...this.#sales.values()].reverse();
+    const of = (state) => sales.filter((order) => order.state === state);
     $("#held").textContent = String(of("held").length);
     $("#sold").textContent = String(of("paid").length);
     const [first, ...others] = of("paid").map((order) => order.total);
     if (first) $("#taken").textContent = money({ ...first, minor: others.reduce((sum, { minor }) => sum + minor, first.minor) });
     const none = el("li", { class: "small", "data-key": "none" }, "None yet. Each buy appears here at once.");
-    patch($("#orders"), all.length ? all.slice(0, SHOWN).map((order) => this.#order(order)) : none);
+    patch($("#orders"), sales.length ? sales.slice(0, SHOWN).map((order) => this.#order(order)) : none);
   }
 
   #order(order) {

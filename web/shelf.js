@@ -1,6 +1,6 @@
 // The products on the viewer's page: the card over the picture, the grid, and the sheet where one is chosen.
 
-import { $, clock, el, memory, money, patch, toast } from "./ui.js";
+import { $, all, clock, el, memory, money, patch, toast, written } from "./ui.js";
 
 /** From here on down the stock is worth a word. */
 const FEW = 5;
@@ -8,7 +8,9 @@ const FEW = 5;
 const MOST = 10;
 
 export class Shelf {
+  /** @type {import("./shop.js").ShopClient} */
   #shop;
+  /** @type {import("./orders.js").Orders} */
   #orders;
   /** What the sheet shows: a product's id, `bag`, or nothing. */
   #open;
@@ -17,11 +19,12 @@ export class Shelf {
   /** A promo code that was looked up, and what it takes off. */
   #promo;
 
+  /** @param {{shop: import("./shop.js").ShopClient, orders: import("./orders.js").Orders}} options */
   constructor({ shop, orders }) {
     this.#shop = shop;
     this.#orders = orders;
     const drawn = ["welcome", "products", "pins", "stock", "buying", "orders"];
-    shop.addEventListener("change", ({ detail }) => drawn.includes(detail) && this.#draw());
+    shop.on("change", ({ detail }) => drawn.includes(detail) && this.#draw());
     setInterval(() => this.#drawTimes(), 500);
     for (const opener of ["#bag", "#kept"]) $(opener).addEventListener("click", () => this.show("bag"));
     const sheet = $("#sheet");
@@ -52,11 +55,12 @@ export class Shelf {
   /** What runs out by the server's clock. */
   #drawTimes() {
     const left = (until) => clock(Number(until) - this.#shop.now());
-    for (const node of document.querySelectorAll("[data-ends]")) node.textContent = left(node.dataset.ends);
+    for (const node of all("[data-ends]")) node.textContent = left(node.dataset.ends);
     const { countdown } = this.#shop;
     const badge = $("#countdown");
-    badge.hidden = !countdown || countdown.until <= this.#shop.now();
-    if (badge.hidden) return;
+    const isOn = countdown && countdown.until > this.#shop.now();
+    badge.hidden = !isOn;
+    if (!isOn) return;
     const what = { show_start: "Starts in", sale_start: "Sale in", sale_end: "Sale ends in" }[countdown.of] ?? "In";
     badge.textContent = `${what} ${left(countdown.until)}`;
   }
@@ -132,7 +136,7 @@ export class Shelf {
   #bag() {
     const rename = (event) => {
       event.preventDefault();
-      const name = new FormData(event.target).get("name").trim();
+      const name = written(event.target, "name");
       if (!name) return;
       memory.set("vitrine:name", name);
       this.#shop.rename(name);
@@ -201,7 +205,7 @@ export class Shelf {
   #code() {
     const look = async (event) => {
       event.preventDefault();
-      const code = new FormData(event.target).get("code").trim();
+      const code = written(event.target, "code");
       this.#promo = undefined;
       try {
         if (code) this.#promo = await this.#shop.promo(code);

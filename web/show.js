@@ -1,6 +1,16 @@
 // A show as its viewers know it: told whole once, then kept by its events.
 
 /** @typedef {import("./protocol.js").Envelope} Message */
+/**
+ * An own order, as its receipt and what came after it say.
+ * @typedef {{buy: string, state: string, expires_at?: number | null, lines?: import("./protocol.js").Line[], total?: import("./protocol.js").Money,
+ *   promo?: string, discount?: import("./protocol.js").Money, checkout?: string, place?: number}} Order
+ */
+/**
+ * What is told, by the name of the event: `detail` of each.
+ * @typedef {{change: string, receipt: {receipt: any}, order: {order: Order}, reactions: {more: Record<string, number>}}
+ *   & {[T in "notice" | "announcement" | "recommendation" | "hold_expiring" | "sale" | "health"]: Extract<Message, {t: T}>}} ShowEvents
+ */
 
 const CHAT_KEPT = 100;
 const QUESTIONS_KEPT = 50;
@@ -9,26 +19,42 @@ const OPEN = ["waitlisted", "held", "checkout_open", "releasing"];
 
 /** What is known of a show. Says what changed; its events are named in `shop.js`. */
 export class Show extends EventTarget {
-  /** @type {any} */
+  /**
+   * The show itself, once a welcome has told of it.
+   * @type {import("./protocol.js").ShowInfo | undefined}
+   */
   show = undefined;
+  /** @type {Map<string, import("./protocol.js").Product>} */
   products = new Map();
+  /** @type {string[]} */
   pinned = [];
   /** @type {string | null | undefined} */
   featured = undefined;
+  /** @type {import("./protocol.js").ChatLine[]} */
   chat = [];
   /** @type {import("./protocol.js").ChatLine | null | undefined} */
   pinnedChat = undefined;
   slowSeconds = 0;
+  /** @type {import("./protocol.js").Question[]} */
   questions = [];
+  /** @type {Map<string, import("./protocol.js").Poll>} */
   polls = new Map();
-  /** The own votes: choices by poll. */
+  /**
+   * The own votes: choices by poll.
+   * @type {Record<string, number>}
+   */
   votes = {};
+  /** @type {Record<string, number>} */
   reactions = {};
   /** @type {import("./protocol.js").Countdown | null | undefined} */
   countdown = undefined;
   viewers = 0;
-  /** The own orders, by the buy's id. */
+  /**
+   * The own orders, by the buy's id.
+   * @type {Map<string, Order>}
+   */
   orders = new Map();
+  /** @type {import("./protocol.js").CartLine[]} */
   cart = [];
   /**
    * Those kept quiet or out, at hosts and moderators.
@@ -36,7 +62,20 @@ export class Show extends EventTarget {
    */
   moderation = { muted: [], banned: [], words: [] };
 
-  /** A variant and its product. */
+  /**
+   * Listens to what is told.
+   * @template {keyof ShowEvents} T
+   * @param {T} type
+   * @param {(event: CustomEvent<ShowEvents[T]>) => void} act
+   */
+  on(type, act) {
+    this.addEventListener(type, (event) => act(/** @type {CustomEvent<ShowEvents[T]>} */ (event)));
+  }
+
+  /**
+   * A variant and its product.
+   * @param {string} id
+   */
   variant(id) {
     for (const product of this.products.values()) {
       const variant = product.variants.find((known) => known.id === id);
@@ -45,7 +84,10 @@ export class Show extends EventTarget {
     return undefined;
   }
 
-  /** Takes a whole show over, told in pages. */
+  /**
+   * Takes a whole show over, told in pages.
+   * @param {import("./protocol.js").Snapshot[]} pages
+   */
   takeSnapshot(pages) {
     const [first] = pages;
     this.show = first.show;
@@ -72,19 +114,14 @@ export class Show extends EventTarget {
   apply(message) {
     switch (message.t) {
       case "show":
-        Object.assign(this.show, {
-          state: message.state,
-          title: message.title,
-          starts_at: message.starts_at,
-          price_version: message.price_version,
-        });
+        this.#set({ state: message.state, title: message.title, starts_at: message.starts_at, price_version: message.price_version });
         return this.changed("show");
       case "on_air":
-        this.show.on_air = message.live;
+        this.#set({ on_air: message.live });
         return this.changed("show");
       case "product":
         this.products.set(message.product.id, message.product);
-        if (message.price_version) this.show.price_version = message.price_version;
+        if (message.price_version) this.#set({ price_version: message.price_version });
         return this.changed("products");
       case "product_removed":
         this.products.delete(message.product);
@@ -96,7 +133,7 @@ export class Show extends EventTarget {
       case "price": {
         const found = this.variant(message.variant);
         if (found) Object.assign(found.variant, { price: message.price, was: message.was });
-        this.show.price_version = message.price_version;
+        this.#set({ price_version: message.price_version });
         return this.changed("products");
       }
       case "availability": {
@@ -180,7 +217,14 @@ export class Show extends EventTarget {
     }
   }
 
+  /** @param {Partial<import("./protocol.js").ShowInfo>} news */
+  #set(news) {
+    if (this.show) Object.assign(this.show, news);
+  }
+
+  /** @param {Record<string, number>} totals */
   #sumReactions(totals) {
+    /** @type {Record<string, number>} */
     const more = {};
     for (const [kind, total] of Object.entries(totals)) {
       const new_ = total - (this.reactions[kind] ?? 0);
@@ -191,13 +235,17 @@ export class Show extends EventTarget {
     if (Object.keys(more).length > 0) this.tell("reactions", { more });
   }
 
-  /** Prices by variant, and the version they are of. */
+  /**
+   * Prices by variant, and the version they are of.
+   * @param {import("./protocol.js").VariantPrice[]} prices
+   * @param {number} version
+   */
   takePrices(prices, version) {
     for (const { variant, price } of prices) {
       const found = this.variant(variant);
       if (found) found.variant.price = price;
     }
-    this.show.price_version = version;
+    this.#set({ price_version: version });
     this.changed("products");
   }
 
@@ -206,18 +254,29 @@ export class Show extends EventTarget {
     for (const [id, { state }] of this.orders) if (OPEN.includes(state)) this.orders.delete(id);
   }
 
-  /** An own order, by its receipt. */
+  /**
+   * An own order, by its receipt.
+   * @param {any} receipt one whose outcome is an order
+   */
   keepOrder({ buy, outcome, state = outcome, expires_at, order_lines, total, promo, discount, checkout, variant, quantity, place }) {
     const lines = order_lines ?? [{ variant, quantity }];
     this.orders.set(buy, { buy, state, expires_at, lines, total, promo, discount, checkout, place });
   }
 
-  /** @protected */
+  /**
+   * @protected
+   * @param {string} detail
+   */
   changed(detail) {
     this.dispatchEvent(new CustomEvent("change", { detail }));
   }
 
-  /** @protected */
+  /**
+   * @protected
+   * @template {keyof ShowEvents} T
+   * @param {T} type
+   * @param {ShowEvents[T]} detail
+   */
   tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }

@@ -7,12 +7,15 @@ const STILL_MS = 4000;
 const GLOW_MS = 1500;
 
 export class Stage {
+  /** @type {import("./player.js").WhepPlayer} */
   #player;
+  /** @type {import("./shop.js").ShopClient} */
   #shop;
   #video = $("#video");
   #hasPicture = false;
   #lastFrame = 0;
 
+  /** @param {{player: import("./player.js").WhepPlayer, shop: import("./shop.js").ShopClient}} options */
   constructor({ player, shop }) {
     this.#player = player;
     this.#shop = shop;
@@ -26,7 +29,7 @@ export class Stage {
     video.addEventListener("click", () => video.muted && this.#setSound(true));
     $("#sound").addEventListener("click", () => this.#setSound(video.muted));
     player.addEventListener("state", () => this.draw());
-    shop.addEventListener("change", ({ detail }) => {
+    shop.on("change", ({ detail }) => {
       if (["welcome", "show", "viewers", "connection"].includes(detail)) this.draw();
     });
     setInterval(() => this.#tick(), 1000);

@@ -1,7 +1,7 @@
 // The host's camera or screen: chosen, shown, sent, measured.
 
 import { WhipPublisher } from "./publisher.js";
-import { $, el, patch, toast } from "./ui.js";
+import { $, all, el, patch, toast } from "./ui.js";
 
 const AGAIN_MS = 2000;
 const LAYER_NAMES = { l: "low", m: "middle", h: "high" };
@@ -32,7 +32,7 @@ export class Studio {
     $("#mute").addEventListener("click", () => this.#mute());
     $("#go").addEventListener("click", () => this.#go());
     $("#stop").addEventListener("click", () => this.#stop());
-    shop.addEventListener("health", ({ detail }) => this.#arriving(detail));
+    shop.on("health", ({ detail }) => this.#arriving(detail));
     addEventListener("pagehide", () => this.#publisher?.stop());
     addEventListener("beforeunload", (event) => this.#publisher?.state === "live" && event.preventDefault());
     setInterval(() => this.#measure(), 1000);
@@ -43,7 +43,7 @@ export class Studio {
   #offerEncoder() {
     $("#whip").value = this.#url();
     $("#bearer").value = this.#token ?? "";
-    for (const button of document.querySelectorAll("[data-copy]")) {
+    for (const button of all("[data-copy]")) {
       button.addEventListener("click", () =>
         navigator.clipboard.writeText($(`#${button.dataset.copy}`).value).then(
           () => toast("Copied", "good"),
@@ -54,7 +54,7 @@ export class Studio {
   }
 
   #url() {
-    return new URL(`/whip/${this.#room}`, location).href;
+    return new URL(`/whip/${this.#room}`, location.href).href;
   }
 
   async #camera() {

@@ -8,13 +8,15 @@ const SHOWN = 30;
 const END = 40;
 
 export class Talk {
+  /** @type {import("./shop.js").ShopClient} */
   #shop;
   #box = $("#chat").parentElement;
   #isAtEnd = true;
 
+  /** @param {{shop: import("./shop.js").ShopClient}} options */
   constructor({ shop }) {
     this.#shop = shop;
-    shop.addEventListener("change", ({ detail }) => ["welcome", "chat"].includes(detail) && this.#draw());
+    shop.on("change", ({ detail }) => ["welcome", "chat"].includes(detail) && this.#draw());
     this.#box.addEventListener("scroll", () => {
       const { scrollHeight, scrollTop, clientHeight } = this.#box;
       this.#isAtEnd = scrollHeight - scrollTop - clientHeight < END;

@@ -3,7 +3,13 @@
 /** Handlers are properties, not listeners: so `patch` can renew them. */
 const HANDLERS = ["onclick", "onchange", "onkeydown", "onsubmit"];
 
-/** Makes an element: `el("button", {class: "buy", onclick: f}, "Buy")`. */
+/**
+ * Makes an element: `el("button", {class: "buy", onclick: f}, "Buy")`.
+ * @param {string} name
+ * @param {Record<string, any>} [attributes]
+ * @param {...any} children
+ * @returns {HTMLElement}
+ */
 export function el(name, attributes = {}, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -23,6 +29,8 @@ const isShown = (child) => child !== undefined && child !== null && child !== fa
  * Makes the children of a node like those wanted, and keeps what is there already. Stock changes several times a
  * second: what is under a finger, has the focus or is typed in must stay the same element. Lists name their items by
  * `data-key`.
+ * @param {Element} parent
+ * @param {...any} wanted
  */
 export function patch(parent, ...wanted) {
   const nodes = wanted
@@ -45,7 +53,7 @@ export function patch(parent, ...wanted) {
       parent.insertBefore(node, at);
       continue;
     }
-    if (kept === at) at = at.nextSibling;
+    if (kept === at) at = kept.nextSibling;
     else parent.insertBefore(kept, at);
     renew(kept, node);
   }
@@ -78,9 +86,32 @@ function renew(kept, node) {
   patch(kept, ...node.childNodes);
 }
 
+/**
+ * An element of the page: which kind it is, the page says.
+ * @param {string} selector
+ * @param {ParentNode} [root]
+ * @returns {any}
+ */
 export const $ = (selector, root = document) => root.querySelector(selector);
 
-/** A price in the reader's own notation. */
+/**
+ * Every element of the page that matches.
+ * @param {string} selector
+ * @returns {NodeListOf<HTMLElement>}
+ */
+export const all = (selector) => document.querySelectorAll(selector);
+
+/**
+ * What stands in a field of a form, without blanks around it.
+ * @param {HTMLFormElement} form
+ * @param {string} field
+ */
+export const written = (form, field) => String(new FormData(form).get(field) ?? "").trim();
+
+/**
+ * A price in the reader's own notation.
+ * @param {import("./protocol.js").Money} price
+ */
 export function money({ minor, currency, exponent }) {
   const amount = minor / 10 ** exponent;
   try {
@@ -94,7 +125,10 @@ export function money({ minor, currency, exponent }) {
   }
 }
 
-/** Minutes and seconds left, as 9:05. */
+/**
+ * Minutes and seconds left, as 9:05.
+ * @param {number} ms
+ */
 export function clock(ms) {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;

@@ -16,7 +16,7 @@ const room = roomOfPage();
 const token = tokenOfPage(`vitrine:view:${room}`);
 const name = memory.get("vitrine:name");
 const shop = new ShopClient({ room, token, name, video: $("#video") });
-const player = new WhepPlayer({ url: new URL(`/whep/${room}`, location).href, video: $("#video"), token });
+const player = new WhepPlayer({ url: new URL(`/whep/${room}`, location.href).href, video: $("#video"), token });
 
 const stage = new Stage({ player, shop });
 new Numbers({ player });
@@ -27,9 +27,9 @@ new PollCard({ shop });
 new Questions({ shop });
 new Hearts({ shop });
 
-player.addEventListener("channels", ({ detail }) => shop.attach(detail.channels));
-shop.addEventListener("change", ({ detail }) => {
-  if (detail === "welcome" || detail === "show") document.title = `${shop.show.title} · live`;
+player.addEventListener("channels", (/** @type {any} */ { detail }) => shop.attach(detail.channels));
+shop.on("change", ({ detail }) => {
+  if (detail === "welcome" || detail === "show") document.title = `${shop.show?.title} · live`;
 });
 
 const OUTCOMES = {
@@ -43,23 +43,23 @@ const OUTCOMES = {
   rejected: ({ reason }) => [reason, "bad"],
   conflict: () => ["Something went wrong. Please try again.", "bad"],
 };
-shop.addEventListener("receipt", ({ detail: { receipt } }) => {
+shop.on("receipt", ({ detail: { receipt } }) => {
   toast(...(OUTCOMES[receipt.outcome] ?? OUTCOMES.conflict)(receipt));
   document.documentElement.dataset.receipt = receipt.outcome;
   navigator.vibrate?.(["held", "waitlisted"].includes(receipt.outcome) ? 30 : [20, 40, 20]);
 });
-shop.addEventListener("notice", ({ detail }) => {
+shop.on("notice", ({ detail }) => {
   toast(detail.text, "bad");
   if (detail.code === "banned") player.stop();
 });
-shop.addEventListener("recommendation", ({ detail: { product, text } }) => {
+shop.on("recommendation", ({ detail: { product, text } }) => {
   const title = shop.products.get(product)?.title;
   if (title) toast(text ? `${title}: ${text}` : `Have a look at this, too: ${title}`, "announce");
 });
-shop.addEventListener("announcement", ({ detail }) => toast(detail.text, "announce"));
+shop.on("announcement", ({ detail }) => toast(detail.text, "announce"));
 
 player.start();
 // A player without WebRTC still gets the shop.
 if (!("RTCPeerConnection" in window)) shop.openEvents();
 /** For embedding pages and tests. */
-window.vitrine = { player, shop, stage, shelf };
+Object.assign(window, { vitrine: { player, shop, stage, shelf } });

@@ -1,5 +1,5 @@
 // Holds the pages' scripts against the protocol: the golden messages against the schema, `web/protocol.d.ts` against
-// the schema, and the shop client against those types. `UPDATE=1` writes the types anew.
+// the schema, and all scripts of `web/` against those types. `UPDATE=1` writes the types anew.
 
 import { execFileSync } from "node:child_process";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
@@ -39,9 +39,21 @@ function beside(value) {
   return { ...(description ? { description } : {}), allOf: [...choices, rest] };
 }
 
+/** The client's schema with other names for what the server has under the same name with other fields: a product is sent without what only the server counts. */
+function apart(client, server) {
+  const differs = (name) => server.$defs[name] && JSON.stringify(server.$defs[name]) !== JSON.stringify(client.$defs[name]);
+  const name = Object.keys(client.$defs).find(differs);
+  if (!name) return client;
+  const { [name]: definition, ...others } = client.$defs;
+  const text = JSON.stringify({ ...client, $defs: { ...others, [`Sent${name}`]: definition } });
+  // Whatever is made of it differs by it.
+  return apart(JSON.parse(text.replaceAll(`"#/$defs/${name}"`, `"#/$defs/Sent${name}"`)), server);
+}
+
 async function types() {
   // Both sides share what messages are made of: one set of definitions.
-  const [client, server] = [schema("client"), schema("server")];
+  const server = schema("server");
+  const client = apart(schema("client"), server);
   const definitions = { ...client.$defs, ...server.$defs };
   for (const [name, side] of [["FromClient", client], ["FromServer", server]]) {
     const { $schema, $defs, title, ...body } = side;
@@ -69,4 +81,4 @@ if (read("web/protocol.d.ts") !== written) throw new Error("web/protocol.d.ts is
 console.log("web/protocol.d.ts: current");
 
 execFileSync(join(HERE, "node_modules/.bin/tsc"), ["--project", HERE], { stdio: "inherit" });
-console.log("web/shop.js and what it is made of: as the types have it");
+console.log("web/*.js: as the types have it");
