@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::report::Audit;
+use crate::scenario::program_of;
 
 /// The books of a large shop are read in seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -35,7 +36,7 @@ pub(super) async fn run(command: &[String]) -> Option<Audit> {
         }
     };
     Some(Audit {
-        command: command.to_vec(),
+        command: program_of(command),
         is_ok,
         said,
     })

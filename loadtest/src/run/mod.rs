@@ -265,7 +265,9 @@ impl Director<'_> {
         let seconds = self.now().as_secs_f64();
         let missed = self.restockers.missed();
         if missed > 0 {
-            self.remark(format!("{missed} changes of the stock were not made"));
+            self.remark(format!(
+                "{missed} changes of the stock were not made: shop.variant must be in the show, and shop.stock puts it there"
+            ));
         }
         self.view.leaving();
         self.recorder.merge(self.crowd.stop().await);
@@ -294,7 +296,7 @@ impl Director<'_> {
             search,
             audit,
             remarks: self.remarks,
-            scenario: self.scenario,
+            scenario: self.scenario.without_secrets(),
         };
         run.groups = by_name(&run.scenario, self.recorder, seen);
         if run.is_client_limited() {

@@ -5,6 +5,7 @@ mod check;
 mod library;
 mod overrides;
 mod search;
+mod secrets;
 mod threshold;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ pub use check::{
 };
 pub use library::{names, shipped};
 pub use search::{Probe, Search};
+pub(crate) use secrets::program_of;
 pub use threshold::{Bound, Thresholds};
 
 /// A load test.

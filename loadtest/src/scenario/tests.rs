@@ -194,6 +194,29 @@ fn every_value_can_be_set_from_the_command_line() {
 }
 
 #[test]
+fn what_is_shown_around_has_no_secrets() {
+    let secret = [
+        "server.publish_token=one-secret",
+        "server.watch_token=two-secret",
+        "server.operator_token=three-secret",
+        "server.url=http://user:four-secret@127.0.0.1:9000/base/",
+        "audit=[\"vitrine\", \"audit\", \"--database\", \"postgres://user:five-secret@here/shop\"]",
+    ];
+    let scenario = set("[[phases]]\nseconds = 1", &secret).unwrap();
+    assert_eq!(scenario.to_toml().matches("-secret").count(), 5);
+    let shown = scenario.clone().without_secrets();
+    assert!(!shown.to_toml().contains("secret"), "{}", shown.to_toml());
+    assert_eq!(shown.server.url, "http://127.0.0.1:9000/base/");
+    assert_eq!(shown.audit, ["vitrine", "…"]);
+    assert_eq!(
+        (&shown.phases, &shown.server.room),
+        (&scenario.phases, &scenario.server.room)
+    );
+    let plain = set("[[phases]]\nseconds = 1", &["audit=[\"true\"]"]).unwrap();
+    assert_eq!(plain.clone().without_secrets(), plain);
+}
+
+#[test]
 fn bounds_accept_what_lies_between_and_nothing_unmeasured() {
     let bound = Bound {
         min: Some(1.0),
