@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use loadtest::measure::{Counter, Timing};
+use loadtest::measure::{Counter, Times, Timing};
 use loadtest::report::{End, Run};
 use serde_json::{Value, json};
 
@@ -50,6 +50,7 @@ impl Stage {
             "one_way_p95_ms",
             "one_way_p99_ms",
             "message_p95_ms",
+            "stock_p99_ms",
             "receipt_p99_ms",
             "freeze_p95_ms",
             "freezes_per_viewer_hour",
@@ -77,6 +78,10 @@ impl Stage {
         let arguments = self.arguments(name, sets);
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let output = vitrine_says(self.folder(), &arguments);
+        for kind in ["json", "html"] {
+            let shown = std::fs::read_to_string(self.folder().join(format!("{name}.{kind}"))).unwrap();
+            assert!(!shown.contains(&self.operator), "reports are shown around");
+        }
         (self.result(name), output)
     }
 
@@ -213,6 +218,7 @@ fn a_flash_sale_sells_what_there_is_and_the_audit_agrees() {
         "phases.sale.buyers=30",
         "phases.receipts.seconds=5",
         "shop.stock=7",
+        "shop.hang_up=0",
         &audit,
     ];
     let run = stage.pass("flash-sale", &sets);
@@ -222,6 +228,10 @@ fn a_flash_sale_sells_what_there_is_and_the_audit_agrees() {
         (30, 7)
     );
     assert_eq!(window.oversold(), Some(0));
+    // Each asked twice, and the server answered twice.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let answered = runtime.block_on(stage.server.counter("vitrine_buys_total"));
+    assert!(answered >= 60.0, "{answered} answers");
     assert!(
         run.audit
             .as_ref()
@@ -252,6 +262,26 @@ fn chat_reaches_everybody() {
         window.counter(Counter::ChatReceived)
     );
     assert!(window.quantile(Timing::Message, 0.5).is_some());
+}
+
+#[test]
+fn a_stock_that_changes_is_known_to_every_viewer() {
+    let stage = Stage::start();
+    let sets = [
+        "phases.join.seconds=1",
+        "phases.join.viewers=10",
+        "phases.changes.seconds=4",
+    ];
+    let run = stage.pass("stock", &sets);
+    let told = run.groups[0]
+        .measures
+        .timing(Timing::Stock)
+        .map_or(0, Times::count);
+    // The first and the last may fall into the joining and the leaving.
+    assert!(
+        (7 * 10..=8 * 10).contains(&told),
+        "{told} of eight changes to ten viewers"
+    );
 }
 
 #[test]
@@ -292,6 +322,30 @@ fn networks_of_all_kinds_stand_apart_in_the_result() {
     };
     assert_eq!(injected("fibre"), 0);
     assert!(injected("bad") > 0 && injected("mobile") > 0);
+}
+
+/// A server on another machine tells what it costs in its metrics.
+#[test]
+fn what_the_server_costs_is_read_from_its_metrics() {
+    let stage = Stage::start();
+    let sets = [
+        "server.pid=0",
+        "server.metrics=/metrics",
+        "canaries=0",
+        "phases.join.seconds=1",
+        "phases.join.viewers=5",
+        "phases.hold.seconds=3",
+    ];
+    let run = stage.pass("steady", &sets);
+    let (first, last) = (&run.server[0], &run.server[run.server.len() - 1]);
+    assert!(run.server.len() >= 3, "one a second: {:?}", run.server);
+    assert!(
+        last.cpu_s > first.cpu_s && first.memory_bytes > 1 << 20,
+        "{:?}",
+        run.server
+    );
+    let (cpu_s, _) = run.window().server_cpu().unwrap();
+    assert!(cpu_s > 0.0);
 }
 
 /// Ctrl-C while it runs: everybody leaves, and there is a report of what there was.

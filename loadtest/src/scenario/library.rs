@@ -7,6 +7,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("join-storm", include_str!("../../scenarios/join-storm.toml")),
     ("churn", include_str!("../../scenarios/churn.toml")),
     ("flash-sale", include_str!("../../scenarios/flash-sale.toml")),
+    ("stock", include_str!("../../scenarios/stock.toml")),
     ("chat-flood", include_str!("../../scenarios/chat-flood.toml")),
     (
         "host-reconnect",
