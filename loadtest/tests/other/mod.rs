@@ -36,7 +36,6 @@ pub(crate) struct Arrived {
     pub(crate) timestamps: Vec<u32>,
     pub(crate) sequence: Vec<u16>,
     pub(crate) picture_ids: Vec<u16>,
-    pub(crate) at: Vec<Instant>,
     pub(crate) stamps: Vec<Option<Stamp>>,
 }
 
@@ -198,7 +197,6 @@ async fn record(track: Arc<dyn TrackRemote>, seen: Arc<Mutex<Seen>>, tracks: Tra
                 arrived.bytes += packet.payload.len() as u64;
                 arrived.sequence.push(packet.header.sequence_number);
                 arrived.timestamps.push(packet.header.timestamp);
-                arrived.at.push(Instant::now());
                 arrived.stamps.push(Stamp::read(&packet.payload));
                 if name != "audio" {
                     let id = u16::from_be_bytes([packet.payload[2], packet.payload[3]]);
