@@ -7,57 +7,23 @@
     reason = "a bench ends where it cannot begin"
 )]
 
+#[path = "../overlay/tests/candles/mod.rs"]
+mod candles;
 #[path = "../overlay/tests/server/mod.rs"]
 mod server;
 
-use std::sync::Arc;
-
+use candles::{NOW, buy, command, stock};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use overlay::UnixMillis;
 use overlay::catalogue::demo;
-use overlay::ledger::{Action, Buyer, Command, Decision, Ledger, PostgresLedger, SqliteLedger, Ticket};
-use overlay::message::{BuyMessage, HostCommand, Line, Outcome};
+use overlay::ledger::{Decision, Ledger, PostgresLedger, SqliteLedger};
+use overlay::message::Outcome;
 
-const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 /// Buys that share a commit: alone, a busy moment, the most the server takes together.
 const BATCHES: [u64; 3] = [1, 100, 1024];
 
-fn command(action: Action) -> Command {
-    Command {
-        ticket: Ticket(0),
-        show: Arc::from("demo"),
-        action,
-    }
-}
-
-fn buy(number: u64) -> Command {
-    command(Action::Buy {
-        buyer: Buyer {
-            subject: format!("customer-{number}"),
-            name: "A customer".to_owned(),
-        },
-        buy: BuyMessage {
-            // As clients make them: ids of one time lie together.
-            id: format!("0197f4c2-8a6b-7c3d-9e4f-{number:012x}"),
-            lines: vec![Line {
-                variant: "candle".into(),
-                quantity: 1,
-            }],
-            price_version: 1,
-            ..BuyMessage::default()
-        },
-        hold_ms: 600_000,
-        turn_ms: 120_000,
-    })
-}
-
 fn measure(c: &mut Criterion, name: &str, mut ledger: impl Ledger) {
     ledger.seed(NOW, &demo().expect("the demo")).expect("a show");
-    let stock = Action::Change(HostCommand::AddStock {
-        variant: "candle".into(),
-        delta: 100_000_000,
-    });
-    ledger.decide(NOW, vec![command(stock)]);
+    ledger.decide(NOW, vec![command(0, stock(100_000_000))]);
     let mut number = 0;
     let mut group = c.benchmark_group(name);
     group.sample_size(20);
@@ -65,7 +31,7 @@ fn measure(c: &mut Criterion, name: &str, mut ledger: impl Ledger) {
         group.throughput(Throughput::Elements(size));
         group.bench_function(format!("{size} buys a batch"), |b| {
             b.iter(|| {
-                let batch = (number..number + size).map(buy).collect();
+                let batch = (number..number + size).map(|who| command(who, buy(who))).collect();
                 number += size;
                 let answers = ledger.decide(NOW, batch);
                 let is_held = |decision: &_| matches!(decision, Ok(Decision::Receipt(receipt)) if matches!(receipt.outcome, Outcome::Held(_)));

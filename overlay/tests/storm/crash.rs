@@ -11,7 +11,8 @@ use std::time::Duration;
 use overlay::ledger::{Action, Decision};
 use overlay::message::{HostCommand, OrderState, Receipt};
 
-use crate::{NOW, ask, buy, command, ledger, open, serve, server, units_held};
+use crate::candles::{NOW, buy, command, customer, id};
+use crate::{ask, ledger, open, serve, server, units_held};
 
 /// Tells the child where its ledger is.
 const LEDGER: &str = "STORM_LEDGER";
@@ -107,7 +108,7 @@ fn survives(place: &str, lives: u64) {
             let Ok(Decision::Receipt(receipt)) = answer.decision else {
                 panic!("{answer:?}")
             };
-            if let Some(known) = told.get(&format!("b{who}")) {
+            if let Some(known) = told.get(&id(who)) {
                 assert_eq!(*known, receipt, "life {life}: the same receipt after the kill");
             }
             told.insert(receipt.buy.clone(), receipt);
@@ -135,7 +136,7 @@ fn survives(place: &str, lives: u64) {
         held_before = held_told;
     }
     let mut ledger = open(place);
-    let all = told.keys().map(|buy| buy[1..].parse::<u64>().unwrap());
+    let all = told.keys().map(|buy| customer(buy));
     let batch: Vec<_> = all.map(|who| command(who, buy(who))).collect();
     assert!(batch.len() as u64 >= lives * 40);
     for answer in ledger.decide(NOW, batch) {

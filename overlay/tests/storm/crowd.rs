@@ -9,7 +9,8 @@ use overlay::ledger::{Command, Ledger};
 use overlay::{ClientId, Identities, Identity, Output, Reply, RequestId, Role, Shop, ShopConfig, UnixMillis};
 use serde_json::{Value, json};
 
-use crate::{NOW, UNITS, ledger, server, units_held};
+use crate::candles::NOW;
+use crate::{UNITS, ledger, server, units_held};
 
 const VIEWERS: u64 = 10_000;
 /// A tick of the shop, in milliseconds; the storm has twenty.

@@ -9,6 +9,8 @@
     reason = "tests"
 )]
 
+#[path = "../candles/mod.rs"]
+mod candles;
 mod crash;
 mod crowd;
 #[path = "../server/mod.rs"]
@@ -19,12 +21,11 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use overlay::UnixMillis;
+use candles::{NOW, buy, command, stock};
 use overlay::catalogue::demo;
-use overlay::ledger::{Action, Buyer, Command, Decision, Ledger, PostgresLedger, SqliteLedger, Ticket};
-use overlay::message::{BuyMessage, HostCommand, Line, Receipt};
+use overlay::ledger::{Action, Decision, Ledger, PostgresLedger, SqliteLedger};
+use overlay::message::Receipt;
 
-const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 /// Units for sale.
 const UNITS: i64 = 100;
 
@@ -43,42 +44,9 @@ fn open(place: &str) -> Box<dyn Ledger> {
 fn ledger(place: &str) -> Box<dyn Ledger> {
     let mut ledger = open(place);
     ledger.seed(NOW, &demo().unwrap()).unwrap();
-    let stock = HostCommand::SetStock {
-        variant: "candle".into(),
-        on_hand: UNITS,
-        version: None,
-    };
-    let answers = ledger.decide(NOW, vec![command(0, Action::Change(stock))]);
+    let answers = ledger.decide(NOW, vec![command(0, stock(UNITS))]);
     assert!(answers[0].decision.is_ok());
     ledger
-}
-
-fn command(ticket: u64, action: Action) -> Command {
-    Command {
-        ticket: Ticket(ticket),
-        show: "demo".into(),
-        action,
-    }
-}
-
-fn buy(who: u64) -> Action {
-    Action::Buy {
-        buyer: Buyer {
-            subject: format!("u{who}"),
-            name: "Buyer".into(),
-        },
-        buy: BuyMessage {
-            id: format!("b{who}"),
-            lines: vec![Line {
-                variant: "candle".into(),
-                quantity: 1,
-            }],
-            price_version: 1,
-            ..BuyMessage::default()
-        },
-        hold_ms: 600_000,
-        turn_ms: 120_000,
-    }
 }
 
 /// Decides whatever waits in one transaction, as the server does; ends with the last asker.
