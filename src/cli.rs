@@ -78,10 +78,11 @@ pub fn command() -> Command {
                 .arg(Arg::new("sub").long("sub").help("Whose it is: a customer's or a host's id"))
                 .arg(Arg::new("name").long("name").help("The name shown in chat")),
         )
-        .subcommand(loadtest::cli::LoadTest::augment_args(
-            Command::new("loadtest")
-                .about("Sends publishers, viewers and buyers to a server, by scenario: run, publish, watch, buy, report, compare"),
-        ))
+        .subcommand(
+            // What it says of itself is for those who read its code.
+            loadtest::cli::LoadTest::augment_args(Command::new("loadtest"))
+                .about("Sends publishers, viewers and buyers to this or any other WHIP/WHEP server, and reports how it did"),
+        )
         .subcommand(Command::new("audit").about("Checks the ledger against its own records; fails when they differ"))
         .subcommand(
             Command::new("backup")
