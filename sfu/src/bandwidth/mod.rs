@@ -39,12 +39,19 @@ use trend::{Trend, Usage};
 const STANDING_US: i64 = 15_000;
 /// Delay that every packet has beyond which it need not grow to be too much.
 const FULL_US: i64 = 80_000;
+/// A line that would take longer than this for all that is on its way, at the rate at which it brings what left together,
+/// is full before a queue has shown itself: a keyframe met a line that has narrowed.
+const SWAMPED_US: u64 = 250_000;
 /// Between two cuts: the line must have time to show what the first one did. A round trip is added.
 const CUT_INTERVAL_US: i64 = 200_000;
 /// A line that carries less than this of the estimate, in percent, is cut at once: the last cut saw only the beginning.
 const COLLAPSED: u64 = 70;
 /// What a line carries falls to this part of what it did within half a second at most, in one cut.
 const MOST_FALL: u64 = 5;
+/// A queue shorter than this may be another's short burst, and its share of the line what is missing of ours: then what was
+/// carried lately counts, less some percent. If it is the line it is longer with the next feedback.
+const DEEP_US: i64 = 100_000;
+const GENTLE: u64 = 95;
 /// A line is calm again this long after a cut.
 const REST_US: i64 = 1_500_000;
 /// Feedback comes every 50 to 250 ms (libwebrtc `TransportSequenceNumberFeedbackGenerator`); so much later than a
@@ -54,6 +61,8 @@ const LATE_US: i64 = 400_000;
 const UNANSWERED: u64 = 70;
 /// However long the queue, half of the line is used while it drains. Microseconds of a second.
 const MOST_DRAIN_US: i64 = 500_000;
+/// So long what was shown of a line is believed to be so still.
+const PROOF_US: i64 = 4_000_000;
 /// The bytes of headers around a payload that are counted with it: RTP with the usual extensions.
 const HEADER_BYTES: usize = 28;
 
@@ -74,6 +83,8 @@ pub struct Bandwidth {
     round_trip: Option<i64>,
     last_cut: Option<i64>,
     probed: Option<i64>,
+    /// When the estimate was last seen to be what the line carries, or close to it.
+    proven: i64,
     has_transport_feedback: bool,
 }
 
@@ -94,6 +105,7 @@ impl Bandwidth {
             round_trip: None,
             last_cut: None,
             probed: None,
+            proven: 0,
             has_transport_feedback: false,
         }
     }
@@ -113,6 +125,12 @@ impl Bandwidth {
         let now = self.micros(now);
         let rested = self.last_cut.is_none_or(|at| now - at > REST_US);
         rested && self.queue.unusual() < STANDING_US && self.loss.is_calm() && !self.is_unanswered(now)
+    }
+
+    /// Whether the line has shown lately that it carries about the estimate: a line that is used little may have narrowed
+    /// unseen. True where nothing can be shown.
+    pub fn is_proven(&self, now: Instant) -> bool {
+        !self.has_transport_feedback || self.micros(now) - self.proven < PROOF_US
     }
 
     /// What the line carries, where it has shown its limit lately, less what lets its queue drain within a second:
@@ -232,7 +250,9 @@ impl Bandwidth {
     fn adapt(&mut self, now: i64, answered: i64) {
         let probed = self.cluster.judge(answered);
         let standing = self.queue.standing();
+        let swamped = self.swamped();
         let is_full = match self.trend.usage() {
+            _ if swamped.is_some() => true,
             // A probe makes a queue of its own.
             Usage::Over => self.queue.unusual() > STANDING_US && !self.cluster.is_pending(),
             Usage::Normal => standing > FULL_US,
@@ -245,12 +265,21 @@ impl Bandwidth {
         } else if is_full && self.may_cut(now) {
             self.last_cut = Some(now);
             // A moment without packets is not a line without room.
-            let carried = self.carried.latest().max(self.carried.rate() / MOST_FALL);
+            let lately = self.carried.rate();
+            let least = if standing < DEEP_US {
+                lately * GENTLE / 100
+            } else {
+                lately / MOST_FALL
+            };
+            let carried = swamped.unwrap_or(self.carried.latest().max(least));
             self.trains.limit(now, carried);
             self.rate.decrease(now, carried, standing);
         } else if !is_full && self.queue.unusual() < STANDING_US && self.loss.is_calm() {
             let round_trip = self.round_trip.unwrap_or_default();
             self.rate.increase(now, self.carried.rate(), round_trip);
+        }
+        if probed.is_some() || self.rate.is_supported_by(self.carried.rate()) {
+            self.proven = now;
         }
         // What is sent is what comes and what is lost.
         let carried = self.carried.rate();
@@ -259,6 +288,14 @@ impl Bandwidth {
             self.last_cut = Some(now);
             self.rate.limit(now, carried);
         }
+    }
+
+    /// What the line brings now, where that is much too little for what is on its way.
+    fn swamped(&self) -> Option<u64> {
+        let brings = self.trains.latest()?.max(1);
+        let takes = self.flight.bytes() * 8 * 1_000_000 / brings;
+        let round_trip = self.round_trip.unwrap_or_default().unsigned_abs();
+        (takes > round_trip + SWAMPED_US && brings < self.estimate() * COLLAPSED / 100).then_some(brings)
     }
 
     fn may_cut(&self, now: i64) -> bool {

@@ -65,6 +65,11 @@ impl Rate {
         self.estimate = estimate.clamp(LEAST, MOST);
     }
 
+    /// Whether what is carried says that the line carries the estimate, too.
+    pub(super) fn is_supported_by(&self, carried: u64) -> bool {
+        self.estimate <= most(carried)
+    }
+
     /// The line is not full: a little more may be tried, as far as what is carried supports it. What is not sent
     /// proves nothing, so the estimate stays where it was when little is sent.
     pub(super) fn increase(&mut self, now: i64, carried: u64, round_trip: i64) {
@@ -73,8 +78,7 @@ impl Rate {
             .map_or(0, |before| (now - before).clamp(0, 1_000_000)) as f64
             / 1e6;
         self.increased = Some(now);
-        let most = carried * BEYOND_CARRIED.0 / BEYOND_CARRIED.1 + BEYOND_CARRIED_BITS;
-        if self.estimate >= most {
+        if self.estimate >= most(carried) {
             return;
         }
         let kbps = carried as f64 / 1000.0;
@@ -87,7 +91,7 @@ impl Rate {
         } else {
             self.estimate as f64 * GROWTH * passed
         };
-        self.set((self.estimate + grown as u64).min(most));
+        self.set((self.estimate + grown as u64).min(most(carried)));
     }
 
     /// The line is full: it carries this much, and this many microseconds of it wait.
@@ -131,6 +135,11 @@ impl Rate {
         }
         self.set(rate);
     }
+}
+
+/// What may be believed of a line that carries so much.
+fn most(carried: u64) -> u64 {
+    carried * BEYOND_CARRIED.0 / BEYOND_CARRIED.1 + BEYOND_CARRIED_BITS
 }
 
 #[cfg(test)]

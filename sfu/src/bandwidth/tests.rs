@@ -89,6 +89,21 @@ impl Line {
     }
 }
 
+impl Line {
+    /// What came by then.
+    fn feedback_at(&mut self, at: Duration) -> Option<Vec<u8>> {
+        let by = (at + Duration::from_secs(1000)).as_micros() as i64;
+        let later = self
+            .arrived
+            .iter()
+            .position(|(_, arrival)| arrival.is_some_and(|arrival| arrival > by));
+        let later = self.arrived.split_off(later.unwrap_or(self.arrived.len()));
+        let feedback = self.feedback();
+        self.arrived = later;
+        feedback
+    }
+}
+
 /// Sends at a rate that `choose` makes of the estimate, for ten seconds; the estimate at the end.
 fn drive(line: &mut Line, initial: u64, choose: impl Fn(u64) -> u64) -> u64 {
     let begin = begin();
@@ -200,4 +215,75 @@ fn without_transport_feedback_the_viewers_word_counts() {
     assert_eq!(bandwidth.estimate(), 800_000);
     bandwidth.handle_loss(now, 128);
     assert_eq!(bandwidth.estimate(), 600_000);
+}
+
+/// A picture of one packet every 10 ms and a keyframe of `keyframe` packets after two seconds on a line that narrows to
+/// `bits_per_second` then; the estimate so many milliseconds later.
+fn keyframe_on_a_narrowed_line(bits_per_second: u64, keyframe: usize, later: u32) -> u64 {
+    let begin = begin();
+    let mut bandwidth = Bandwidth::new(begin, 3_000_000);
+    let mut line = Line::new(20_000_000, 0);
+    for ms in 0..=2_000 + later {
+        let at = MS * ms;
+        if ms == 2_000 {
+            line.bits_per_second = bits_per_second;
+        }
+        if ms % 10 == 0 {
+            for _ in 0..if ms == 2_000 { keyframe } else { 1 } {
+                let number = bandwidth.number(begin + at, PACKET);
+                line.send(at, number);
+            }
+        }
+        if ms % 50 == 0
+            && let Some(feedback) = line.feedback_at(at)
+        {
+            bandwidth.handle_transport_feedback(begin + at, &feedback);
+        }
+    }
+    bandwidth.estimate()
+}
+
+#[test]
+fn a_keyframe_finds_out_a_line_that_has_narrowed_before_its_queue_does() {
+    let estimate = keyframe_on_a_narrowed_line(500_000, 40, 100);
+    assert!((300_000..500_000).contains(&estimate), "{estimate}");
+    let estimate = keyframe_on_a_narrowed_line(20_000_000, 40, 100);
+    assert!(estimate >= 3_000_000, "{estimate}");
+    let estimate = keyframe_on_a_narrowed_line(8_000_000, 40, 100);
+    assert!(estimate >= 3_000_000, "a line that brings it soon: {estimate}");
+}
+
+#[test]
+fn a_line_that_is_used_little_has_to_show_anew_what_it_carries() {
+    let begin = begin();
+    let mut bandwidth = Bandwidth::new(begin, 3_000_000);
+    let mut line = Line::new(20_000_000, 0);
+    for ms in 0..10_000u32 {
+        let now = begin + MS * ms;
+        if ms == 9_000 {
+            assert!(
+                !bandwidth.is_proven(now),
+                "for nine seconds only a tenth was sent"
+            );
+            bandwidth.begin_probe();
+        }
+        if ms == 9_100 {
+            bandwidth.end_probe();
+        }
+        if ms % 40 == 0 || (9_000..9_100).contains(&ms) && ms % 3 == 0 {
+            line.send(MS * ms, bandwidth.number(now, PACKET));
+        }
+        if ms % 50 == 0
+            && let Some(feedback) = line.feedback()
+        {
+            bandwidth.handle_transport_feedback(now, &feedback);
+        }
+        if ms == 1_000 {
+            assert!(
+                bandwidth.is_proven(now),
+                "a joiner is believed to have the usual line"
+            );
+        }
+    }
+    assert!(bandwidth.is_proven(begin + MS * 10_000));
 }

@@ -18,6 +18,8 @@ struct Run {
     /// Behind the first packet, which only starts the clock.
     bytes: u64,
     packets: u32,
+    /// Bits per second at which the last two packets followed those before them.
+    latest: [u64; 2],
 }
 
 impl Run {
@@ -49,6 +51,8 @@ impl Trains {
     pub(super) fn add(&mut self, sent: i64, arrival: i64, bytes: u32) {
         match &mut self.run {
             Some(run) if (0..=APART_US).contains(&(sent - run.last_sent)) => {
+                let gap = (arrival - run.last_arrival).max(1).unsigned_abs();
+                run.latest = [u64::from(bytes) * 8_000_000 / gap, run.latest[0]];
                 run.last_sent = sent;
                 run.last_arrival = run.last_arrival.max(arrival);
                 run.bytes += u64::from(bytes);
@@ -62,6 +66,7 @@ impl Trains {
                     last_arrival: arrival,
                     bytes: 0,
                     packets: 1,
+                    latest: [0; 2],
                 });
                 // One that came as it left shows that the line brings at least that.
                 if let Some(before) = before
@@ -89,6 +94,13 @@ impl Trains {
         self.since = now;
         self.fastest = [Some(rate), None];
         self.run = None;
+    }
+
+    /// Bits per second at which the line brings what it brings just now, where that is part of a train: by the closer of
+    /// the two latest steps, for a line that stands still for a moment shows one long step.
+    pub(super) fn latest(&self) -> Option<u64> {
+        let run = self.run.filter(|run| run.packets > 2 && run.was_held_up())?;
+        run.latest.into_iter().max()
     }
 
     /// Bits per second that the line has brought at its best lately; `None` while nothing has shown it.
@@ -144,5 +156,24 @@ mod tests {
         }
         picture(&mut trains, 2202 * 33_000 + 500_000, 1, 0);
         assert_eq!(trains.rate(), Some(1_000_000), "at least");
+    }
+
+    #[test]
+    fn a_train_shows_the_line_while_it_still_comes_and_a_standstill_does_not() {
+        let mut trains = Trains::default();
+        for packet in 0..3 {
+            trains.add(0, 40_000 + packet * 20_000, 1000);
+        }
+        assert_eq!(trains.latest(), Some(400_000));
+        // It stood for 60 ms and brought the rest at once.
+        for (place, arrival) in [40_000, 40_500, 100_000, 100_500].into_iter().enumerate() {
+            trains.add(100_000, 100_000 + arrival, 1000);
+            assert!(
+                place < 2 || trains.latest().is_some_and(|rate| rate >= 16_000_000),
+                "{place}"
+            );
+        }
+        trains.add(200_000, 240_000, 1000);
+        assert_eq!(trains.latest(), None, "the next one has begun");
     }
 }

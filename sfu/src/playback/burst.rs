@@ -35,8 +35,10 @@ pub(super) struct Pace {
     pub(super) fast: u64,
     /// What the line carries, where it has shown its limit.
     pub(super) limit: Option<u64>,
-    /// Before the first packet: a full queue would drop it.
+    /// Before the first packet: a full queue would drop it. And the bytes that it drains by meanwhile: so many may leave
+    /// at once then.
     pub(super) hold: Duration,
+    pub(super) drained: u64,
 }
 
 impl Pace {
@@ -49,6 +51,7 @@ impl Pace {
             fast: rate,
             limit: Some(rate),
             hold: Duration::ZERO,
+            drained: 0,
         })
     }
 
@@ -58,9 +61,8 @@ impl Pace {
 
     /// Bytes that may leave at once: into a full queue only as much as has drained meanwhile.
     fn allowance(self) -> u64 {
-        let drained = self.rate() / 8 * self.hold.as_micros() as u64 / 1_000_000;
         self.limit
-            .map_or(ALLOWANCE, |_| drained.clamp(LIMITED_ALLOWANCE, ALLOWANCE))
+            .map_or(ALLOWANCE, |_| self.drained.clamp(LIMITED_ALLOWANCE, ALLOWANCE))
     }
 
     fn is_soon(self, bytes: u64) -> bool {
@@ -99,9 +101,9 @@ impl Burst {
             pace,
             appetite,
             reach: Reach::Edge,
-            credit: pace.limit.map_or(ALLOWANCE, |_| LIMITED_ALLOWANCE),
+            credit: pace.allowance(),
             begins: now + pace.hold,
-            at: now,
+            at: now + pace.hold,
             sent: 0,
         };
         burst.begin(keyframe, group);
@@ -185,6 +187,7 @@ mod tests {
         fast: 8_000_000,
         limit: None,
         hold: Duration::ZERO,
+        drained: 0,
     };
 
     #[test]

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 const SETTLING: Duration = Duration::from_secs(1);
 /// A joiner begins low and may go up when the first feedback is there.
 const FIRST_SETTLING: Duration = Duration::from_millis(300);
-/// A rise that was taken back within this time has failed.
-const FAILED_WITHIN: Duration = Duration::from_secs(6);
+/// A rise that was taken back within this time has failed, and the next one is never closer to it: no viewer goes up and
+/// down twice in ten seconds.
+const TWICE: Duration = Duration::from_secs(10);
 /// After one that failed the next waits so long, doubling up to the longest: a line on the edge is not tried for ever,
 /// and no viewer is stuck.
 const PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
-
-/// Two rises are never closer to each other after the first has failed.
-const TWICE: Duration = Duration::from_secs(10);
+/// A line that has shown since that it carries so much more, in percent, than when the rise failed is another line.
+const WIDENED: u64 = 150;
 
 #[derive(Debug)]
 pub(super) struct Climb {
@@ -23,8 +23,18 @@ pub(super) struct Climb {
     /// When the last change is old enough.
     settled: Option<Instant>,
     rose: Option<Instant>,
-    not_before: Option<Instant>,
+    failed: Option<Failed>,
     pause: Duration,
+}
+
+/// A rise that was taken back.
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    /// When the next may be, whatever the line has shown, and when on a line that has widened.
+    next: Instant,
+    next_widened: Instant,
+    /// What the line was found to carry then, bits per second.
+    carried: u64,
 }
 
 impl Climb {
@@ -33,13 +43,13 @@ impl Climb {
             bitrate: 0,
             settled: None,
             rose: None,
-            not_before: None,
+            failed: None,
             pause: PAUSE,
         }
     }
 
-    /// A layer of that rate was entered, because of the line or for another reason.
-    pub(super) fn entered(&mut self, now: Instant, bitrate: u64, by_line: bool) {
+    /// A layer of that rate was entered, because of a line believed to carry `estimate` or for another reason.
+    pub(super) fn entered(&mut self, now: Instant, bitrate: u64, estimate: Option<u64>) {
         let is_up = self.settled.is_some() && bitrate > self.bitrate;
         let rose = if is_up {
             self.rose.replace(now)
@@ -51,8 +61,15 @@ impl Climb {
             if lasted > LONGEST_PAUSE {
                 self.pause = PAUSE;
             }
-            if !is_up && by_line && lasted < FAILED_WITHIN {
-                self.not_before = Some((now + self.pause).max(rose + TWICE));
+            if !is_up
+                && lasted < TWICE
+                && let Some(carried) = estimate
+            {
+                self.failed = Some(Failed {
+                    next: (now + self.pause).max(rose + TWICE),
+                    next_widened: rose + TWICE,
+                    carried,
+                });
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
             }
         }
@@ -66,9 +83,14 @@ impl Climb {
         self.bitrate = bitrate.max(1);
     }
 
-    pub(super) fn may_rise(&self, now: Instant) -> bool {
+    /// Whether a viewer whose line is believed to carry `estimate` may go up.
+    pub(super) fn may_rise(&self, now: Instant, estimate: u64) -> bool {
         let settled = self.settled.is_none_or(|at| now >= at);
-        settled && self.not_before.is_none_or(|at| now >= at)
+        let again = self.failed.is_none_or(|failed| {
+            let has_widened = estimate * 100 >= failed.carried * WIDENED;
+            now >= failed.next || (has_widened && now >= failed.next_widened)
+        });
+        settled && again
     }
 }
 
@@ -81,22 +103,37 @@ mod tests {
     fn a_rise_that_fails_is_repeated_later_and_later() {
         let mut now = begin();
         let mut climb = Climb::new();
-        climb.entered(now, 300, true);
+        climb.entered(now, 300, Some(400));
         for pause in [7, 10, 20, 20] {
             now += SETTLING;
-            assert!(climb.may_rise(now));
-            climb.entered(now, 900, true);
+            assert!(climb.may_rise(now, 500));
+            climb.entered(now, 900, Some(1000));
             now += Duration::from_secs(3);
-            climb.entered(now, 300, true);
+            climb.entered(now, 300, Some(400));
             now += Duration::from_secs(pause);
-            assert!(!climb.may_rise(now - Duration::from_millis(1)));
+            assert!(!climb.may_rise(now - Duration::from_millis(1), 500));
         }
-        climb.entered(now, 900, true);
+        climb.entered(now, 900, Some(1000));
         now += Duration::from_secs(11);
-        climb.entered(now, 300, true);
-        assert!(climb.may_rise(now + SETTLING), "that one lasted");
-        climb.entered(now, 900, true);
-        climb.entered(now, 300, false);
-        assert!(climb.may_rise(now + SETTLING), "the line was not the reason");
+        climb.entered(now, 300, Some(400));
+        assert!(climb.may_rise(now + SETTLING, 500), "that one lasted");
+        climb.entered(now, 900, Some(1000));
+        climb.entered(now, 300, None);
+        assert!(climb.may_rise(now + SETTLING, 500), "the line was not the reason");
+    }
+
+    #[test]
+    fn a_line_that_has_widened_is_not_waited_for() {
+        let mut climb = Climb::new();
+        climb.entered(begin(), 300, Some(400));
+        let rose = begin() + 3 * TWICE;
+        for at in [rose - TWICE, rose] {
+            climb.entered(at, 900, Some(1000));
+            climb.entered(at + TWICE / 2, 300, Some(400));
+        }
+        let soon = rose + TWICE;
+        assert!(!climb.may_rise(soon, 599));
+        assert!(!climb.may_rise(soon - Duration::from_millis(1), 600));
+        assert!(climb.may_rise(soon, 600));
     }
 }

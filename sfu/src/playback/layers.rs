@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::Playback;
 use super::burst::Appetite;
 use super::cut::Layers;
-use super::select::{self, Beside, LayerReason};
+use super::select::{self, Beside, LayerReason, Room};
 use super::sender::{Sender, find};
 use crate::media::{Encoding, Publication};
 use crate::negotiation::MediaKind;
@@ -23,6 +23,13 @@ const LONG_GROUP: Duration = Duration::from_secs(3);
 const LONGEST_GROUP: Duration = Duration::from_secs(10);
 /// A keyframe this fresh may be entered upward: what came since is little.
 const FRESH: Duration = Duration::from_millis(300);
+
+/// A line that has a little less than a layer needs for no longer than this may keep it.
+const SHORTLY: Duration = Duration::from_secs(1);
+/// When a viewer goes down nothing moves until the smaller layer's keyframe is there, behind what filled the line before:
+/// how long that may take, and how long the keyframe itself may however much waits.
+const KEYFRAME_PATIENCE: Duration = Duration::from_millis(350);
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 
 impl Playback {
     /// Sound begins at the live edge.
@@ -72,13 +79,15 @@ impl Playback {
             keyframes.push(current.id);
         }
         self.bandwidth.handle_time(now);
-        let line = (self.bandwidth.estimate(), self.beside(publication));
         let had = current.map(|current| (current, sender.cut.wanted()));
+        let line = self.line(now, publication);
+        let is_short = had.is_some_and(|(current, layers)| line.is_short(rate_of(current, layers)));
+        self.short_since = is_short.then(|| self.short_since.unwrap_or(now));
         let Some(chosen) = select::choose(now, track, &sender.media, self.limit, had, line) else {
             return;
         };
         self.reason = had.map_or(LayerReason::Joining, |had| {
-            select::above(now, track, &sender.media, self.limit, had, line.1).0
+            select::above(now, track, &sender.media, self.limit, had, line).0
         });
         let Some((current, layers)) = had else {
             let ladder = select::playable(now, track, &sender.media);
@@ -90,7 +99,8 @@ impl Playback {
         }
         let is_up = chosen.bitrate > rate_of(current, layers) && current.is_active(now);
         let is_pinned = self.limit.rid.is_some() && chosen.encoding.id != current.id;
-        if is_up && !is_pinned && !(self.climb.may_rise(now) && self.bandwidth.is_calm(now)) {
+        let may_rise = line.is_calm && line.is_proven && self.climb.may_rise(now, line.estimate);
+        if is_up && !is_pinned && !may_rise {
             self.awaited = None;
             return;
         }
@@ -98,9 +108,10 @@ impl Playback {
             self.awaited = None;
             return self.cut(now, chosen.layers, chosen.bitrate);
         }
-        let chosen = match self.room(now, publication) {
-            Some(rate) if !is_up && !is_pinned => {
-                select::soonest(now, track, &sender.media, self.limit, chosen, rate)
+        let chosen = match self.bandwidth.limit(now) {
+            Some(_) if !is_up && !is_pinned => {
+                let soon = self.comes_soon(line);
+                select::soonest(now, track, &sender.media, self.limit, chosen, soon)
             }
             _ => chosen,
         };
@@ -115,8 +126,8 @@ impl Playback {
             sender.cut.want(layers);
         }
         self.stats.layer_switches += 1;
-        self.probe.reset(now);
-        self.climb.entered(now, bitrate, true);
+        self.abandon_probe(now);
+        self.climb.entered(now, bitrate, Some(self.bandwidth.estimate()));
     }
 
     /// Bits per second of what the viewer gets of its encoding.
@@ -124,6 +135,26 @@ impl Playback {
         let sender = self.senders.get(self.video()?)?;
         let encoding = find(publication, sender.encoding()?)?;
         Some(rate_of(encoding, sender.cut.wanted()))
+    }
+
+    /// What the line has room for.
+    pub(super) fn line(&self, now: Instant, publication: &Publication) -> Room {
+        Room {
+            estimate: self.bandwidth.estimate(),
+            beside: self.beside(publication),
+            is_calm: self.bandwidth.is_calm(now),
+            is_proven: self.bandwidth.is_proven(now),
+            is_short_lately: self
+                .short_since
+                .is_none_or(|since| now.saturating_duration_since(since) < SHORTLY),
+        }
+    }
+
+    /// Bytes of a keyframe that would be there soon, behind what waits in the line.
+    fn comes_soon(&self, line: Room) -> u64 {
+        let wait = KEYFRAME_PATIENCE.saturating_sub(self.bandwidth.backlog());
+        let room = line.estimate.saturating_sub(line.beside.bitrate);
+        room / 8 * wait.max(LEAST_PATIENCE).as_millis() as u64 / 1000
     }
 
     /// What of the line is not the picture's.
@@ -239,14 +270,15 @@ impl Playback {
         }
         if before.is_some_and(|before| before != encoding.id) {
             self.stats.layer_switches += 1;
-            self.probe.reset(now);
+            self.abandon_probe(now);
         }
         if before != Some(encoding.id) {
             // A pin, or a publisher that switched the layer off, says nothing of the line.
             let was_sent = before.and_then(|id| find(publication, id));
             let by_line = self.limit.rid.is_none() && was_sent.is_none_or(|before| before.is_active(now));
             let bitrate = rate_of(encoding, self.entering);
-            self.climb.entered(now, bitrate, by_line);
+            self.climb
+                .entered(now, bitrate, by_line.then(|| self.bandwidth.estimate()));
         }
         self.awaited = None;
         self.entered_at = Some(now);

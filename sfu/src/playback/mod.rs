@@ -140,6 +140,8 @@ pub struct Playback {
     /// The layer to enter at its next keyframe.
     awaited: Option<EncodingId>,
     next_selection: Instant,
+    /// Since when the line has less than the layer needs.
+    short_since: Option<Instant>,
     climb: Climb,
     /// The layers to get of the encoding that is entered next.
     entering: Layers,
@@ -173,6 +175,7 @@ impl Playback {
             source: None,
             awaited: None,
             next_selection: now,
+            short_since: None,
             climb: Climb::new(),
             entering: Layers::ALL,
             reason: LayerReason::default(),
@@ -279,10 +282,22 @@ impl Playback {
             fast = fast.min(2 * self.bandwidth.estimate().max(encoding.bitrate()));
         }
         let limit = self.limit_for_picture(now, publication);
+        if limit.is_none()
+            && let Some(brings) = self.bandwidth.brings()
+            && let Some(pace) = Pace::of_keyframe(brings, encoding.bitrate())
+        {
+            return pace;
+        }
         // What is sent behind a long queue is late and may be dropped. While it drains nothing is lost by waiting.
         let backlog = self.bandwidth.backlog().min(LONGEST_HOLD);
         let hold = limit.map_or(Duration::ZERO, |_| backlog * HOLD / 100);
-        Pace { fast, limit, hold }
+        let drained = self.bandwidth.estimate() / 8 * hold.as_micros() as u64 / 1_000_000;
+        Pace {
+            fast,
+            limit,
+            hold,
+            drained,
+        }
     }
 
     /// Whether the viewer's line has shown that it carries no more. Then a frame's first packets are on the way while
@@ -348,14 +363,19 @@ impl Playback {
         }
     }
 
+    /// Another layer was entered: what is tried, and what comes of it, is another question.
+    fn abandon_probe(&mut self, now: Instant) {
+        self.probe.reset(now);
+        self.bandwidth.end_probe();
+    }
+
     fn begin_probe(&mut self, now: Instant, video: usize, publication: &Publication) {
-        let beside = self.beside(publication);
+        let line = self.line(now, publication);
         let Some(sender) = self.senders.get(video) else {
             return;
         };
+        // While a layer's keyframe is awaited, too: by then there may be room for one more.
         if self.bandwidth.can_probe()
-            && self.awaited.is_none()
-            && self.climb.may_rise(now)
             && !sender.is_behind()
             && let Some(track) = publication.track(MediaKind::Video)
             && let Some(current) = sender.encoding().and_then(|id| sender::find(publication, id))
@@ -365,11 +385,10 @@ impl Playback {
                 &sender.media,
                 self.limit,
                 (current, sender.cut.wanted()),
-                beside,
+                line,
             )
-            && wanted > self.bandwidth.estimate()
         {
-            let most = self.bandwidth.estimate() * PROBE_STEP / 100;
+            let most = line.estimate * PROBE_STEP / 100;
             let bitrate = (wanted * PROBE_MARGIN / 100).min(most);
             let jitter = self.bandwidth.jitter();
             self.bandwidth.begin_probe();

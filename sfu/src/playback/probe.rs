@@ -2,16 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-/// How long one try lasts on a line without jitter: a queue that it makes is short, and the rate of a few packets
-/// can be told (libwebrtc's probes last 15 ms and more, of larger packets).
-const LENGTH: Duration = Duration::from_millis(80);
+/// How long one try lasts on a line without jitter: the rate of a few packets can be told (libwebrtc's probes last 15 ms
+/// and more, of larger packets).
+const LENGTH: Duration = Duration::from_millis(50);
 /// With jitter it must last longer than that blurs.
 const LONGEST: Duration = Duration::from_millis(250);
 /// From entering a layer to the first try.
 const FIRST_PAUSE: Duration = Duration::from_millis(1500);
-/// Between tries, growing while they fail. The longest decides how soon a line that has widened is noticed.
+/// Between tries, and at least so many times as long as one: it decides how soon a line that has widened is noticed, and
+/// what part of the time a line that has not has a queue.
 const PAUSE: Duration = Duration::from_secs(2);
-const LONGEST_PAUSE: Duration = Duration::from_secs(6);
+const PAUSE_LENGTHS: u32 = 40;
 /// What came of a try is known after this time, a round trip and feedback; and what part of the rate tried, in
 /// percent, the estimate must have reached.
 const ANSWER: Duration = Duration::from_millis(400);
@@ -34,7 +35,6 @@ struct Running {
 pub(super) struct Probe {
     running: Option<Running>,
     next: Instant,
-    pause: Duration,
     /// The rate tried last and when that ended, until it is known what came of it.
     tried: Option<(u64, Instant)>,
 }
@@ -44,14 +44,14 @@ impl Probe {
         Probe {
             running: None,
             next: now + FIRST_PAUSE,
-            pause: PAUSE,
             tried: None,
         }
     }
 
     /// A layer was entered: what comes next is another question.
     pub(super) fn reset(&mut self, now: Instant) {
-        (self.next, self.pause) = (now + FIRST_PAUSE, PAUSE);
+        self.running = None;
+        self.next = now + FIRST_PAUSE;
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -66,7 +66,7 @@ impl Probe {
         {
             self.tried = None;
             if estimate * 100 >= tried * SUCCESS {
-                (self.next, self.pause) = (now, PAUSE);
+                self.next = now;
             }
         }
         self.running.is_none() && self.next <= now
@@ -84,8 +84,7 @@ impl Probe {
             stepped: now,
         });
         self.tried = Some((bitrate, now + length));
-        self.next = now + length + self.pause;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.next = now + length + PAUSE.max(length * PAUSE_LENGTHS);
     }
 
     /// The line is full: no more of it.
@@ -128,15 +127,15 @@ mod tests {
         assert!(probe.may_start(now, 0));
         probe.start(now, 800_000, Duration::ZERO, 1_000);
         let (mut bytes, mut padding) = (1_000, 0);
-        for step in 1..16 {
+        for step in 1..10 {
             let at = now + STEP * step;
             assert_eq!(probe.deadline(), Some(at));
             // A frame in the middle.
-            bytes += if step == 10 { 4_000 } else { 0 };
+            bytes += if step == 6 { 4_000 } else { 0 };
             let due = probe.due(at, bytes);
             (bytes, padding) = (bytes + due, padding + due);
         }
-        assert_eq!((bytes - 1_000, padding), (8_500, 4_500));
+        assert_eq!((bytes - 1_000, padding), (6_500, 2_500));
         assert_eq!(probe.due(now + LENGTH, bytes), 0);
         assert!(!probe.is_running() && probe.deadline().is_none());
         assert!(!probe.may_start(now + LENGTH + PAUSE - STEP, 0));

@@ -14,10 +14,10 @@ use crate::negotiation::SentMedia;
 const SHARE_TO_ENTER: u64 = 95;
 /// What it may take when the viewer has the layer already, so that two layers do not take turns.
 const SHARE_TO_STAY: u64 = 100;
-
-/// How long a keyframe may take on the line when a viewer goes down: nothing moves until it is there, and it waits
-/// behind what filled the line before.
-const KEYFRAME_PATIENCE_MS: u64 = 300;
+/// The same for a moment, for another's burst on the same line passes; and on a line that has not shown a limit: there an
+/// estimate is only what was shown so far, and a keyframe or a livelier scene is no reason to leave.
+const SHARE_TO_STAY_SHORTLY: u64 = 110;
+const SHARE_TO_STAY_CALM: u64 = 130;
 
 /// What goes to a viewer besides the picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -33,6 +33,40 @@ impl Beside {
     pub(super) fn with(self, bitrate: u64) -> u64 {
         let repaired = bitrate as f32 * (1.0 + self.loss.clamp(0.0, 1.0));
         self.bitrate + repaired as u64
+    }
+}
+
+/// What a viewer's line has room for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Bits per second it is believed to carry.
+    pub(super) estimate: u64,
+    pub(super) beside: Beside,
+    /// Nothing says that it is full.
+    pub(super) is_calm: bool,
+    /// It has shown that lately.
+    pub(super) is_proven: bool,
+    /// It has been less than the viewer's layer needs for a moment only.
+    pub(super) is_short_lately: bool,
+}
+
+impl Room {
+    /// Whether a layer of `bitrate` may stay. Losses of the moment do not count against it.
+    pub(super) fn keeps(self, bitrate: u64) -> bool {
+        let share = match self {
+            Room { is_calm: true, .. } => SHARE_TO_STAY_CALM,
+            Room {
+                is_short_lately: true,
+                ..
+            } => SHARE_TO_STAY_SHORTLY,
+            _ => SHARE_TO_STAY,
+        };
+        self.beside.bitrate + bitrate <= self.estimate * share / 100
+    }
+
+    /// Whether it is less than a layer of `bitrate` needs.
+    pub(super) fn is_short(self, bitrate: u64) -> bool {
+        !self.is_calm && self.beside.bitrate + bitrate > self.estimate
     }
 }
 
@@ -132,8 +166,9 @@ pub(super) fn choose<'p>(
     media: &SentMedia,
     limit: LayerLimit,
     current: Option<(&Encoding, Layers)>,
-    (estimate, beside): (u64, Beside),
+    room: Room,
 ) -> Option<Step<'p>> {
+    let Room { estimate, beside, .. } = room;
     let mut ladder = steps(now, track, media, limit);
     if let Some(rid) = limit.rid
         && ladder.iter().any(|step| step.encoding.rid == Some(rid))
@@ -142,10 +177,9 @@ pub(super) fn choose<'p>(
     }
     let lowest = *ladder.first()?;
     let fits = |step: &&Step<'_>| {
-        // Losses of the moment do not count against a layer that is there.
         let is_current = current.is_some_and(|current| step.is(current));
         let fits = if is_current {
-            beside.bitrate + step.bitrate <= estimate * SHARE_TO_STAY / 100
+            room.keeps(step.bitrate)
         } else {
             // A rate that is not known yet may be any.
             step.bitrate > 0 && beside.with(step.bitrate) <= estimate * SHARE_TO_ENTER / 100
@@ -155,20 +189,19 @@ pub(super) fn choose<'p>(
     Some(ladder.iter().rev().find(fits).copied().unwrap_or(lowest))
 }
 
-/// Where to go down to first: the highest step up to `chosen` whose first picture comes soon on a line that carries `rate`
-/// bits per second for it. Large pictures of still scenes have keyframes of many times their usual size.
+/// Where to go down to first: the highest step up to `chosen` whose first picture has no more than `soon` bytes. Large pictures of still scenes have keyframes of many times their usual size.
 pub(super) fn soonest<'p>(
     now: Instant,
     track: &'p Track,
     media: &SentMedia,
     limit: LayerLimit,
     chosen: Step<'p>,
-    rate: u64,
+    soon: u64,
 ) -> Step<'p> {
     let ladder = steps(now, track, media, limit);
     let is_soon = |step: &&Step<'_>| {
-        let bits = step.encoding.history.keyframe_bytes() * 8;
-        bits > 0 && bits * 1000 <= rate * KEYFRAME_PATIENCE_MS
+        let bytes = step.encoding.history.keyframe_bytes();
+        bytes > 0 && bytes <= soon
     };
     let place = ladder
         .iter()
@@ -178,14 +211,15 @@ pub(super) fn soonest<'p>(
     reachable.iter().rev().find(is_soon).copied().unwrap_or(lowest)
 }
 
-/// Why a viewer has `current`, and the estimate that the step above needs where the viewer's own limit allows it.
+/// Why a viewer has `current`, and the estimate that the next step above needs for which the line has not shown the room
+/// lately, where the viewer's own limit allows it.
 pub(super) fn above(
     now: Instant,
     track: &Track,
     media: &SentMedia,
     limit: LayerLimit,
     current: (&Encoding, Layers),
-    beside: Beside,
+    room: Room,
 ) -> (LayerReason, Option<u64>) {
     let pinned = limit.rid.is_some() && limit.rid == current.0.rid;
     let mut ladder = steps(now, track, media, limit);
@@ -193,15 +227,50 @@ pub(super) fn above(
         ladder.retain(|step| step.encoding.id == current.0.id);
     }
     let place = ladder.iter().position(|step| step.is(current));
-    let next = place.and_then(|place| ladder.get(place + 1));
-    match next {
+    let above = place
+        .and_then(|place| ladder.get(place + 1..))
+        .unwrap_or_default();
+    match above.first() {
         None if pinned => (LayerReason::Pinned, None),
         None if Layers::within(limit) != Layers::ALL => (LayerReason::Limited, None),
         None => (LayerReason::Best, None),
         Some(next) if !is_within(limit, next.encoding) => (LayerReason::Limited, None),
-        Some(next) => {
-            let wanted = beside.with(next.bitrate) * 100 / SHARE_TO_ENTER;
-            (LayerReason::Line, Some(wanted))
+        Some(_) => {
+            let within = above.iter().filter(|step| is_within(limit, step.encoding));
+            let mut wanted = within.map(|step| room.beside.with(step.bitrate) * 100 / SHARE_TO_ENTER);
+            (
+                LayerReason::Line,
+                wanted.find(|wanted| *wanted > room.estimate || !room.is_proven),
+            )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_stays_where_nothing_says_that_the_line_is_full_and_for_a_moment_where_little_is_missing() {
+        let room = |is_calm, is_short_lately| Room {
+            estimate: 1_000_000,
+            beside: Beside {
+                bitrate: 100_000,
+                loss: 0.1,
+            },
+            is_calm,
+            is_proven: true,
+            is_short_lately,
+        };
+        for (is_calm, is_short_lately, most) in [
+            (true, false, 1_200_000),
+            (false, true, 1_000_000),
+            (false, false, 900_000),
+        ] {
+            let room = room(is_calm, is_short_lately);
+            assert!(room.keeps(most) && !room.keeps(most + 1), "{room:?}");
+        }
+        assert!(room(false, false).is_short(900_001) && !room(false, false).is_short(900_000));
+        assert!(!room(true, false).is_short(2_000_000));
     }
 }

@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// libwebrtc `TransportSequenceNumberFeedbackGenerator`: every 50 to 250 ms.
-const SHORTEST: Duration = Duration::from_millis(50);
-const LONGEST: Duration = Duration::from_millis(250);
-/// It may take a twentieth of the rate, of 68 bytes each.
-const BITS: f64 = 68.0 * 8.0;
-const SHARE: f64 = 0.05;
+/// libwebrtc `TransportSequenceNumberFeedbackGenerator`: so often when a twentieth of what the viewer could send, which
+/// is 300 kbps until it sends something, has room for it.
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Extends 16-bit numbers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,25 +22,32 @@ impl Unroll {
 }
 
 /// Arrivals not told yet.
-#[derive(Default)]
 pub(crate) struct Arrivals {
     unroll: Unroll,
     came: BTreeMap<u64, Duration>,
     /// The first number the next feedback speaks of.
     base: Option<u64>,
-    bytes: usize,
     sent: u8,
-    pub(crate) next: Duration,
-    last: Duration,
+    next: Duration,
+    pub(crate) interval: Duration,
 }
 
 impl Arrivals {
-    pub(crate) fn add(&mut self, now: Duration, number: u16, bytes: usize) {
+    pub(crate) fn new() -> Arrivals {
+        Arrivals {
+            unroll: Unroll::default(),
+            came: BTreeMap::new(),
+            base: None,
+            sent: 0,
+            next: Duration::ZERO,
+            interval: INTERVAL,
+        }
+    }
+
+    pub(crate) fn add(&mut self, now: Duration, number: u16) {
         let number = self.unroll.extend(number);
         self.base = Some(self.base.map_or(number, |base| base.min(number)));
         self.came.entry(number).or_insert(now);
-        self.bytes += bytes;
-        self.next = self.next.max(Duration::from_millis(1));
     }
 
     /// A feedback packet when one is due.
@@ -51,10 +55,7 @@ impl Arrivals {
         if now < self.next || self.came.is_empty() {
             return None;
         }
-        let passed = (now - self.last).as_secs_f64().max(0.01);
-        let rate = self.bytes as f64 * 8.0 / passed;
-        let interval = Duration::from_secs_f64(BITS / (rate * SHARE)).clamp(SHORTEST, LONGEST);
-        (self.next, self.last, self.bytes) = (now + interval, now, 0);
+        self.next = now + self.interval;
         let base = self.base?;
         let newest = *self.came.last_key_value()?.0;
         let came = std::mem::take(&mut self.came);

@@ -19,4 +19,5 @@ mod viewer;
 mod world;
 
 mod golden;
+mod phases;
 mod stories;

@@ -140,7 +140,7 @@ fn jitter_is_not_taken_for_a_full_line() {
             ..Bottleneck::new(1, &[(0, kbps)])
         };
         let world = watch(Camera::simulcast(), line, 50.0, jitter);
-        let outcome = world.outcome(0, 20.0, 50.0);
+        let outcome = world.outcome(0, 12.0, 50.0);
         println!("jitter {jitter} ms, {kbps} kbps: {outcome}");
         assert!(outcome.used >= 95, "{outcome}");
         assert_smooth(&outcome);
@@ -162,10 +162,11 @@ fn two_viewers_share_a_line() {
             println!("{kbps} kbps for two, viewer {viewer} with {share} kbps: {outcome}");
             assert!(outcome.longest_freeze <= ms(500), "{outcome}");
             assert_eq!(outcome.flapped, 0, "{outcome}");
+            assert!(outcome.used >= 80, "{outcome}");
             share
         });
         shares.sort();
-        assert!(shares[0] * 10 >= shares[1] * 6, "{shares:?}");
+        assert!(shares[0] * 10 >= shares[1] * 8, "{shares:?}");
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct Viewer {
     server: (SocketAddr, IceCredentials),
     own: IceCredentials,
     bindings: Bindings,
-    arrivals: Arrivals,
+    pub(crate) arrivals: Arrivals,
     missing: Missing,
     pub(crate) screen: Screen,
     video: Option<u32>,
@@ -93,7 +93,7 @@ impl Viewer {
             server: (server.0, remote),
             own,
             bindings: Bindings::default(),
-            arrivals: Arrivals::default(),
+            arrivals: Arrivals::new(),
             missing: Missing::default(),
             screen: Screen::default(),
             video: None,
@@ -224,7 +224,6 @@ impl Viewer {
 
     pub(crate) fn handle_datagram(&mut self, now: Duration, datagram: &mut [u8]) {
         let remote = self.remote();
-        let len = datagram.len();
         match self
             .association
             .receive(self.begin + now, remote, datagram, &mut self.outbox)
@@ -234,7 +233,7 @@ impl Viewer {
                 if self.bindings.admit(&packet) {
                     if let Some(&number) = packet.extension(TRANSPORT_SEQUENCE).and_then(<[u8]>::first_chunk)
                     {
-                        self.arrivals.add(now, u16::from_be_bytes(number), len);
+                        self.arrivals.add(now, u16::from_be_bytes(number));
                     }
                     self.take(now, &packet);
                 }
