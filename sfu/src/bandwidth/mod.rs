@@ -42,6 +42,8 @@ const FULL_US: i64 = 80_000;
 /// A line that would take longer than this for all that is on its way, at the rate at which it brings what left together,
 /// is full before a queue has shown itself: a keyframe met a line that has narrowed.
 const SWAMPED_US: u64 = 250_000;
+/// With more jitter than this a few packets do not show what the line brings.
+const UNTOLD_JITTER_US: i64 = 10_000;
 /// Between two cuts: the line must have time to show what the first one did. A round trip is added.
 const CUT_INTERVAL_US: i64 = 200_000;
 /// A line that carries less than this of the estimate, in percent, is cut at once: the last cut saw only the beginning.
@@ -292,6 +294,9 @@ impl Bandwidth {
 
     /// What the line brings now, where that is much too little for what is on its way.
     fn swamped(&self) -> Option<u64> {
+        if self.queue.jitter() > UNTOLD_JITTER_US {
+            return None;
+        }
         let brings = self.trains.latest()?.max(1);
         let takes = self.flight.bytes() * 8 * 1_000_000 / brings;
         let round_trip = self.round_trip.unwrap_or_default().unsigned_abs();
