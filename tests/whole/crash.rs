@@ -1,21 +1,18 @@
 //! The server is killed at random points of a storm, again and again, on both databases: its customers come back, by
 //! data channels and by event streams, ask for what they were not told, and ask for what they were told once more.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{Barrier, watch};
 use tokio::task::JoinSet;
 
-use super::line::{Line, Shop};
+use super::line::Shop;
 use super::postgres_server::Postgres;
-use super::server::{Server, vitrine_says};
+use super::sale::{Customer, How, ROOM, audit, shop, start};
 
-const ROOM: &str = "sale";
 /// Kills, where nobody wants another number (`CRASH_KILLS`: the server takes every name with `VITRINE_` for a key of its own).
 const KILLS: u64 = 10;
 /// Customers by data channels, by event streams, and by both HTTP ways at once.
@@ -32,90 +29,14 @@ const CUSTOMERS: [How; 9] = [
 ];
 /// Units that come with each life: fewer than are wanted in it, on a slow database, too.
 const UNITS: i64 = 10;
+/// A buy that is not answered is repeated after this.
+const REPEAT: Duration = Duration::from_millis(250);
 /// The latest kill, after the first receipt of a life, in microseconds: some hundred buys.
 const LATEST: u64 = 250_000;
-/// A buy that is not answered is repeated after this, so often at most: a minute on a busy machine.
-const REPEAT: Duration = Duration::from_millis(250);
-const REPEATS: usize = 240;
-
-const CATALOGUE: &str = r#"
-id = "sale"
-title = "Sale"
-state = "live"
-[[products]]
-id = "cup"
-title = "Cup"
-[[products.variants]]
-id = "cup"
-title = "One"
-price = { minor = 900, currency = "EUR", exponent = 2 }
-available = 0
-"#;
-
-const ARGUMENTS: [&str; 8] = [
-    "--demo",
-    "false",
-    "--front-room",
-    ROOM,
-    "--shop-buys-per-ten-seconds",
-    "10000",
-    "--shop-messages-per-ten-seconds",
-    "100000",
-];
-
-#[derive(Clone, Copy)]
-enum How {
-    Channel,
-    Stream,
-    /// Each buy goes by the stream's POST and by a request of its own at the same time.
-    Both,
-}
-
-/// What a receipt is, whichever way it came.
-fn told(receipt: &Value) -> Value {
-    json!([
-        receipt["outcome"],
-        receipt["order_lines"],
-        receipt["total"],
-        receipt["expires_at"]
-    ])
-}
-
-struct Customer {
-    number: usize,
-    how: How,
-    token: String,
-    /// Buys begun.
-    begun: u64,
-    /// What was told, by the buy's id.
-    told: HashMap<String, Value>,
-}
-
 impl Customer {
-    fn id(&self, buy: u64) -> String {
-        format!("0198c0de-{:04x}-7000-8000-{buy:012x}", self.number)
-    }
-
-    fn message(&self, buy: u64) -> Value {
-        let lines = json!([{"variant": "cup", "quantity": 1}]);
-        json!({"v": 1, "t": "buy", "id": self.id(buy), "price_version": 1, "lines": lines})
-    }
-
-    /// Keeps a receipt; it must be what was told before.
-    fn hear(&mut self, receipt: &Value) {
-        let id = receipt["buy"].as_str().unwrap().to_owned();
-        let receipt = told(receipt);
-        let first = self.told.entry(id.clone()).or_insert_with(|| receipt.clone());
-        assert_eq!(*first, receipt, "{id}: once told, told for ever");
-    }
-
     /// Buys until the server is gone.
     async fn live(&mut self, shop: &Shop, storm: &Storm, mut gone: watch::Receiver<bool>) {
-        let line = match self.how {
-            How::Channel => Line::channel(shop, &self.token).await,
-            How::Stream | How::Both => Line::stream(shop, &self.token).await,
-        };
-        let Some(mut line) = line else {
+        let Some(mut line) = self.line(shop).await else {
             panic!("nothing is killed before everybody is there")
         };
         storm.begin.wait().await;
@@ -130,46 +51,6 @@ impl Customer {
             storm.first.send_replace(true);
             next += 1;
         }
-    }
-
-    /// Asks until there is a receipt; false when the line is broken.
-    async fn ask(&mut self, shop: &Shop, line: &mut Line, buy: u64) -> bool {
-        let message = self.message(buy);
-        self.begun = self.begun.max(buy + 1);
-        for _ in 0..REPEATS {
-            let by_http = async {
-                match self.how {
-                    How::Both => self.ask_by_http(shop, buy).await,
-                    _ => None,
-                }
-            };
-            let ((), by_http) = tokio::join!(line.say(&message), by_http);
-            if let Some(receipt) = by_http {
-                self.hear(&receipt);
-            }
-            match tokio::time::timeout(REPEAT, line.receipt(&self.id(buy))).await {
-                Ok(Some(receipt)) => {
-                    self.hear(&receipt);
-                    return true;
-                }
-                Ok(None) => return false,
-                Err(_) => {}
-            }
-        }
-        panic!("no receipt for {}", self.id(buy))
-    }
-
-    async fn ask_by_http(&self, shop: &Shop, buy: u64) -> Option<Value> {
-        let mut message = self.message(buy);
-        let id = message["id"].take();
-        let request = shop.client.post(shop.at("buy")).bearer_auth(&self.token);
-        let request = request.header("Idempotency-Key", id.as_str().unwrap());
-        let body = json!({"lines": message["lines"], "price_version": 1});
-        let answer = request.json(&body).send().await.ok()?;
-        if answer.status() != StatusCode::OK {
-            return None;
-        }
-        answer.json().await.ok()
     }
 }
 
@@ -228,45 +109,15 @@ impl Story {
     }
 }
 
-fn audit(folder: &TempDir, database: &[String]) {
-    let mut arguments = vec!["audit"];
-    arguments.extend(database.iter().map(String::as_str));
-    let audit = vitrine_says(folder.path(), &arguments);
-    assert!(audit.status.success(), "{audit:?}");
-}
-
-fn start(folder: TempDir, database: &[String]) -> Server {
-    let file = folder.path().join("sale.toml");
-    std::fs::write(&file, CATALOGUE).unwrap();
-    let mut arguments = ARGUMENTS.to_vec();
-    arguments.extend(["--shop-catalogue", file.to_str().unwrap()]);
-    arguments.extend(database.iter().map(String::as_str));
-    Server::start_in(folder, &arguments)
-}
-
-fn shop(server: &Server) -> Shop {
-    Shop {
-        client: server.client.clone(),
-        url: server.url.clone(),
-        room: ROOM,
-    }
-}
-
 async fn every_buy_has_one_answer(database: Vec<String>) {
     let kills = std::env::var("CRASH_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let server = start(tempfile::tempdir().unwrap(), &database);
     let operator = server.token_for("operator");
     let mut customers = Vec::new();
     for (number, how) in CUSTOMERS.into_iter().enumerate() {
-        customers.push(Customer {
-            number,
-            how,
-            token: server
-                .buyer_in(&operator, ROOM, &format!("customer-{number}"))
-                .await,
-            begun: 0,
-            told: HashMap::new(),
-        });
+        let name = format!("customer-{number}");
+        let token = server.buyer_in(&operator, ROOM, &name).await;
+        customers.push(Customer::new(number, how, token, REPEAT));
     }
     let mut folder = server.kill();
     let mut story = Story {

@@ -17,7 +17,9 @@ mod line;
 mod once;
 #[path = "../../overlay/tests/server/mod.rs"]
 mod postgres_server;
+mod sale;
 mod scenarios;
 mod server;
 mod shared;
+mod storm;
 mod viewer;
