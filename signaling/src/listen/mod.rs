@@ -68,6 +68,10 @@ impl Default for ListenSettings {
     }
 }
 
+/// Connections the kernel keeps until they are taken, and at most `net.core.somaxconn` of them: when a sale begins,
+/// everybody without a data channel opens one. Beyond, a client's own kernel tries again, a second later and more.
+const BACKLOG: i32 = 4096;
+
 /// Listens on an address. An unspecified IPv6 address takes IPv4 as well.
 ///
 /// # Errors
@@ -81,7 +85,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(1024)?;
+    socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
 
