@@ -2,6 +2,7 @@
 
 mod client;
 mod fields;
+mod hosting;
 mod offers;
 mod orders;
 mod schema;
@@ -10,8 +11,9 @@ mod spelling;
 mod talk;
 mod types;
 
-pub use client::{BuyMessage, ClientMessage, Hello, HostCommand, Resume, parse_command, parse_message};
+pub use client::{BuyMessage, ClientMessage, Hello, Resume, parse_message};
 pub use fields::BadMessage;
+pub use hosting::{HostCommand, parse_command};
 pub use offers::{OfferCommand, Terms};
 pub use orders::{Bill, Line, OrderLine, OrderState, Outcome, Receipt, Sale, VariantPrice};
 pub use schema::schemas;
@@ -28,7 +30,8 @@ pub use types::{
     StockItem, Variant,
 };
 
-pub(crate) use client::{parse_product, parse_show, reference};
+pub(crate) use client::reference;
+pub(crate) use hosting::{parse_product, parse_show};
 pub(crate) use spelling::one_spelling;
 pub(crate) use types::exponent_of;
 

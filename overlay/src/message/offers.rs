@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use super::client::{MAX_MINOR, MAX_QUANTITY, MAX_STOCK, money};
 use super::fields::{BadMessage, Fields};
+use super::hosting::{MAX_MINOR, MAX_QUANTITY, MAX_STOCK, money};
 use super::types::{Discount, Mode, Promo};
 
 /// The longest flash sale, in milliseconds: a day.

@@ -3,7 +3,8 @@
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
-use super::client::{ClientMessage, HostCommand};
+use super::client::ClientMessage;
+use super::hosting::HostCommand;
 use super::offers::OfferCommand;
 use super::server::Envelope;
 use super::talk::{TalkCommand, TalkMessage};

@@ -256,3 +256,17 @@ pub(crate) fn buy(number: u64, variant: &str, quantity: i64, price_version: &Val
         "lines": [{"variant": variant, "quantity": quantity}],
     })
 }
+
+/// The version of the prices a welcome tells.
+pub(crate) fn price_version(welcome: &[Value]) -> Value {
+    welcome[0]["snapshot"]["show"]["price_version"].clone()
+}
+
+/// A variant in a welcome.
+pub(crate) fn variant<'a>(welcome: &'a Value, id: &str) -> &'a Value {
+    let products = welcome["snapshot"]["products"].as_array().unwrap();
+    let variants = products
+        .iter()
+        .flat_map(|product| product["variants"].as_array().unwrap());
+    variants.into_iter().find(|variant| variant["id"] == id).unwrap()
+}
