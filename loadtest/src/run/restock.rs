@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use reqwest::{Client, Url};
-use serde_json::{Value, json};
+use reqwest::Client;
+use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::shelf;
+use super::shelf::{Count, Shelf};
 use super::tokens::Access;
 use crate::crowd::Restocks;
 use crate::scenario::Scenario;
@@ -50,8 +50,7 @@ impl Restockers {
             let (sender, ticks) = mpsc::channel(MAX_WAITING);
             let changer = Changer {
                 client: session::client()?,
-                all: shelf::endpoint(access, room, "stock")?,
-                one: shelf::endpoint(access, room, &format!("stock/{}", shop.variant))?,
+                shelf: Shelf::of(access, room, &shop.variant)?,
                 token,
                 restocks: restocks.clone(),
             };
@@ -86,8 +85,7 @@ impl Restockers {
 /// Changes the stock of one room, one change after the other.
 struct Changer {
     client: Client,
-    all: Url,
-    one: Url,
+    shelf: Shelf,
     token: String,
     restocks: Arc<Restocks>,
 }
@@ -97,7 +95,7 @@ impl Changer {
         let mut known = None;
         while ticks.recv().await.is_some() {
             if known.is_none() {
-                known = self.read().await;
+                known = self.shelf.count(&self.client, &self.token).await;
             }
             known = match known {
                 Some(count) => self.add(count).await,
@@ -109,41 +107,15 @@ impl Changer {
         }
     }
 
-    /// Units on hand and available now.
-    async fn read(&self) -> Option<Count> {
-        let response = self.client.get(self.all.clone()).bearer_auth(&self.token).send();
-        let body: Value = response.await.ok()?.error_for_status().ok()?.json().await.ok()?;
-        let variants = body.get("stock")?.as_array()?;
-        let is_ours =
-            |count: &&Value| count.get("variant").and_then(Value::as_str) == Some(&self.restocks.variant);
-        Count::of(variants.iter().find(is_ours)?)
-    }
-
     /// One unit more.
     async fn add(&self, count: Count) -> Option<Count> {
         self.restocks.begin(count.available + 1, Instant::now());
         let request = self
             .client
-            .put(self.one.clone())
+            .put(self.shelf.one.clone())
             .bearer_auth(&self.token)
             .json(&json!({ "on_hand": count.on_hand + 1 }));
         let response = request.send().await.ok()?.error_for_status().ok()?;
         Count::of(&response.json().await.ok()?)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Count {
-    on_hand: u64,
-    available: u64,
-}
-
-impl Count {
-    fn of(count: &Value) -> Option<Count> {
-        let of = |name: &str| count.get(name)?.as_u64();
-        Some(Count {
-            on_hand: of("on_hand")?,
-            available: of("available")?,
-        })
     }
 }
