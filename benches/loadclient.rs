@@ -24,7 +24,7 @@ use vitrine_benches::options::Options;
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Picture of each viewer, kbit/s; sound of 48 kbit/s comes with it.
-const RATES: [u32; 3] = [500, 1000, 2000];
+const RATES: [u32; 3] = [500, 1000, 2500];
 const GROUP: GroupId = GroupId(0);
 const JOINS: u32 = 20;
 
