@@ -1,4 +1,4 @@
-//! A shard under load: frames leave in one run, nobody sees them later, and one room does not hold up another.
+//! A shard under load: frames leave in long runs, wait no longer than allowed, and one room does not hold up another.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -64,12 +64,12 @@ fn a_line_of_ten_times_the_stream_adds_no_more_than_its_own_time_for_a_frame() {
     assert_eq!(idle.len(), busy.len());
 }
 
-/// A twentieth of a room of 400, each viewer of which costs twenty times as much: a datagram alone 30 µs, in a run of four 15.
-const CROWD: usize = 20;
-const RUN: Duration = Duration::from_micros(20);
-const DATAGRAM: Duration = Duration::from_micros(10);
+/// A tenth of a room of 600, each viewer of which costs ten times as much: a datagram alone 41 µs, in a run of ten 18.5.
+const CROWD: usize = 60;
+const RUN: Duration = Duration::from_micros(25);
+const DATAGRAM: Duration = Duration::from_micros(16);
 
-/// A camera whose line spreads each frame of ten packets over 14 ms, as a browser's pacer does.
+/// A camera whose pacer spreads each frame of ten packets over three bursts, as a browser's does.
 fn paced(world: &mut World) -> usize {
     let camera = Camera {
         layers: vec![(1280, 720, 2_500_000)],
@@ -77,7 +77,10 @@ fn paced(world: &mut World) -> usize {
         ..Camera::simple()
     };
     let host = world.go_live(0, camera);
-    world.hosts[host].client.up = Line::with_rate(6_000_000);
+    world.hosts[host].client.up = Line {
+        bursts: ms(5),
+        ..Line::with_rate(6_000_000)
+    };
     host
 }
 
@@ -127,7 +130,7 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
 }
 
 #[test]
-fn in_a_large_room_frames_leave_in_longer_runs_and_are_complete_no_later() {
+fn in_a_large_room_frames_leave_in_longer_runs_and_wait_no_longer_than_allowed() {
     let watch = |hold, is_toil| {
         let mut world = World::holding(hold, 1, 1);
         paced(&mut world);
@@ -137,16 +140,14 @@ fn in_a_large_room_frames_leave_in_longer_runs_and_are_complete_no_later() {
         watched(&mut world, 0..CROWD, is_toil)
     };
     let (at_once, _) = watch(ms(0), false);
-    let ((one_by_one, runs_one_by_one), (held, runs_held)) = (watch(ms(0), true), watch(ms(10), true));
+    let ((one_by_one, runs_one_by_one), (held, runs_held)) = (watch(ms(0), true), watch(ms(12), true));
     let (one_by_one, held) = (later(&at_once, &one_by_one), later(&at_once, &held));
-    for percent in [50, 90, 99] {
-        let (without, with) = (percentile(&one_by_one, percent), percentile(&held, percent));
-        assert!(with <= without, "{percent} %: {with:?} instead of {without:?}");
-    }
-    assert!(
-        runs_held * 2 < runs_one_by_one,
-        "{runs_held} of {runs_one_by_one}"
-    );
+    // To send a whole frame to all takes 11 ms, what may be held 8, and sound comes between.
+    assert!(percentile(&held, 99) < ms(12), "{:?}", percentile(&held, 99));
+    // Beside two seconds of sound.
+    let sound = 2 * 50 * CROWD;
+    let (without, with) = (runs_one_by_one - sound, runs_held - sound);
+    assert!(with * 4 < without * 3, "{with} of {without}");
 }
 
 #[test]
@@ -168,7 +169,7 @@ fn a_large_room_does_not_hold_up_a_small_one() {
         world.run(ms(500));
         let small = world.watch(0);
         world.room = ROOM;
-        crowd(&mut world, 2 * CROWD);
+        crowd(&mut world, CROWD / 2);
         world.run(Duration::from_secs(1));
         watched(&mut world, small..small + 1, is_toil).0
     };

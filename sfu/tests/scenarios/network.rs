@@ -22,6 +22,10 @@ pub(crate) struct Line {
     pub(crate) rate: u64,
     /// What may wait at the rate's bottleneck.
     pub(crate) queue: Duration,
+    /// Packets leave together this often, as a pacer lets them.
+    pub(crate) bursts: Duration,
+    /// When the last of these was.
+    pub(crate) burst_at: Option<Instant>,
     /// When the bottleneck is free.
     pub(crate) free_at: Option<Instant>,
 }
@@ -36,6 +40,8 @@ impl Line {
             doubled: 0.0,
             rate: 0,
             queue: Duration::from_millis(300),
+            bursts: Duration::ZERO,
+            burst_at: None,
             free_at: None,
         }
     }
@@ -68,6 +74,11 @@ impl Line {
             }
             leaves = starts + Duration::from_nanos(nanos);
             self.free_at = Some(leaves);
+            let burst = self.burst_at.filter(|burst| starts < *burst + self.bursts);
+            if !self.bursts.is_zero() {
+                leaves = burst.unwrap_or(starts).max(now);
+                self.burst_at = Some(leaves);
+            }
         }
         Some(leaves + self.delay + self.jitter.mul_f64(random.random()))
     }
