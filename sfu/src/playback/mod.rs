@@ -274,12 +274,8 @@ impl Playback {
 
     /// How fast a cached group of pictures may leave.
     fn pace(&self, now: Instant, publication: &Publication, encoding: &Encoding) -> Pace {
-        // The rate of a publication that has only begun is not known. If it were taken for a low one, who has waited for it
-        // would fall behind with a large first keyframe, and stand still until the next.
-        let usual = match encoding.bitrate() {
-            0 => self.config.burst_bitrate,
-            known => known.max(LEAST_BITRATE) * u64::from(self.config.burst_factor),
-        };
+        // A rate that is not known yet is a low one.
+        let usual = encoding.bitrate().max(LEAST_BITRATE) * u64::from(self.config.burst_factor);
         let mut fast = usual.min(self.config.burst_bitrate);
         if self.bandwidth.can_probe() {
             // An estimate may be low for want of anything sent, but it is not without meaning.
