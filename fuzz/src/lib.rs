@@ -28,7 +28,7 @@ const CHEAP: u32 = 20_000;
 const DEAR: u32 = 1_000;
 
 /// Every target.
-pub const TARGETS: [Target; 29] = [
+pub const TARGETS: [Target; 30] = [
     target("sdp_offer", sdp::offer, DEAR),
     target("sdp_fragment", sdp::fragment, CHEAP),
     target("stun", transport::stun, CHEAP),
@@ -40,6 +40,7 @@ pub const TARGETS: [Target; 29] = [
     target("rtcp", rtp::compound, CHEAP),
     target("vp8", payload::vp8, CHEAP),
     target("vp9", payload::vp9, CHEAP),
+    target("red", payload::red, CHEAP),
     target("h264", payload::h264, CHEAP),
     target("av1", payload::av1, CHEAP),
     target("dependency_descriptor", payload::dependency_descriptor, CHEAP),

@@ -3,6 +3,7 @@
 use sfu::media::payload::av1::{Av1Units, frame_size};
 use sfu::media::payload::dependency::{DependencyDescriptor, Templates};
 use sfu::media::payload::h264::{H264Units, picture_size};
+use sfu::media::payload::red::RedHeader;
 use sfu::media::payload::vp8::Vp8Descriptor;
 use sfu::media::payload::vp9::Vp9Descriptor;
 
@@ -19,6 +20,14 @@ pub(crate) fn vp8(input: &[u8]) {
 pub(crate) fn vp9(input: &[u8]) {
     if let Some(read) = Vp9Descriptor::parse(input) {
         let _ = (read.frame_start(), read.keyframe_start());
+    }
+}
+
+/// RFC 2198 §3: what is renamed lies before the block that is found.
+pub(crate) fn red(input: &[u8]) {
+    if let Some(read) = RedHeader::parse(input) {
+        assert!(read.primary() < input.len());
+        assert!(read.renamed(input, 111).len() <= read.primary());
     }
 }
 

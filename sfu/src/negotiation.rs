@@ -67,6 +67,8 @@ impl fmt::Display for Label {
 pub enum Codec {
     /// RFC 7587, always 48 kHz and two channels in SDP.
     Opus,
+    /// Opus with what came before it once more in each packet (RFC 2198).
+    RedundantOpus,
     /// RFC 7741.
     Vp8,
     /// RFC 9628.
@@ -92,7 +94,7 @@ impl Codec {
     /// Audio or video.
     pub fn kind(self) -> MediaKind {
         match self {
-            Codec::Opus => MediaKind::Audio,
+            Codec::Opus | Codec::RedundantOpus => MediaKind::Audio,
             _ => MediaKind::Video,
         }
     }
@@ -137,6 +139,7 @@ pub struct Payload {
 impl Payload {
     /// Whether a receiver that offered this payload can play a stream of `codec`. H.264: the profile contains the
     /// stream's and packetization mode 1 takes mode 0 too (RFC 6184 §6.2, §6.3); VP9 and AV1: the same profile.
+    /// Opus is taken out of packets with redundancy.
     pub fn plays(&self, codec: Codec) -> bool {
         match (self.codec, codec) {
             (
@@ -149,6 +152,7 @@ impl Payload {
                     packetization_mode: stream_mode,
                 },
             ) => stream_mode <= receiver_mode && profile::decodes(receiver, stream),
+            (Codec::Opus, Codec::RedundantOpus) => true,
             (receiver, stream) => receiver == stream,
         }
     }

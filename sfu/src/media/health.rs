@@ -68,7 +68,7 @@ fn health(now: Instant, encoding: &mut Encoding, media: &ReceivedMedia) -> Encod
 
 fn codec_name(codec: Codec) -> &'static str {
     match codec {
-        Codec::Opus => "opus",
+        Codec::Opus | Codec::RedundantOpus => "opus",
         Codec::Vp8 => "vp8",
         Codec::Vp9 { .. } => "vp9",
         Codec::H264 { .. } => "h264",

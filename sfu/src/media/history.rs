@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::payload::red::RedHeader;
 use crate::negotiation::Codec;
 
 /// What the payload's first bytes say, parsed once at ingest and used by every subscription.
@@ -14,6 +15,8 @@ use crate::negotiation::Codec;
 pub enum PayloadInfo {
     /// Nothing to rewrite inside the payload (Opus, H.264, AV1).
     Opaque,
+    /// Sound with redundancy (RFC 2198).
+    Red(RedHeader),
     /// VP8 (RFC 7741 §4.2). Offsets are into the payload; a field that is absent is `None`.
     Vp8 {
         /// Offset and width (7 or 15 bits) of the picture id, with its value.

@@ -29,7 +29,7 @@ type Tl0 = (u8, u8);
 
 fn fields(info: PayloadInfo) -> (Option<Id>, Option<Tl0>) {
     match info {
-        PayloadInfo::Opaque => (None, None),
+        PayloadInfo::Opaque | PayloadInfo::Red(_) => (None, None),
         PayloadInfo::Vp8 {
             picture_id,
             tl0_pic_idx,

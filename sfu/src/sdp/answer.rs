@@ -169,6 +169,7 @@ fn payload(out: &mut Lines, outline: &SectionOutline, payload: &Payload) {
     let clock_rate = payload.codec.clock_rate();
     let (name, channels) = match payload.codec {
         Codec::Opus => ("opus", "/2"),
+        Codec::RedundantOpus => ("red", "/2"),
         Codec::Vp8 => ("VP8", ""),
         Codec::Vp9 { .. } => ("VP9", ""),
         Codec::H264 { .. } => ("H264", ""),

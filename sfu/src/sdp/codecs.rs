@@ -41,6 +41,9 @@ pub(super) fn parse(section: &Section<'_>, kind: MediaKind) -> Result<Codecs, Of
         let Some(codec) = codec(format).filter(|codec| codec.kind() == kind) else {
             continue;
         };
+        if codec == Codec::RedundantOpus && !is_of_opus(format, &order, &formats) {
+            continue;
+        }
         if kept.payloads.len() == MAX_PAYLOADS {
             break;
         }
@@ -145,6 +148,15 @@ fn retransmissions(order: &[u8], formats: &[Format<'_>]) -> Vec<Option<u8>> {
     rtx
 }
 
+/// Whether every block of a redundant format is the Opus that is offered (RFC 2198 §5).
+fn is_of_opus(redundant: &Format<'_>, order: &[u8], formats: &[Format<'_>]) -> bool {
+    redundant.parameters.split('/').all(|block| {
+        let block = payload_type(block.trim()).filter(|block| order.contains(block));
+        let format = block.and_then(|block| formats.get(usize::from(block)));
+        format.and_then(codec) == Some(Codec::Opus)
+    })
+}
+
 fn encoding_name<'a>(format: &Format<'a>) -> Option<&'a str> {
     format.encoding?.split('/').next()
 }
@@ -158,6 +170,7 @@ fn codec(format: &Format<'_>) -> Option<Codec> {
     };
     match encoding.as_str() {
         "opus/48000/2" => Some(Codec::Opus),
+        "red/48000/2" => Some(Codec::RedundantOpus),
         "vp8/90000" => Some(Codec::Vp8),
         "vp9/90000" => Some(Codec::Vp9 {
             profile: number("profile-id", 0)?,
@@ -211,6 +224,7 @@ fn answered_parameters(codec: Codec, offered: &str) -> Option<String> {
         Codec::Vp8 => None,
         Codec::Vp9 { profile } => (!offered.is_empty()).then(|| format!("profile-id={profile}")),
         Codec::Opus => numbers(offered, &OPUS),
+        Codec::RedundantOpus => Some(offered.to_owned()),
         Codec::Av1 { .. } => numbers(offered, &AV1),
         Codec::H264 {
             profile_level_id: [idc, iop, level],

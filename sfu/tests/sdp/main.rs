@@ -264,6 +264,32 @@ fn aiortc_has_fingerprints_of_three_hashes() {
 }
 
 #[test]
+fn redundancy_is_agreed_where_all_of_it_is_the_opus_offered() {
+    let codecs = |text: &str| -> Vec<Codec> {
+        let offer = play(text);
+        let audio = sent(&offer, MediaKind::Audio);
+        audio.payloads.iter().map(|payload| payload.codec).collect()
+    };
+    let fmtp = "a=fmtp:63 111/111";
+    assert!(CHROMIUM_PLAY.contains(fmtp));
+    assert_eq!(codecs(CHROMIUM_PLAY), [Codec::Opus, Codec::RedundantOpus]);
+    assert_eq!(codecs(FIREFOX_PLAY), [Codec::Opus]);
+    for other in [
+        "a=fmtp:63 111/0",
+        "a=fmtp:63 63/63",
+        "a=fmtp:63 ",
+        "a=fmtp:63 111/",
+        "a=x",
+    ] {
+        assert_eq!(
+            codecs(&CHROMIUM_PLAY.replace(fmtp, other)),
+            [Codec::Opus],
+            "{other}"
+        );
+    }
+}
+
+#[test]
 fn a_viewers_payload_order_and_streams_are_in_the_answer() {
     let offer = play(CHROMIUM_PLAY);
     let (audio, video) = (sent(&offer, MediaKind::Audio), sent(&offer, MediaKind::Video));
@@ -276,10 +302,12 @@ fn a_viewers_payload_order_and_streams_are_in_the_answer() {
     assert_lines(
         section(&answer, "audio"),
         &[
-            "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+            "m=audio 9 UDP/TLS/RTP/SAVPF 111 63",
             "a=sendonly",
             "a=msid:vitrine audio",
             "a=fmtp:111 minptime=10;useinbandfec=1",
+            "a=rtpmap:63 red/48000/2",
+            "a=fmtp:63 111/111",
         ],
     );
     let (ssrc, rtx) = (video.ssrc, video.rtx_ssrc);

@@ -4,6 +4,7 @@ pub mod av1;
 pub(crate) mod bits;
 pub mod dependency;
 pub mod h264;
+pub mod red;
 pub mod vp8;
 pub mod vp9;
 
@@ -64,6 +65,12 @@ impl PayloadFacts {
             Codec::Opus => Some(PayloadFacts {
                 frame_start: Some(true),
                 keyframe: Keyframe::Start,
+                ..Self::EMPTY
+            }),
+            Codec::RedundantOpus => red::RedHeader::parse(payload).map(|header| PayloadFacts {
+                frame_start: Some(true),
+                keyframe: Keyframe::Start,
+                info: PayloadInfo::Red(header),
                 ..Self::EMPTY
             }),
             Codec::Vp8 => Self::vp8(payload),

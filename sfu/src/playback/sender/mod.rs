@@ -1,5 +1,6 @@
 //! One stream toward a viewer: where it is in which encoding, and how packets leave.
 
+mod redundancy;
 mod rtx;
 
 use std::time::Instant;
@@ -14,6 +15,7 @@ use super::repair::Repairs;
 use super::segments::{Segment, Segments};
 use super::{PlayoutDelay, RtpSink};
 use crate::bandwidth::Bandwidth;
+use crate::media::history::PayloadInfo;
 use crate::media::{Encoding, Publication, StoredPacket};
 use crate::negotiation::{Codec, Extension, ExtensionMap, MediaKind, Payload, SentMedia};
 use crate::relay::EncodingId;
@@ -302,7 +304,8 @@ impl Sender {
         let sent = self.write(fields, &segment, packet, publisher, Lead::new(), line);
         if sent {
             self.packets = self.packets.wrapping_add(1);
-            self.octets = self.octets.wrapping_add(packet.payload().len() as u32);
+            let octets = packet.payload().len() - self.left_behind(packet);
+            self.octets = self.octets.wrapping_add(octets as u32);
         }
         sent
     }
@@ -331,7 +334,10 @@ impl Sender {
                 extensions.push((id, delay.bytes()));
             }
         }
-        let replaced = segment.pictures.rewrite(packet, &mut lead);
+        let replaced = match packet.info {
+            PayloadInfo::Red(header) => self.rename(header, packet, &mut lead),
+            _ => segment.pictures.rewrite(packet, &mut lead),
+        };
         let body = packet.payload().get(replaced..).unwrap_or_default();
         self.seal(fields, &extensions, &lead, body, line)
     }
