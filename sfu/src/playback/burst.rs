@@ -17,6 +17,12 @@ const THIN: u64 = 8;
 const KEYFRAME_PACE: u64 = 125;
 const KEYFRAME_LEAST: u64 = 130;
 
+/// In percent of a picture's rate, how fast it comes to the live edge of a line that was too thin for it.
+const THIN_PACE: u64 = 115;
+
+/// A picture that is so late on such a line goes on at a new keyframe, where the publisher makes one.
+const LATE: Duration = Duration::from_secs(1);
+
 /// How much of a cached group of pictures a viewer may get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Appetite {
@@ -26,6 +32,9 @@ pub(super) enum Appetite {
     Soon,
     /// All of it at the pace given: the viewer is live, and only a keyframe is spread out.
     Live,
+    /// As fast as the line has room for it and no faster, for nothing smaller is there: it comes to the live edge where it
+    /// can, and goes on at the next keyframe where it cannot.
+    Thin,
 }
 
 /// Rates of a catching up, bits per second.
@@ -110,6 +119,31 @@ impl Burst {
         burst
     }
 
+    /// Nothing more before the next keyframe, and from there on a little faster than a picture of `bitrate` comes, or what
+    /// there is room for.
+    pub(super) fn pause(now: Instant, bitrate: u64) -> Burst {
+        let pace = Pace {
+            fast: bitrate * THIN_PACE / 100,
+            limit: Some(0),
+            hold: Duration::ZERO,
+            drained: 0,
+        };
+        Burst {
+            reach: Reach::NextKeyframe,
+            ..Burst::new(now, pace, Appetite::Thin, 0, 0)
+        }
+    }
+
+    /// Whether a packet that came then shows that this will not come to the live edge by itself.
+    pub(super) fn is_late(&self, now: Instant, arrival: Instant) -> bool {
+        self.appetite == Appetite::Thin && now.saturating_duration_since(arrival) > LATE
+    }
+
+    /// Whether it goes on to the live edge.
+    pub(super) fn goes_on(&self) -> bool {
+        self.reach == Reach::Edge
+    }
+
     /// Goes on at a newer keyframe.
     pub(super) fn begin(&mut self, keyframe: u32, group: u64) {
         let fits = self.appetite != Appetite::Soon || self.pace.is_soon(group);
@@ -118,10 +152,13 @@ impl Burst {
     }
 
     /// The line has shown its limit, or that it has none. True when this ends the catching up in the midst of the
-    /// group: the rest would come too late.
-    pub(super) fn limit(&mut self, limit: Option<u64>, group: u64) -> bool {
-        if self.appetite != Appetite::Live {
-            self.pace.limit = limit;
+    /// group: the rest would come too late. `room` is what the line is
+    /// believed to have for it, however little.
+    pub(super) fn limit(&mut self, limit: Option<u64>, room: u64, group: u64) -> bool {
+        match self.appetite {
+            Appetite::Whole | Appetite::Soon => self.pace.limit = limit,
+            Appetite::Thin => self.pace.limit = Some(room),
+            Appetite::Live => {}
         }
         let gives_up = self.appetite == Appetite::Soon
             && self.reach == Reach::Edge
@@ -217,12 +254,31 @@ mod tests {
         let now = begin();
         let mut burst = Burst::new(now, FAST, Appetite::Soon, 7, 400_000);
         assert!(burst.take(now, 8, 30_000));
-        assert!(!burst.limit(Some(7_000_000), 400_000), "it still comes soon");
-        assert!(burst.limit(Some(1_000_000), 400_000));
-        assert!(!burst.limit(Some(1_000_000), 400_000), "told once");
+        assert!(!burst.limit(Some(7_000_000), 0, 400_000), "it still comes soon");
+        assert!(burst.limit(Some(1_000_000), 0, 400_000));
+        assert!(!burst.limit(Some(1_000_000), 0, 400_000), "told once");
         assert!(!burst.take(now + Duration::from_secs(1), 9, 1000));
         let mut patient = Burst::new(now, FAST, Appetite::Whole, 7, 400_000);
-        assert!(!patient.limit(Some(1_000_000), 400_000));
+        assert!(!patient.limit(Some(1_000_000), 0, 400_000));
         assert!(patient.take(now, 9, 1000));
+    }
+
+    #[test]
+    fn on_a_line_that_is_too_thin_the_next_keyframe_goes_on_with_what_there_is_room_for() {
+        let now = begin();
+        let mut burst = Burst::pause(now, 4_000_000);
+        assert!(!burst.goes_on() && !burst.take(now, 7, 1000));
+        burst.begin(9, 1 << 20);
+        burst.limit(None, 800_000, 1 << 20);
+        let sent = |burst: &mut Burst, at| (0..1000).take_while(|_| burst.take(at, 9, 1000)).count();
+        assert_eq!(
+            (burst.goes_on(), sent(&mut burst, now)),
+            (true, 3),
+            "a few packets at once"
+        );
+        let sent = (1..=100).map(|step| sent(&mut burst, now + step * Duration::from_millis(10)));
+        assert_eq!(sent.sum::<usize>(), 100, "then 100 kilobytes a second");
+        assert!(burst.is_late(now + LATE * 2, now) && !burst.is_late(now + LATE, now));
+        assert!(!Burst::new(now, FAST, Appetite::Soon, 9, 0).is_late(now + LATE * 2, now));
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::Playback;
 use super::burst::Appetite;
 use super::cut::Layers;
+use super::room::DRAINED;
 use super::select::{self, Beside, LayerReason, Room};
 use super::sender::{Sender, find};
 use crate::media::{Encoding, Publication};
@@ -72,7 +73,8 @@ impl Playback {
             return;
         }
         self.next_selection = now + SELECTION_INTERVAL;
-        if (sender.awaits_keyframe() || sender.cut.wants_keyframe())
+        let is_drained = self.bandwidth.limit(now).is_none() || self.bandwidth.queueing() < DRAINED;
+        if (sender.awaits_keyframe() && is_drained || sender.cut.wants_keyframe())
             && let Some(current) = current
         {
             // The publication merges and limits this; a request may have come just behind a keyframe.

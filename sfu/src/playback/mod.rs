@@ -13,6 +13,7 @@ mod playout;
 mod probe;
 mod repair;
 mod reports;
+mod room;
 mod segments;
 mod select;
 mod sender;
@@ -23,12 +24,12 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use crate::bandwidth::Bandwidth;
-use crate::media::{Encoding, Publication};
+use crate::media::Publication;
 use crate::negotiation::{Label, MediaKind, SentMedia};
 use crate::relay::{EncodingId, Generation};
 use crate::stats::PlaybackStats;
 use crate::transport::RtpParts;
-use burst::{Appetite, Pace};
+use burst::Appetite;
 use climb::Climb;
 pub use clock_map::ClockMap;
 use clock_map::ClockMaps;
@@ -39,13 +40,6 @@ use reports::Reports;
 pub use select::LayerReason;
 use sender::{Line, Progress, Sender};
 
-/// Bits per second of a thumbnail: what a burst's pace is reckoned from at least.
-const LEAST_BITRATE: u64 = 100_000;
-
-/// The part of a line's queue, in percent, that may drain before another layer's first packet is sent behind it, and
-/// how long that may take.
-const HOLD: u32 = 40;
-const LONGEST_HOLD: Duration = Duration::from_millis(500);
 /// What a probe sends, in percent of what the next layer needs: what it brings is to be enough, even rounded down.
 const PROBE_MARGIN: u64 = 115;
 /// And at most this of what the line is believed to carry: more would fill a queue only to fail.
@@ -230,10 +224,13 @@ impl Playback {
         }
         // What was sent again waits behind everything else.
         let round_trip = self.reports.round_trip + self.bandwidth.backlog();
+        let stop = self.stop(now, publication);
         let mut line = Line {
             now,
             sink,
             limit: self.limit_for_picture(now, publication),
+            room: self.room(now, publication),
+            stop,
             playout_delay: self.config.playout_delay,
             bandwidth: &mut self.bandwidth,
             stats: &mut self.stats,
@@ -256,48 +253,6 @@ impl Playback {
     fn has_picture(&self) -> bool {
         let video = self.video().and_then(|place| self.senders.get(place));
         video.is_some_and(|video| video.packets > 0)
-    }
-
-    /// What a line that has shown its limit carries besides sound and messages, bits per second.
-    fn limit_for_picture(&self, now: Instant, publication: &Publication) -> Option<u64> {
-        let room = self.room(now, publication)?;
-        // Nothing is below the lowest layer: it comes to the live edge whatever the line seems to carry.
-        let least = self.rate(publication).unwrap_or_default() * 21 / 20;
-        Some(room.max(least))
-    }
-
-    /// The same, however little that is.
-    fn room(&self, now: Instant, publication: &Publication) -> Option<u64> {
-        let beside = self.beside(publication).bitrate;
-        Some(self.bandwidth.limit(now)?.saturating_sub(beside))
-    }
-
-    /// How fast a cached group of pictures may leave.
-    fn pace(&self, now: Instant, publication: &Publication, encoding: &Encoding) -> Pace {
-        // A rate that is not known yet is a low one.
-        let usual = encoding.bitrate().max(LEAST_BITRATE) * u64::from(self.config.burst_factor);
-        let mut fast = usual.min(self.config.burst_bitrate);
-        if self.bandwidth.can_probe() {
-            // An estimate may be low for want of anything sent, but it is not without meaning.
-            fast = fast.min(2 * self.bandwidth.estimate().max(encoding.bitrate()));
-        }
-        let limit = self.limit_for_picture(now, publication);
-        if limit.is_none()
-            && let Some(brings) = self.bandwidth.brings()
-            && let Some(pace) = Pace::of_keyframe(brings, encoding.bitrate())
-        {
-            return pace;
-        }
-        // What is sent behind a long queue is late and may be dropped. While it drains nothing is lost by waiting.
-        let backlog = self.bandwidth.backlog().min(LONGEST_HOLD);
-        let hold = limit.map_or(Duration::ZERO, |_| backlog * HOLD / 100);
-        let drained = self.bandwidth.estimate() / 8 * hold.as_micros() as u64 / 1_000_000;
-        Pace {
-            fast,
-            limit,
-            hold,
-            drained,
-        }
     }
 
     /// Whether the viewer's line has shown that it carries no more. Then a frame's first packets are on the way while
@@ -350,6 +305,8 @@ impl Playback {
             now,
             sink,
             limit: None,
+            room: 0,
+            stop: None,
             playout_delay: None,
             bandwidth: &mut self.bandwidth,
             stats: &mut self.stats,

@@ -159,6 +159,22 @@ fn is_within(limit: LayerLimit, encoding: &Encoding) -> bool {
     limit.max_side.is_none_or(|most| side <= most)
 }
 
+/// Whether a viewer can get nothing smaller than it has.
+pub(super) fn is_lowest(
+    now: Instant,
+    track: &Track,
+    media: &SentMedia,
+    limit: LayerLimit,
+    current: (&Encoding, Layers),
+) -> bool {
+    let ladder = steps(now, track, media, limit);
+    let is_other = |step: &&Step<'_>| limit.rid.is_none() || step.encoding.id == current.0.id;
+    ladder
+        .iter()
+        .find(is_other)
+        .is_none_or(|lowest| lowest.is(current))
+}
+
 /// The step for an estimate in bits per second; `None` when there is nothing the viewer can play.
 pub(super) fn choose<'p>(
     now: Instant,

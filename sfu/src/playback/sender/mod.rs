@@ -40,6 +40,10 @@ pub(super) struct Line<'a, S: RtpSink> {
     pub(super) sink: &'a mut S,
     /// Bits per second, where the line has shown that it carries no more.
     pub(super) limit: Option<u64>,
+    /// What the line is believed to have for the picture, however little that is.
+    pub(super) room: u64,
+    /// The rate of the picture, if it stops now until its next keyframe.
+    pub(super) stop: Option<u64>,
     pub(super) playout_delay: Option<PlayoutDelay>,
     pub(super) bandwidth: &'a mut Bandwidth,
     pub(super) stats: &'a mut PlaybackStats,
@@ -189,9 +193,15 @@ impl Sender {
         let history = &encoding.history;
         let mut progress = Progress::Good;
         if let Some(burst) = &mut self.burst
-            && burst.limit(line.limit, history.group_bytes())
+            && burst.limit(line.limit, line.room, history.group_bytes())
         {
             progress = Progress::NeedsKeyframe(cursor.encoding);
+        }
+        if let Some(bitrate) = line.stop
+            && self.media.kind == MediaKind::Video
+            && self.burst.as_ref().is_none_or(Burst::goes_on)
+        {
+            self.burst = Some(Burst::pause(line.now, bitrate));
         }
         for _ in 0..MAX_AT_ONCE {
             // Whoever is behind skips to the newest picture a decoder can start with.
@@ -228,6 +238,10 @@ impl Sender {
             {
                 let (picture, group) = (packet.timestamp, history.group_bytes());
                 self.burst = Some(Burst::new(line.now, pace, Appetite::Live, picture, group));
+            }
+            let is_late = |burst: &Burst| burst.is_late(line.now, packet.arrival);
+            if self.burst.as_ref().is_some_and(is_late) {
+                progress = Progress::NeedsKeyframe(cursor.encoding);
             }
             if let Some(burst) = &mut self.burst
                 && !burst.take(line.now, packet.timestamp, packet.bytes.len())
@@ -482,6 +496,5 @@ pub(super) fn find(publication: &Publication, id: EncodingId) -> Option<&Encodin
 }
 
 fn publishers_extensions(publication: &Publication, id: EncodingId) -> Option<&ExtensionMap> {
-    let media = publication.media().get(usize::from(id.section))?;
-    Some(&media.extensions)
+    Some(&publication.media().get(usize::from(id.section))?.extensions)
 }
