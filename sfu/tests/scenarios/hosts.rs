@@ -130,3 +130,25 @@ fn viewers_requests_reach_the_host_merged_and_limited() {
     );
     world.viewers.iter().for_each(|viewer| viewer.assert_seamless());
 }
+
+#[test]
+fn a_large_first_keyframe_that_comes_at_once_does_not_stop_those_who_waited() {
+    let mut world = World::new(150, 1);
+    let viewer = world.watch(0);
+    world.run(Duration::from_secs(2));
+    let encoder = Camera {
+        picture: Picture::H264,
+        layers: vec![(1280, 720, 3_500_000)],
+        gop: Duration::from_secs(4),
+        obeys: false,
+    };
+    world.go_live(0, encoder);
+    world.run_until(Duration::from_secs(2), "a picture", |world| {
+        !world.viewers[viewer].screen.shown.is_empty()
+    });
+    let from = world.run(Duration::from_secs(3));
+    let viewer = &world.viewers[viewer];
+    viewer.assert_seamless();
+    let freeze = viewer.longest_freeze(from, world.now);
+    assert!(freeze < ms(100), "{freeze:?}");
+}

@@ -134,8 +134,10 @@ impl Sender {
             // What is missing of the pictures before is not needed any more.
             self.repairs.forget();
             self.enter(encoding, position);
-            let group = history.group_bytes();
-            self.burst = Some(Burst::new(now, pace, appetite, keyframe.timestamp, group));
+            // A stream that has only begun has no rate to pace by, and little to catch up with: who waited for it goes with
+            // it as it comes. Paced by a guess he would fall behind a large first keyframe, and stand still until the next.
+            let burst = || Burst::new(now, pace, appetite, keyframe.timestamp, history.group_bytes());
+            self.burst = (encoding.bitrate() > 0).then(burst);
         }
     }
 
