@@ -179,7 +179,7 @@ async fn what_the_model_loses_doubles_and_disorders_is_told_apart() {
     let mut watching = Watching::start(group(&stage, network), VIEWERS);
     watching.until("losses", Counter::InjectedLost, 80).await;
     // However late a busy machine asks for them.
-    watching.until("repairs", Counter::Repaired, 50).await;
+    watching.until("repairs", Counter::Repaired, 60).await;
     stage.fall_silent();
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let seen = watching.stop().await;
@@ -212,6 +212,13 @@ async fn what_the_model_loses_doubles_and_disorders_is_told_apart() {
         one_way.quantile(0.05) >= Some(Duration::from_millis(30)),
         "{:?}",
         one_way.quantile(0.05)
+    );
+    let per_picture = PACKETS as u64;
+    assert!(
+        count(Counter::Repaired) * 10 > count(Counter::InjectedLost) * (per_picture + 2),
+        "most came again: {} of {}",
+        count(Counter::Repaired),
+        count(Counter::InjectedLost)
     );
 }
 
