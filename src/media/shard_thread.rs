@@ -261,8 +261,9 @@ impl ShardThread {
         (true, None)
     }
 
-    /// Whether nobody else should come in, because those inside already take all the thread has.
-    fn is_exhausted(&mut self) -> bool {
+    /// Whether a viewer who asks is turned away, because those inside already take all the thread has. Counted, and told
+    /// once.
+    fn turns_away(&mut self) -> bool {
         let is_exhausted = self.load.has_lasted_above(self.seat.load_max);
         if is_exhausted && !self.is_refusing {
             tracing::warn!(
@@ -277,7 +278,7 @@ impl ShardThread {
 
     /// Carries out one command. A requester that has gone does not need its reply.
     fn obey(&mut self, now: Instant, command: Command) {
-        let is_exhausted = matches!(command, Command::OpenViewer { .. }) && self.is_exhausted();
+        let is_turned_away = matches!(command, Command::OpenViewer { .. }) && self.turns_away();
         let shard = &mut self.shard;
         match command {
             Command::OpenPublisher {
@@ -290,7 +291,7 @@ impl ShardThread {
             } => {
                 let _ = reply.send(shard.open_publisher(now, peer, room, generation, *offer, ice));
             }
-            Command::OpenViewer { reply, .. } if is_exhausted => {
+            Command::OpenViewer { reply, .. } if is_turned_away => {
                 let _ = reply.send(Err(OpenError::Full));
             }
             Command::OpenViewer {

@@ -87,9 +87,7 @@ impl Line {
         self.arrived.clear();
         Some(feedback.marshal().unwrap().to_vec())
     }
-}
 
-impl Line {
     /// What came by then.
     fn feedback_at(&mut self, at: Duration) -> Option<Vec<u8>> {
         let by = (at + Duration::from_secs(1000)).as_micros() as i64;

@@ -152,8 +152,7 @@ impl Burst {
     }
 
     /// The line has shown its limit, or that it has none. True when this ends the catching up in the midst of the
-    /// group: the rest would come too late. `room` is what the line is
-    /// believed to have for it, however little.
+    /// group: the rest would come too late. `room` is what the line is believed to have for it, however little.
     pub(super) fn limit(&mut self, limit: Option<u64>, room: u64, group: u64) -> bool {
         match self.appetite {
             Appetite::Whole | Appetite::Soon => self.pace.limit = limit,

@@ -224,13 +224,15 @@ impl Playback {
         }
         // What was sent again waits behind everything else.
         let round_trip = self.reports.round_trip + self.bandwidth.backlog();
-        let stop = self.stop(now, publication);
+        // Only a stream that comes to the live edge asks for it.
+        let is_behind = self.senders.iter().any(Sender::is_behind);
+        let room = if is_behind { self.room(now, publication) } else { 0 };
         let mut line = Line {
             now,
             sink,
             limit: self.limit_for_picture(now, publication),
-            room: self.room(now, publication),
-            stop,
+            room,
+            stop: self.stop(now, publication),
             playout_delay: self.config.playout_delay,
             bandwidth: &mut self.bandwidth,
             stats: &mut self.stats,

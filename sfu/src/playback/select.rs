@@ -205,7 +205,8 @@ pub(super) fn choose<'p>(
     Some(ladder.iter().rev().find(fits).copied().unwrap_or(lowest))
 }
 
-/// Where to go down to first: the highest step up to `chosen` whose first picture has no more than `soon` bytes. Large pictures of still scenes have keyframes of many times their usual size.
+/// Where to go down to first: the highest step up to `chosen` whose first picture has no more than `soon` bytes. Large
+/// pictures of still scenes have keyframes of many times their usual size.
 pub(super) fn soonest<'p>(
     now: Instant,
     track: &'p Track,

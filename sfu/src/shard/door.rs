@@ -16,6 +16,8 @@ const MOST: usize = 4096;
 const LONGEST: usize = 1500;
 /// Between two turns of the door while somebody waits: there is time to read what else came.
 const PAUSE: Duration = Duration::from_micros(250);
+/// And while those inside wait, too, to be served with what came: as long as they were held up by the turn before.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// A ClientHello that waits.
 pub(super) struct Hello {
@@ -25,9 +27,6 @@ pub(super) struct Hello {
     pub from: Remote,
     pub datagram: Box<[u8]>,
 }
-
-/// And while those inside wait, too, to be served with what came: as long as they were held up by the turn before.
-const PATIENCE: Duration = Duration::from_millis(5);
 
 pub(super) struct Door {
     waiting: VecDeque<Hello>,
@@ -76,12 +75,12 @@ impl Door {
 
     /// The next of those who waited, while some may begin.
     pub(super) fn call(&mut self) -> Option<Hello> {
-        self.free = self.free.checked_sub(1)?;
-        let hello = self.waiting.pop_front();
-        if hello.is_none() {
-            self.free += 1;
+        if self.free == 0 {
+            return None;
         }
-        hello
+        let hello = self.waiting.pop_front()?;
+        self.free -= 1;
+        Some(hello)
     }
 
     /// When the next turn is due, if anybody waits.

@@ -1,10 +1,12 @@
 //! One stream toward a viewer: where it is in which encoding, and how packets leave.
 
+mod line;
 mod redundancy;
 mod rtx;
 
 use std::time::Instant;
 
+use super::RtpSink;
 use super::burst::{Appetite, Burst, Pace};
 use super::clock::{SourceClock, live_edge, ticks};
 use super::cut::{Cut, Passage};
@@ -13,14 +15,12 @@ use super::header::{self, Extensions, Fields, HeaderBytes};
 use super::layers::rate_of;
 use super::repair::Repairs;
 use super::segments::{Segment, Segments};
-use super::{PlayoutDelay, RtpSink};
-use crate::bandwidth::Bandwidth;
 use crate::media::history::PayloadInfo;
 use crate::media::{Encoding, Publication, StoredPacket};
 use crate::negotiation::{Codec, Extension, ExtensionMap, MediaKind, Payload, SentMedia};
 use crate::relay::EncodingId;
-use crate::stats::PlaybackStats;
 use crate::transport::RtpParts;
+pub(super) use line::{Line, Progress};
 
 /// Packets of one stream sent in one go at most: a viewer that fell behind must not hold up the others.
 const MAX_AT_ONCE: usize = 256;
@@ -32,31 +32,6 @@ struct Cursor {
     position: u64,
     /// The next packet begins a new segment.
     is_fresh: bool,
-}
-
-/// What every sending needs from its viewer.
-pub(super) struct Line<'a, S: RtpSink> {
-    pub(super) now: Instant,
-    pub(super) sink: &'a mut S,
-    /// Bits per second, where the line has shown that it carries no more.
-    pub(super) limit: Option<u64>,
-    /// What the line is believed to have for the picture, however little that is.
-    pub(super) room: u64,
-    /// The rate of the picture, if it stops now until its next keyframe.
-    pub(super) stop: Option<u64>,
-    pub(super) playout_delay: Option<PlayoutDelay>,
-    pub(super) bandwidth: &'a mut Bandwidth,
-    pub(super) stats: &'a mut PlaybackStats,
-}
-
-/// How forwarding went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
-    Good,
-    /// The cached group of pictures was given up: only a new keyframe makes the picture move.
-    NeedsKeyframe(EncodingId),
-    /// The history has gone on without this viewer: it needs a place to enter anew.
-    Lost,
 }
 
 /// One stream toward a viewer.
