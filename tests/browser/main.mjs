@@ -1,6 +1,7 @@
 // Runs the scenarios one after the other, each on a server of its own. `run NAME…` runs those whose names begin so.
 
 import { Server } from "./server.mjs";
+import { gstreamer } from "./gstreamer.mjs";
 import { joining } from "./joining.mjs";
 import { scenarios } from "./scenarios.mjs";
 import { selling } from "./selling.mjs";
@@ -10,7 +11,7 @@ const wanted = process.argv.slice(2);
 let failed = 0;
 /** Environment variables for its server, found out first where they depend on the machine. */
 const settings = ({ settings }) => (typeof settings === "function" ? settings() : settings);
-for (const scenario of [...scenarios, ...selling, ...joining]) {
+for (const scenario of [...scenarios, ...gstreamer, ...selling, ...joining]) {
   if (wanted.length && !wanted.some((name) => scenario.name.startsWith(name))) continue;
   const started = Date.now();
   let server;

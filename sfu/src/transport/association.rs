@@ -187,7 +187,7 @@ impl Association {
             return;
         }
         if begins {
-            self.dtls = Some(self.identity.dtls(self.role, now));
+            self.dtls = Some(self.identity.dtls_server(datagram, now));
         }
         if let Some(dtls) = &mut self.dtls
             && let Err(failed) = dtls.receive(now, datagram)
@@ -209,7 +209,7 @@ impl Association {
     }
 
     fn start_dtls(&mut self, now: Instant, outbox: &mut Outbox) {
-        let mut dtls = self.identity.dtls(self.role, now);
+        let mut dtls = self.identity.dtls_client(now);
         let started = dtls.handle_timeout(now);
         self.dtls = Some(dtls);
         match started {

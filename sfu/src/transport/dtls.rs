@@ -1,4 +1,5 @@
-//! DTLS 1.2 (RFC 6347), as far as the association sees it. The crate behind it is named here and in `identity`.
+//! DTLS 1.2 (RFC 6347), as far as the association sees it. The crate behind it is named here and in `identity`; peers it
+//! cannot serve are for `broad_dtls`.
 //!
 //! What `dimpl` 0.9 does on its own: ECDHE over X25519, P-256 or P-384 with ECDSA certificates and AES-GCM or
 //! ChaCha20-Poly1305, extended master secret required. As server it takes the first SRTP profile of AES-256-GCM,
@@ -162,4 +163,35 @@ pub fn is_client_hello(datagram: &[u8]) -> bool {
     const CLIENT_HELLO: u8 = 1;
     // Record header: type, version, epoch, sequence number, length: 13 bytes; epoch 0.
     matches!(datagram, [HANDSHAKE, 0xfe, _, 0, 0, ..]) && datagram.get(13) == Some(&CLIENT_HELLO)
+}
+
+/// Which message of the handshake a ClientHello is (RFC 6347 §4.2.2), told by its first fragment.
+pub(super) fn client_hello_number(datagram: &[u8]) -> Option<[u8; 2]> {
+    // After the record's 13 bytes: type, length of the message, its number, offset and length of the fragment.
+    let header = datagram.get(13..25).filter(|_| is_client_hello(datagram))?;
+    match *header {
+        [_, _, _, _, first, second, 0, 0, 0, ..] => Some([first, second]),
+        _ => None,
+    }
+}
+
+/// The cipher suites of a ClientHello (RFC 6347 §4.2.1), as many of them as its first fragment holds.
+pub(super) fn client_hello_suites(datagram: &[u8]) -> Option<&[[u8; 2]]> {
+    // Headers of the record and of the handshake message, the version, the random.
+    const FIXED: usize = 13 + 12 + 2 + 32;
+    if !is_client_hello(datagram) {
+        return None;
+    }
+    let rest = after_vector(datagram.get(FIXED..)?)?;
+    let rest = after_vector(rest)?;
+    let (length, suites) = rest.split_first_chunk()?;
+    let length = usize::from(u16::from_be_bytes(*length));
+    let suites = suites.get(..length.min(suites.len()))?;
+    Some(suites.as_chunks().0)
+}
+
+/// What follows a vector of up to 255 bytes.
+fn after_vector(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = bytes.split_first()?;
+    rest.get(usize::from(*length)..)
 }

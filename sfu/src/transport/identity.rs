@@ -8,6 +8,7 @@ use aws_lc_rs::digest;
 use dimpl::{Config, DtlsCertificate};
 
 use super::TransportError;
+use super::broad_dtls::{self, BroadConfig};
 use super::dtls::{Dtls, MAX_WAITING, connection};
 use super::key;
 use crate::negotiation::{DtlsRole, Fingerprint};
@@ -30,6 +31,7 @@ pub struct Identity {
 struct Shared {
     certificate: DtlsCertificate,
     config: Arc<Config>,
+    broad: BroadConfig,
     fingerprint: Fingerprint,
 }
 
@@ -54,10 +56,12 @@ impl Identity {
             .build()
             .map_err(|error| TransportError::Crypto(error.to_string()))?;
         let fingerprint = fingerprint_of(&certificate.certificate);
+        let broad = broad_dtls::config(&certificate)?;
         Ok(Identity {
             shared: Arc::new(Shared {
                 certificate,
                 config: Arc::new(config),
+                broad,
                 fingerprint,
             }),
         })
@@ -68,9 +72,27 @@ impl Identity {
         self.shared.fingerprint
     }
 
-    /// A DTLS connection as this identity.
-    pub(super) fn dtls(&self, role: DtlsRole, now: Instant) -> Box<dyn Dtls> {
-        connection(&self.shared.config, &self.shared.certificate, role, now)
+    /// A DTLS connection as this identity that begins the handshake.
+    pub(super) fn dtls_client(&self, now: Instant) -> Box<dyn Dtls> {
+        connection(
+            &self.shared.config,
+            &self.shared.certificate,
+            DtlsRole::Client,
+            now,
+        )
+    }
+
+    /// A DTLS connection as this identity for who says this hello.
+    pub(super) fn dtls_server(&self, client_hello: &[u8], now: Instant) -> Box<dyn Dtls> {
+        if broad_dtls::is_for(client_hello) {
+            return broad_dtls::server(&self.shared.broad, now);
+        }
+        connection(
+            &self.shared.config,
+            &self.shared.certificate,
+            DtlsRole::Server,
+            now,
+        )
     }
 }
 

@@ -3,6 +3,7 @@
 //! the crates behind them.
 
 mod association;
+mod broad_dtls;
 mod dcep;
 mod dtls;
 mod ice;

@@ -17,6 +17,11 @@ pub enum SrtpProfile {
 }
 
 impl SrtpProfile {
+    /// Bytes of keying material that DTLS is to export (RFC 5764 §4.2).
+    pub fn exported_len(self) -> usize {
+        2 * (self.key_len() + self.salt_len())
+    }
+
     fn key_len(self) -> usize {
         match self {
             SrtpProfile::AeadAes256Gcm => 32,
@@ -50,7 +55,7 @@ impl SrtpKeys {
         we_are_dtls_client: bool,
     ) -> Result<SrtpKeys, TransportError> {
         let (key, salt) = (profile.key_len(), profile.salt_len());
-        if exported.len() != 2 * (key + salt) {
+        if exported.len() != profile.exported_len() {
             return Err(TransportError::Crypto(format!(
                 "{} bytes for {profile:?}",
                 exported.len()
