@@ -169,7 +169,8 @@ fn codec(format: &Format<'_>) -> Option<Codec> {
         None => Some(default),
     };
     match encoding.as_str() {
-        "opus/48000/2" => Some(Codec::Opus),
+        // RFC 7587 §7 wants the two channels said; GStreamer leaves them out.
+        "opus/48000/2" | "opus/48000" => Some(Codec::Opus),
         "red/48000/2" => Some(Codec::RedundantOpus),
         "vp8/90000" => Some(Codec::Vp8),
         "vp9/90000" => Some(Codec::Vp9 {
