@@ -1,6 +1,6 @@
 //! What a PATCH may carry.
 
-use sfu::sdp::Fragment;
+use sfu::sdp::{Fragment, OfferError};
 
 use super::*;
 
