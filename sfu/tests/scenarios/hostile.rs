@@ -205,25 +205,53 @@ fn keyframes_wanted_all_the_time() {
 
 #[test]
 fn messages_without_end() {
+    // Each fills a datagram.
+    let spam = "spam".repeat(250);
     let (_, work) = assert_unnoticed(|world, neighbour| {
         let now = world.now;
-        world.viewers[neighbour].client.say(now, "chat", "spam");
+        for _ in 0..4 {
+            world.viewers[neighbour].client.say(now, "chat", &spam);
+        }
     });
-    assert!(work.messages_in < 2 * MISCHIEF, "{work:?}");
+    // A thousand datagrams a second are looked at, and a burst of five hundred.
+    assert!((1000..MISCHIEF + 600).contains(&work.messages_in), "{work:?}");
+    assert!(work.datagrams_refused > 0, "{work:?}");
 }
 
 #[test]
 fn coming_and_going_all_the_time() {
+    let (mut step, mut gone) = (0, Vec::new());
     let (_, work) = assert_unnoticed(|world, _| {
-        let newest = world.viewers.len() - 1;
-        if newest < 2 {
+        step += 1;
+        if step % 20 == 0 {
             world.watch(0);
-        } else if world.viewers[newest].client.is_connected() {
-            let peer = world.viewers.pop().unwrap().client.peer;
-            world.close(0, peer);
+        }
+        // Some leave before they have said anything, some while they connect, and some when they have begun to watch.
+        let stay = if step == MISCHIEF { 0 } else { step / 100 };
+        while world.viewers.len() as u64 > 2 + stay {
+            let client = world.viewers.remove(2).client;
+            gone.push((client.address, client.is_connected()));
+            world.close(0, client.peer);
+        }
+        if step == MISCHIEF {
+            assert_strangers(world, &gone);
         }
     });
-    assert!(work.viewers <= 3, "{work:?}");
+    let connected = gone.iter().filter(|(_, connected)| *connected).count();
+    assert_eq!(gone.len() as u64, MISCHIEF / 20);
+    assert!((15..130).contains(&connected), "{connected}");
+    assert_eq!(work.viewers, 2);
+}
+
+/// Nothing of those who are gone is left: what comes from their addresses is nobody's.
+#[track_caller]
+fn assert_strangers(world: &mut World, gone: &[(SocketAddr, bool)]) {
+    let before = world.shards[0].stats().datagrams_rejected;
+    for &(address, _) in gone {
+        handle(world, address, &mut [0x80; 40]);
+    }
+    let rejected = world.shards[0].stats().datagrams_rejected - before;
+    assert_eq!(rejected, gone.len() as u64);
 }
 
 #[test]
