@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Shard;
 use super::deadlines::Owner;
-use super::peer::Channels;
+use super::peer::{Channels, Due};
 use super::room::Source;
 use crate::relay::Relay;
 use crate::transport::Outbox;
@@ -18,12 +18,18 @@ pub(super) type Drain<'a> = Option<&'a mut dyn FnMut(&Outbox)>;
 impl Shard {
     /// The next flush serves this peer.
     pub(super) fn touch_peer(&mut self, key: usize) {
-        if let Some(peer) = self.peers.get_mut(key)
-            && !peer.dirty
-        {
-            peer.dirty = true;
+        self.touch_peer_for(key, Due::All);
+    }
+
+    /// The next flush does at least that for this peer.
+    pub(super) fn touch_peer_for(&mut self, key: usize, due: Due) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        if peer.due == Due::Nothing {
             self.dirty_peers.push(key);
         }
+        peer.due = peer.due.max(due);
     }
 
     /// The next flush serves this room's publication.
@@ -152,7 +158,7 @@ impl Shard {
 
     /// One peer that was sent something or whose time has come.
     fn serve_peer(&mut self, now: Instant, key: usize) {
-        let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.dirty) else {
+        let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
         let room_key = peer.room;
@@ -163,14 +169,19 @@ impl Shard {
         } else {
             Channels::Now
         };
-        peer.serve(
-            now,
-            stage.map(|stage| &stage.publication),
-            channels,
-            &mut self.outbox,
-            &mut self.compound,
-            &mut self.keyframes,
-        );
+        match peer.due {
+            // Its room's turn has come meanwhile.
+            Due::Nothing => return,
+            Due::Channels => peer.serve_channels(now, channels, &mut self.outbox),
+            Due::All => peer.serve(
+                now,
+                stage.map(|stage| &stage.publication),
+                channels,
+                &mut self.outbox,
+                &mut self.compound,
+                &mut self.keyframes,
+            ),
+        }
         peer.take_news(&mut self.events);
         let deadline = peer.deadline().map(|at| at.max(now + EARLIEST_RETURN));
         self.deadlines.arm(Owner::Peer(key), &mut peer.armed, deadline);

@@ -7,7 +7,7 @@ use super::Shard;
 use super::config::{ChannelMessage, Event, PeerEnd};
 use super::door::Hello;
 use super::pace::Rate;
-use super::peer::{Peer, Role};
+use super::peer::{Due, Peer, Role};
 use crate::transport::{ChannelId, Received, Remote, TransportEvent, stun_local_ufrag};
 
 /// Datagrams of one viewer. Feedback, acknowledgements and checks of a browser on a bad line come to less than a
@@ -116,6 +116,10 @@ impl Shard {
                 }
             },
             Received::Verified => self.routes.add_remote(key, &mut peer.addresses, from),
+            // An acknowledgement, most often.
+            Received::Nothing if peer.association.is_connected() && !peer.association.has_events() => {
+                return self.touch_peer_for(key, Due::Channels);
+            }
             Received::Nothing => {}
         }
         self.touch_peer(key);

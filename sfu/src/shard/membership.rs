@@ -10,7 +10,7 @@ use super::Shard;
 use super::config::{Event, OpenError, PeerEnd, PeerId};
 use super::deadlines::Armed;
 use super::pace::Pace;
-use super::peer::{Peer, Role};
+use super::peer::{Due, Peer, Role};
 use super::room::{Room, Source};
 use super::routes::Addresses;
 use crate::negotiation::{AgreedMedia, IceCredentials};
@@ -126,7 +126,7 @@ impl Shard {
             waiting: None,
             has_caught_up: false,
             has_own: false,
-            dirty: false,
+            due: Due::Nothing,
         });
         if let Some(peer) = self.peers.get_mut(key) {
             self.routes.add_ufrag(key, &mut peer.addresses, &local_ufrag);

@@ -36,6 +36,16 @@ pub(super) enum Channels {
     BehindPicture,
 }
 
+/// What the next flush does for a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    /// It is not in the list of peers that are served.
+    Nothing,
+    /// What the transport has to say: an acknowledgement came, which is no reason to look at the media.
+    Channels,
+    All,
+}
+
 /// Bytes that are more than sound: a run that a message can end, being shorter than its packets.
 const PICTURE: u64 = 600;
 
@@ -63,8 +73,7 @@ pub(super) struct Peer {
     pub has_caught_up: bool,
     /// Something in its data channels is its alone, a receipt, and waits for nothing.
     pub has_own: bool,
-    /// In the list of peers that the next flush serves.
-    pub dirty: bool,
+    pub due: Due,
 }
 
 impl Peer {
@@ -115,7 +124,7 @@ impl Peer {
         compound: &mut Vec<u8>,
         keyframes: &mut Vec<EncodingId>,
     ) {
-        self.dirty = false;
+        self.due = Due::Nothing;
         let (_, before) = outbox.queued();
         if let (Role::Viewer(playback), Some(path)) = (&mut self.role, self.association.path())
             && self.association.is_connected()
@@ -136,10 +145,22 @@ impl Peer {
         }
         let (_, after) = outbox.queued();
         if channels == Channels::Now || after - before >= PICTURE {
-            self.has_own = false;
-            self.drain();
-            self.association.flush(now, outbox);
+            self.write_channels(now, outbox);
         }
+    }
+
+    /// Writes what the transport has to say, if it need not wait for a picture.
+    pub(super) fn serve_channels(&mut self, now: Instant, channels: Channels, outbox: &mut Outbox) {
+        self.due = Due::Nothing;
+        if channels == Channels::Now {
+            self.write_channels(now, outbox);
+        }
+    }
+
+    fn write_channels(&mut self, now: Instant, outbox: &mut Outbox) {
+        self.has_own = false;
+        self.drain();
+        self.association.flush(now, outbox);
     }
 
     /// What became of it while it was served.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::demux::{Kind, kind};
 use super::dtls::{Dtls, DtlsFailed, DtlsOutput, is_client_hello};
 use super::ice::{Check, IceAgent};
 use super::identity::{Identity, fingerprint_of};
@@ -62,26 +63,6 @@ enum ChannelsNow {
 struct Deadlines {
     connect: Instant,
     consent: Duration,
-}
-
-/// What a first byte stands for (RFC 7983 §7).
-enum Kind {
-    Stun,
-    Dtls,
-    Rtp,
-    Rtcp,
-    Unknown,
-}
-
-fn kind(datagram: &[u8]) -> Kind {
-    match datagram {
-        [0..=3, ..] => Kind::Stun,
-        [20..=63, ..] => Kind::Dtls,
-        // RTCP packet types 192 to 223 (RFC 5761 §4).
-        [128..=191, 192..=223, ..] => Kind::Rtcp,
-        [128..=191, ..] => Kind::Rtp,
-        _ => Kind::Unknown,
-    }
 }
 
 impl Association {
@@ -436,6 +417,11 @@ impl Association {
             self.say_goodbye(dtls, outbox);
         }
         self.shut();
+    }
+
+    /// Whether there is an event to be polled.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// The next event.

@@ -5,6 +5,7 @@
 mod association;
 mod broad_dtls;
 mod dcep;
+mod demux;
 mod dtls;
 mod ice;
 mod identity;
