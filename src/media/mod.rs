@@ -8,6 +8,7 @@ mod credentials;
 pub mod lanes;
 mod load;
 pub mod news;
+pub mod pause;
 pub mod service;
 mod sessions;
 pub mod shard_thread;

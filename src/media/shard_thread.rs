@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::command::{Command, LaneCounts, ShardReport};
 use super::lanes::{ShardInbox, ShardLane, is_lossy, lanes};
 use super::load::Load;
+use super::pause::{Pause, TURN_INTERVAL};
 use crate::net::tcp::{TcpCounts, TcpPort};
 use crate::net::udp::UdpPort;
 
@@ -47,6 +48,7 @@ pub struct ShardSeat {
     unread: Vec<u64>,
     /// The lasting load above which viewers are refused.
     load_max: f32,
+    turn_interval: Duration,
 }
 
 impl ShardSeat {
@@ -68,6 +70,7 @@ impl ShardSeat {
             tcp,
             unread: Vec::new(),
             load_max: 1.0,
+            turn_interval: TURN_INTERVAL,
         };
         Ok((seat, lane))
     }
@@ -76,6 +79,15 @@ impl ShardSeat {
     #[must_use]
     pub fn refusing_above(self, load_max: f32) -> ShardSeat {
         ShardSeat { load_max, ..self }
+    }
+
+    /// Another time than [`TURN_INTERVAL`] from turn to turn of a thread that has many; zero wakes for every datagram.
+    #[must_use]
+    pub fn turning_every(self, turn_interval: Duration) -> ShardSeat {
+        ShardSeat {
+            turn_interval,
+            ..self
+        }
     }
 
     /// Starts the thread, on a core of its own if one is given. `lanes` are those of all shards in order of their
@@ -100,9 +112,11 @@ impl ShardSeat {
                 if core.is_some_and(|core| !core_affinity::set_for_current(core)) {
                     tracing::warn!(shard = id.0, "cannot pin the shard to a core");
                 }
+                let now = Instant::now();
                 let thread = ShardThread {
                     id,
-                    shard: Shard::new(config, seed, Instant::now()),
+                    shard: Shard::new(config, seed, now),
+                    pause: Pause::new(self.turn_interval, now),
                     seat: self,
                     relay_backlog: lanes.iter().map(|_| VecDeque::new()).collect(),
                     woken: vec![false; lanes.len()],
@@ -112,7 +126,7 @@ impl ShardSeat {
                     counts: LaneCounts::default(),
                     is_refusing: false,
                     busy: Duration::ZERO,
-                    load: Load::new(Instant::now()),
+                    load: Load::new(now),
                     turns: 0,
                 };
                 thread.run();
@@ -134,6 +148,7 @@ struct ShardThread {
     is_refusing: bool,
     busy: Duration,
     load: Load,
+    pause: Pause,
     turns: u64,
     /// Lanes with something new in this turn.
     woken: Vec<bool>,
@@ -189,6 +204,12 @@ impl ShardThread {
             } else {
                 self.wait(finished)
             };
+            // Never past a deadline, and never while there is work left.
+            let pause = self.pause.after_turn(finished).min(timeout);
+            if !pause.is_zero() {
+                std::thread::sleep(pause);
+                timeout -= pause;
+            }
         }
     }
 
