@@ -1,8 +1,9 @@
 //! The media thread as it is, against the floor, in one run: a publisher over a real socket, real encrypted viewers who
 //! answer as browsers do. Processor time of the shard's thread per packet and viewer; beside it that of sealing and
-//! sending the same packets and nothing else, each frame in as few runs as any server could make.
+//! sending the same packets and nothing else, each frame in as few runs as any server could make and many runs in a call.
 //!
-//! `cargo bench -p vitrine-benches --bench forward [-- --quick] [-- --viewers 500] [-- --offload] [-- --hold-ms 0]`
+//! `cargo bench --workspace --bench forward [-- --quick] [-- --viewers 500] [-- --offload] [-- --hold-ms 0]
+//! [-- --turn-us 0]`
 
 #![allow(
     missing_docs,
@@ -14,10 +15,10 @@
 use std::time::Duration;
 
 use vitrine_benches::crowd::Crowd;
-use vitrine_benches::floor::Floor;
+use vitrine_benches::floor::{Calls, Floor};
 use vitrine_benches::house::House;
 use vitrine_benches::options::Options;
-use vitrine_benches::pattern::{FRAME_RATE, Frame, Pattern};
+use vitrine_benches::pattern::{Frame, GROUP, Pattern};
 use vitrine_benches::peer::{Part, Party};
 use vitrine_benches::publisher::Publisher;
 
@@ -47,7 +48,7 @@ fn main() {
         &[1_000_000, 2_500_000]
     };
     let party = Party::new();
-    let mut house = House::open(1, |config| {
+    let mut house = House::turning_every(options.turn_interval(), 1, |config| {
         if let Some(hold) = options.hold_ms {
             config.hold_max = Duration::from_millis(hold);
         }
@@ -112,13 +113,14 @@ impl Row {
         watching.stop().0
     }
 
-    /// The same frames, each at once and in the longest runs their sizes allow.
+    /// The same frames, each at once and in the longest runs their sizes allow, many in a call. A whole group of them:
+    /// keyframes have the longest runs.
     fn floor(&self, floor: &mut Floor, frames: &[Frame]) -> (f64, f64) {
         let (mut packets, mut runs, mut time) = (0, 0, Duration::ZERO);
-        for frame in frames.iter().take(FRAME_RATE as usize) {
+        for frame in frames.iter().take(GROUP as usize) {
             let lens: Vec<usize> = frame.parts.iter().map(|part| part.len).collect();
             let cut = runs_of(&lens);
-            let (sent, took) = floor.measure(&cut.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            let (sent, took) = floor.send(Calls::Many, &cut.iter().map(Vec::as_slice).collect::<Vec<_>>());
             packets += sent;
             runs += (cut.len() * self.viewers) as u64;
             time += took;

@@ -6,7 +6,7 @@
 //! everybody in one room, and once with many shows of usual size on the same core. Both without holding frames toward
 //! their ends and with.
 //!
-//! `cargo bench --workspace --bench latency [-- --quick]`
+//! `cargo bench --workspace --bench latency [-- --quick] [-- --turn-us 0]`
 
 #![allow(
     missing_docs,
@@ -78,13 +78,13 @@ struct Shows {
 }
 
 impl Shows {
-    fn new(evening: Evening, offload: bool) -> Shows {
+    fn new(evening: Evening, options: Options) -> Shows {
         let party = Party::new();
         let hold = Duration::from_millis(evening.hold_ms);
         Shows {
             evening,
-            house: House::open(1, |config| config.hold_max = hold),
-            crowd: Crowd::new(&party, 1, offload),
+            house: House::turning_every(options.turn_interval(), 1, |config| config.hold_max = hold),
+            crowd: Crowd::new(&party, 1, options.offload),
             publishers: Vec::new(),
             viewers: 0,
             party,
@@ -178,7 +178,7 @@ fn main() {
         "shows", "hold", "load", "viewers", "packet p50", "packet p99", "frame p50", "frame p99"
     );
     for evening in EVENINGS {
-        let mut shows = Shows::new(evening, options.offload);
+        let mut shows = Shows::new(evening, options);
         shows.grow(SCALE);
         let watching = shows.watch();
         shows.run(Duration::from_secs(2));

@@ -16,6 +16,7 @@ use sfu::transport::{Identity, TransportConfig};
 use tokio::sync::{mpsc, oneshot};
 use vitrine::media::command::{Command, ShardReport};
 use vitrine::media::lanes::ShardLane;
+use vitrine::media::pause::TURN_INTERVAL;
 use vitrine::media::shard_thread::ShardSeat;
 use vitrine::net::udp::UdpPort;
 
@@ -32,6 +33,11 @@ pub struct House {
 impl House {
     /// Starts shards, each on its thread and port, as the server does. `change` may change their configuration.
     pub fn open(shards: u16, change: impl Fn(&mut ShardConfig)) -> House {
+        House::turning_every(TURN_INTERVAL, shards, change)
+    }
+
+    /// The same with another time from turn to turn of a busy shard.
+    pub fn turning_every(interval: Duration, shards: u16, change: impl Fn(&mut ShardConfig)) -> House {
         let identity = Identity::generate().unwrap();
         let now = Instant::now();
         let mut doors = Vec::new();
@@ -39,7 +45,8 @@ impl House {
             .map(|_| {
                 let udp = UdpPort::bind(0).unwrap();
                 doors.push(SocketAddr::from(([127, 0, 0, 1], udp.number().unwrap())));
-                ShardSeat::new(udp, None).unwrap()
+                let (seat, lane) = ShardSeat::new(udp, None).unwrap();
+                (seat.turning_every(interval), lane)
             })
             .unzip();
         let (events, mut news) = mpsc::channel(8192);

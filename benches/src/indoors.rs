@@ -17,7 +17,8 @@ use crate::channels::Channels;
 use crate::feedback::Feedback;
 use crate::peer::{Part, Party, Peer, TRANSPORT_SEQUENCE, credentials};
 
-const ROOM: &str = "room";
+/// The room that everybody is in.
+pub(crate) const ROOM: &str = "room";
 /// A step of the clock: a line of a few milliseconds.
 const STEP: Duration = Duration::from_millis(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -181,14 +182,7 @@ impl<M: FnMut() -> i64> Indoors<M> {
     fn carry(&mut self) {
         loop {
             self.turn();
-            let mut replies = Vec::new();
-            for run in self.shard.outbox().runs() {
-                if let Some((place, guest)) = guest(&mut self.guests, run.to) {
-                    let datagrams = run.bytes.chunks(run.segment);
-                    replies.push((place, guest.take(self.now, datagrams)));
-                }
-            }
-            self.clear();
+            let replies = self.deliver();
             if replies.iter().all(|(_, sent)| sent.is_empty()) {
                 return;
             }
@@ -196,6 +190,29 @@ impl<M: FnMut() -> i64> Indoors<M> {
                 self.hand_in(place, sent);
             }
         }
+    }
+
+    /// What the shard wrote comes to the peers. Returns what each answers.
+    pub(crate) fn deliver(&mut self) -> Vec<(usize, Vec<Vec<u8>>)> {
+        let mut replies = Vec::new();
+        for run in self.shard.outbox().runs() {
+            if let Some((place, guest)) = guest(&mut self.guests, run.to) {
+                let datagrams = run.bytes.chunks(run.segment);
+                replies.push((place, guest.take(self.now, datagrams)));
+            }
+        }
+        self.clear();
+        replies
+    }
+
+    /// The same, answer by answer with where it comes from.
+    pub(crate) fn answers(&mut self) -> Vec<(Remote, Vec<u8>)> {
+        let all = self.deliver().into_iter();
+        all.flat_map(|(place, answers)| {
+            let remote = self.guests[place].remote;
+            answers.into_iter().map(move |answer| (remote, answer))
+        })
+        .collect()
     }
 
     /// Peers note what media came, and answer nothing. Returns how many other datagrams did.

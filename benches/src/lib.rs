@@ -22,6 +22,7 @@ pub mod peer;
 pub mod publisher;
 pub mod server;
 pub mod show;
+pub mod telling;
 
 use sfu::negotiation::{
     Codec, Extension, ExtensionMap, Feedback, Label, MediaKind, Payload, ReceivedMedia, SentMedia,

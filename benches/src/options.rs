@@ -1,5 +1,9 @@
 //! What a bench is told on the command line.
 
+use std::time::Duration;
+
+use vitrine::media::pause::TURN_INTERVAL;
+
 /// Flags behind `--`; cargo's own are passed over.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
@@ -13,6 +17,8 @@ pub struct Options {
     pub sound: bool,
     /// The longest hold in milliseconds instead of the usual one.
     pub hold_ms: Option<u64>,
+    /// Another time from turn to turn of a busy shard in microseconds, or 0: it wakes for every datagram.
+    pub turn_us: Option<u64>,
 }
 
 impl Options {
@@ -28,10 +34,16 @@ impl Options {
                 "--sound" => options.sound = true,
                 "--viewers" => options.viewers = number(),
                 "--hold-ms" => options.hold_ms = number().map(|number| number as u64),
+                "--turn-us" => options.turn_us = number().map(|number| number as u64),
                 _ => {}
             }
         }
         options
+    }
+
+    /// From turn to turn of a busy shard.
+    pub fn turn_interval(&self) -> Duration {
+        self.turn_us.map_or(TURN_INTERVAL, Duration::from_micros)
     }
 
     /// What of it changes the meaning of the figures.

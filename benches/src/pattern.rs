@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Frames per second.
 pub const FRAME_RATE: u32 = 30;
 /// Between keyframes nobody asked for, in frames.
-const GROUP: u32 = 60;
+pub const GROUP: u32 = 60;
 /// A keyframe's size, in usual frames.
 const KEYFRAME: usize = 5;
 /// Payload bytes of Chromium's largest packet with its usual extensions, and of encoders that fill 1,200 bytes.
