@@ -3,7 +3,7 @@
 //! tick and several; and beside a show, behind whose pictures messages ride. Each with the thread's pauses between
 //! turns and, for comparison, without. Beside it the floor of the same run, and the parts that are not the kernel's.
 //!
-//! `cargo bench --workspace --bench fanout [-- --viewers 500] [-- --turn-us 1000]`
+//! `cargo bench --workspace --bench fanout [-- --quick] [-- --viewers 500] [-- --turn-us 1000]`; quick is the floor and the parts
 
 #![allow(
     missing_docs,
@@ -189,6 +189,9 @@ fn main() {
         );
     }
     floor(viewers, &party);
+    if options.quick {
+        return;
+    }
     for interval in [options.turn_interval(), Duration::ZERO] {
         rows(interval, viewers, &party);
     }
