@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::books::Books;
 use super::rows::{FlashRow, LineRow, OrderRow, ProductRow, Row, ShowRow, TalkRow, Value, VariantRow};
 use super::store::{Query, Store};
+use super::waitlist::{MAX_LISTS, Round};
 use super::{Action, Command, LedgerError, MAX_ORDERS};
 use crate::message::{HostCommand, OfferCommand};
 
@@ -14,8 +15,6 @@ use crate::message::{HostCommand, OfferCommand};
 const MAX_EXPIRED: usize = 1000;
 /// The first of a waitlist that one batch may serve; the rest follows with the next tick.
 const MAX_TURNS: usize = 200;
-/// Variants whose waitlist one tick looks at.
-const MAX_STUCK: usize = 100;
 
 type Pair = (Arc<str>, String);
 
@@ -126,11 +125,16 @@ impl Needs {
 }
 
 /// Loads what the batch works on.
-pub(super) fn load(store: &mut dyn Store, now: i64, batch: &[Command]) -> Result<Books, LedgerError> {
+pub(super) fn load(
+    store: &mut dyn Store,
+    now: i64,
+    batch: &[Command],
+    round: &mut Round,
+) -> Result<Books, LedgerError> {
     let mut needs = Needs::of(batch);
     let mut books = Books::default();
     if needs.ticks {
-        add_due(store, now, &mut needs)?;
+        add_due(store, now, round, &mut needs)?;
     }
     add_orders(store, &mut needs)?;
     load_offers(store, now, &mut needs, &mut books)?;
@@ -152,7 +156,7 @@ pub(super) fn load(store: &mut dyn Store, now: i64, batch: &[Command]) -> Result
 }
 
 /// What time has made due.
-fn add_due(store: &mut dyn Store, now: i64, needs: &mut Needs) -> Result<(), LedgerError> {
+fn add_due(store: &mut dyn Store, now: i64, round: &mut Round, needs: &mut Needs) -> Result<(), LedgerError> {
     let due = Query {
         filter: "state IN ('held', 'checkout_open') AND expires_at <= :bound",
         bound: Some(now),
@@ -175,16 +179,17 @@ fn add_due(store: &mut dyn Store, now: i64, needs: &mut Needs) -> Result<(), Led
     );
     let stuck = Query {
         filter: "waiting > 0 AND available > 0",
-        limit: Some(MAX_STUCK),
+        bound: Some(round.passed()),
+        order: "show, id",
+        limit: Some(MAX_LISTS),
+        behind_bound: true,
         ..Query::default()
     };
-    let stuck = read::<VariantRow>(store, stuck)?;
-    needs
-        .shows
-        .extend(stuck.iter().map(|variant| variant.show.clone()));
-    needs
-        .variants
-        .extend(stuck.into_iter().map(|variant| (variant.show, variant.id)));
+    let stuck = read::<VariantRow>(store, stuck)?.into_iter();
+    let stuck: Vec<Pair> = stuck.map(|variant| (variant.show, variant.id)).collect();
+    needs.shows.extend(stuck.iter().map(|(show, _)| show.clone()));
+    needs.variants.extend(stuck.iter().cloned());
+    round.looks_at(stuck);
     Ok(())
 }
 

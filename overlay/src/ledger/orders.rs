@@ -143,7 +143,7 @@ pub(super) fn expire(work: &mut Work<'_>) -> Decided {
         }
     }
     let stuck = work.books.variants.iter();
-    let stuck = stuck.filter(|row| row.waiting > 0 && row.available > 0);
+    let stuck = stuck.filter(|row| row.is_stuck());
     let stuck: Vec<_> = stuck.map(|row| (row.show.clone(), row.id.clone())).collect();
     for (show, variant) in stuck {
         work.show = show;

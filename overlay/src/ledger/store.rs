@@ -20,6 +20,8 @@ pub(super) struct Query<'q> {
     pub(super) order: &'static str,
     /// Rows per key.
     pub(super) limit: Option<usize>,
+    /// Whether as many rows as `bound` says are passed over.
+    pub(super) behind_bound: bool,
     /// Whether nobody else may change the rows until the transaction ends.
     pub(super) lock: bool,
 }
@@ -37,6 +39,9 @@ impl Query<'_> {
         }
         if let Some(limit) = self.limit {
             tail += &format!(" LIMIT {limit}");
+        }
+        if self.behind_bound {
+            tail += &format!(" OFFSET {bound}");
         }
         (filter, tail)
     }

@@ -7,6 +7,7 @@ use super::backup::{self, BackupError};
 use super::decide::decide;
 use super::provider::{Manual, Provider};
 use super::store::Store;
+use super::waitlist::Round;
 use super::{
     Action, Answer, Audit, Command, Event, Ledger, LedgerError, Refusal, ShowRecord, Ticket, audit,
     catalogue, load, notes,
@@ -36,6 +37,7 @@ pub struct StoredLedger<S> {
     is_stale: bool,
     /// Shows that other servers changed and that were not told yet.
     others: BTreeSet<Arc<str>>,
+    round: Round,
     next_prune: i64,
     events_kept: i64,
 }
@@ -57,6 +59,7 @@ impl<S: Store> StoredLedger<S> {
             generation,
             is_stale: false,
             others: BTreeSet::new(),
+            round: Round::default(),
             next_prune: 0,
             events_kept: EVENTS_KEPT,
         })
@@ -104,7 +107,7 @@ impl<S: Store> StoredLedger<S> {
         } else if !self.others.is_empty() {
             refreshed = catalogue::records(&load::load_shows(&mut self.store, &self.others)?);
         }
-        let mut books = load::load(&mut self.store, now, batch)?;
+        let mut books = load::load(&mut self.store, now, batch, &mut self.round)?;
         let mut answers = decide(&mut books, now, &*self.provider, batch);
         books.save(&mut self.store)?;
         let mut next_prune = self.next_prune;
@@ -115,6 +118,7 @@ impl<S: Store> StoredLedger<S> {
         let shows = answers.iter().flat_map(Answer::changed_shows).collect();
         self.store.tell_others(&shows)?;
         self.store.commit()?;
+        self.round.go_on(&books);
         self.is_stale = false;
         self.others.clear();
         self.generation = generation;

@@ -240,6 +240,55 @@ pub(crate) fn a_tick_looks_at_a_hundred_lists(till: &mut Till) {
     assert_eq!(left(till), 0);
 }
 
+pub(crate) fn lists_that_stay_do_not_hide_others_from_the_tick(till: &mut Till) {
+    let new =
+        (0..201).map(|number| HostCommand::PutProduct(Box::new(product(&format!("new{number:03}"), 1))));
+    all_at_once(till, new.collect());
+    let on_hand = |number| HostCommand::AddStock {
+        variant: format!("new{number:03}-0"),
+        delta: 3,
+    };
+    all_at_once(till, (0..201).map(on_hand).collect());
+    let has = |number| {
+        buy(
+            &format!("has{number}"),
+            &format!("has{number}"),
+            &format!("new{number:03}-0"),
+            3,
+        )
+    };
+    till.decide((0..201).map(has).collect());
+    // Everywhere somebody waits for three; in the last list for one.
+    let wait = |number| {
+        let (buy, quantity) = (format!("waits{number}"), if number == 200 { 1 } else { 3 });
+        queue(&buy, &buy, &format!("new{number:03}-0"), quantity)
+    };
+    till.decide((0..201).map(wait).collect());
+    let left = |till: &mut Till| match till.one(Action::Counts) {
+        Ok(Decision::Counts(counts)) => counts.iter().map(|count| count.waiting).sum::<i64>(),
+        other => panic!("{other:?}"),
+    };
+    let free = |till: &mut Till| {
+        let free = "UPDATE variants SET on_hand = on_hand + 1, available = available + 1, rev = rev + 1 WHERE waiting > 0";
+        till.sql(free).unwrap();
+    };
+    assert_eq!(left(till), 601, "units");
+    free(till);
+    for _ in 0..2 {
+        till.wait(1);
+        assert_eq!(left(till), 601, "two hundred lists stay before it");
+    }
+    till.wait(1);
+    assert_eq!(left(till), 600, "its turn in the third tick");
+    // Behind the last list is the first: those who still want more are looked at again, when there is enough.
+    free(till);
+    free(till);
+    for waiting in [300, 0] {
+        till.wait(1);
+        assert_eq!(left(till), waiting);
+    }
+}
+
 pub(crate) fn five_thousand_events_are_forgotten_at_once(till: &mut Till) {
     const DAY: i64 = 86_400_000;
     till.add("notebook", 3000);

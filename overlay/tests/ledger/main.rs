@@ -98,6 +98,7 @@ stories! {
         a_list_has_the_newest_five_hundred_orders
         a_tick_ends_a_thousand_holds
         a_tick_looks_at_a_hundred_lists
+        lists_that_stay_do_not_hide_others_from_the_tick
         five_thousand_events_are_forgotten_at_once;
     edges:
         what_is_paid_counts_for_a_customers_limit
