@@ -10,6 +10,7 @@
 )]
 
 mod fake;
+mod http2;
 mod limits;
 mod openapi;
 mod pages;
