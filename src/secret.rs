@@ -60,3 +60,27 @@ fn keep(path: &Path) -> io::Result<String> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_secret_is_long_enough_or_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config {
+            data_dir: folder.path().to_owned(),
+            ..Config::default()
+        };
+        let path = folder.path().join(FILE);
+        for (len, is_taken) in [(SHORTEST_SECRET - 1, false), (SHORTEST_SECRET, true)] {
+            // Editors end a file with a newline, which is no part of it.
+            std::fs::write(&path, "x".repeat(len) + "\n").unwrap();
+            let tokens = tokens(&config);
+            assert_eq!(tokens.is_ok(), is_taken, "{len}");
+            if let Err(error) = tokens {
+                assert!(error.to_string().contains("less than 32 characters"), "{error}");
+            }
+        }
+    }
+}

@@ -88,6 +88,13 @@ fn mistakes_are_named_with_what_is_accepted() {
         error("VITRINE_MEDIA_PLAYOUT_DELAY_MIN_MS", "10"),
         "media_playout_delay_min_ms: a number from 0 to 0 is expected, not 10"
     );
+    let [short, long] = [31, 32].map(|len| "x".repeat(len));
+    let refused = error("VITRINE_TOKEN_SECRET", &short);
+    assert!(
+        refused.contains("token_secret: at least 32 characters, or none"),
+        "{refused}"
+    );
+    assert!(from_environment(&[("VITRINE_TOKEN_SECRET", &long)]).is_ok());
     assert!(error("VITRINE_MEDIA_PLAYOUT_DELAY_MAX_MS", "10001").contains("0 to 10000"));
     assert!(error("VITRINE_HTTP_LISTEN", "8080").contains("an address and a port"));
     assert!(error("VITRINE_HTTP_TLS_KEY", "key.pem").contains("both or none"));
