@@ -4,6 +4,7 @@
 
 mod other;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -247,6 +248,30 @@ async fn a_publisher_comes_back_after_a_restart_and_says_why_it_cannot() {
         matches!(refused, Err(Error::Refused { status: 401, .. })),
         "{refused:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_interrupted_while_connecting_takes_the_session_back() {
+    let other = Other::start().await;
+    other.nowhere.store(true, Ordering::Relaxed);
+
+    // Behind the answer: ICE never comes about.
+    let publisher = Publisher::start(PublishOptions::new(other.whip(), short_clip()));
+    until("a session", PATIENCE, || other.sessions() == 1).await;
+    assert_eq!(publisher.stop().await.connections, 0);
+    assert_eq!((other.sessions(), other.seen.lock().unwrap().deleted), (0, 1));
+
+    // Before it.
+    let held = other.answers.lock().await;
+    let publisher = Publisher::start(PublishOptions::new(other.whip(), short_clip()));
+    until("an offer", PATIENCE, || {
+        other.seen.lock().unwrap().offers.len() == 2
+    })
+    .await;
+    let _ = publisher.stop.send(());
+    drop(held);
+    assert_eq!(publisher.task.await.unwrap().unwrap().connections, 0);
+    assert_eq!((other.sessions(), other.seen.lock().unwrap().deleted), (0, 2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -202,9 +202,9 @@ async fn one_connection<G: Into<Goodbye>>(
     report: &mut PublishReport,
     mut shutdown: std::pin::Pin<&mut (impl Future<Output = G> + Send)>,
 ) -> Result<(Stop, Duration), Error> {
-    let connection = tokio::select! {
-        connection = Connection::open(client, options, feedback) => connection?,
-        goodbye = shutdown.as_mut() => return Ok((Stop::Asked(goodbye.into()), Duration::ZERO)),
+    let connection = match connect(client, options, feedback, shutdown.as_mut()).await? {
+        Ok(connection) => connection,
+        Err(goodbye) => return Ok((Stop::Asked(goodbye), Duration::ZERO)),
     };
     report.connections += 1;
     options.connections.fetch_add(1, Ordering::Relaxed);
@@ -218,9 +218,50 @@ async fn one_connection<G: Into<Goodbye>>(
     let lasted = started.elapsed();
     report.seconds += lasted.as_secs_f64();
     feed.add_to(&mut report.streams);
-    match stop {
-        Ok(Stop::Asked(Goodbye::Break)) => connection.break_off().await,
-        _ => connection.close().await,
-    }
+    connection
+        .end(match stop {
+            Ok(Stop::Asked(goodbye)) => goodbye,
+            _ => Goodbye::Leave,
+        })
+        .await;
     Ok((stop?, lasted))
+}
+
+/// A connection on which media can flow, or how the publisher was told to end while it was being made. Whatever there was of
+/// it is taken back.
+async fn connect<G: Into<Goodbye>>(
+    client: &Client,
+    options: &PublishOptions,
+    feedback: &Arc<Feedback>,
+    mut shutdown: std::pin::Pin<&mut (impl Future<Output = G> + Send)>,
+) -> Result<Result<Connection, Goodbye>, Error> {
+    let mut opening = std::pin::pin!(Connection::open(client, options, feedback));
+    let mut connection = tokio::select! {
+        connection = opening.as_mut() => connection?,
+        goodbye = shutdown.as_mut() => {
+            let goodbye = goodbye.into();
+            // Only the answer tells what there is to take back.
+            if goodbye == Goodbye::Leave
+                && let Ok(Ok(connection)) = tokio::time::timeout(session::LAST_ANSWER, opening).await
+            {
+                connection.end(goodbye).await;
+            }
+            return Ok(Err(goodbye));
+        }
+    };
+    let connected = tokio::select! {
+        connected = connection.connect() => connected,
+        goodbye = shutdown.as_mut() => {
+            let goodbye = goodbye.into();
+            connection.end(goodbye).await;
+            return Ok(Err(goodbye));
+        }
+    };
+    match connected {
+        Ok(()) => Ok(Ok(connection)),
+        Err(error) => {
+            connection.end(Goodbye::Leave).await;
+            Err(error)
+        }
+    }
 }

@@ -18,8 +18,8 @@ use webrtc::peer_connection::{
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpSender};
 
-use super::PublishOptions;
 use super::repair::{Feedback, Repair, SLOT};
+use super::{Goodbye, PublishOptions};
 use crate::Error;
 use crate::clip::Clip;
 use crate::peer::Peer;
@@ -42,15 +42,24 @@ pub(super) struct Outgoing {
     pub(super) extensions: Vec<(u8, Bytes)>,
 }
 
-/// An open session whose media can flow.
+/// A sender with what it offered.
+type Offered = (Arc<dyn RtpSender>, RTCRtpEncodingParameters);
+
+/// An open session.
 pub(super) struct Connection {
     peer: Peer,
     session: Session,
-    /// Sound first, then the pictures, smallest first.
+    answer: String,
+    /// Sound first, then the pictures the answer took, smallest first, each with its place in the clip.
+    offered: Vec<(Option<usize>, Offered)>,
+    /// The media section of the pictures, for whoever repairs them.
+    mid: Arc<OnceLock<String>>,
+    /// What can be sent, in the order of what was offered; nothing before [`Connection::connect`].
     pub(super) streams: Vec<Outgoing>,
 }
 
 impl Connection {
+    /// POSTs the offer. From then on there is something at the server to take back.
     pub(super) async fn open(
         client: &Client,
         options: &PublishOptions,
@@ -73,19 +82,20 @@ impl Connection {
             .with(Slot::from(SLOT), Repair::new(rids, mid.clone(), feedback.clone()));
         let mut peer = Peer::new(&options.whip_url, media, interceptors, Box::new(|_| {})).await?;
 
-        let opened = Self::negotiate(&mut peer, client, options, encodings, &mid).await;
-        let (session, streams) = match opened {
-            Ok(opened) => opened,
+        match Self::negotiate(&mut peer, client, options, encodings).await {
+            Ok((session, answer, offered)) => Ok(Self {
+                peer,
+                session,
+                answer,
+                offered,
+                mid,
+                streams: Vec::new(),
+            }),
             Err(error) => {
                 peer.close().await;
-                return Err(error);
+                Err(error)
             }
-        };
-        Ok(Self {
-            peer,
-            session,
-            streams,
-        })
+        }
     }
 
     async fn negotiate(
@@ -93,41 +103,40 @@ impl Connection {
         client: &Client,
         options: &PublishOptions,
         encodings: Vec<RTCRtpEncodingParameters>,
-        mid: &OnceLock<String>,
-    ) -> Result<(Session, Vec<Outgoing>), Error> {
-        let mut audio = None;
+    ) -> Result<(Session, String, Vec<(Option<usize>, Offered)>), Error> {
+        let mut offered = Vec::new();
         if options.clip.audio().is_some() {
             let encoding = audio_encoding();
-            audio = Some((
-                add_track(peer, RtpCodecKind::Audio, vec![encoding.clone()]).await?,
-                encoding,
-            ));
+            let sender = add_track(peer, RtpCodecKind::Audio, vec![encoding.clone()]).await?;
+            offered.push((None, (sender, encoding)));
         }
         let video = add_track(peer, RtpCodecKind::Video, encodings.clone()).await?;
         let offer = peer.offer().await?;
         let (session, answer) =
             Session::open(client, &options.whip_url, options.token.as_deref(), offer).await?;
         let taken = taken(&answer, &options.clip);
-        // From here on there is something at the server to take back.
-        let connected = async {
-            peer.connect(answer).await?;
-            let mut streams = Vec::new();
-            if let Some((sender, encoding)) = &audio {
-                streams.push(Outgoing::new(peer, sender, None, encoding).await?);
-            }
-            for (n, encoding) in encodings.iter().enumerate().filter(|(n, _)| taken.contains(n)) {
-                streams.push(Outgoing::new(peer, &video, Some(n), encoding).await?);
-            }
-            let _ = mid.set(peer.mid_of(&video).await?);
-            Ok(streams)
-        };
-        match connected.await {
-            Ok(streams) => Ok((session, streams)),
-            Err(error) => {
-                session.close().await;
-                Err(error)
-            }
+        let pictures = encodings
+            .into_iter()
+            .enumerate()
+            .filter(|(n, _)| taken.contains(n));
+        offered.extend(pictures.map(|(n, encoding)| (Some(n), (video.clone(), encoding))));
+        Ok((session, answer, offered))
+    }
+
+    /// Takes the answer and waits until media can flow.
+    ///
+    /// # Errors
+    /// When ICE or DTLS do not come about, or the answer does not fit. The session is still to be closed.
+    pub(super) async fn connect(&mut self) -> Result<(), Error> {
+        self.peer.connect(std::mem::take(&mut self.answer)).await?;
+        for (rendition, (sender, encoding)) in &self.offered {
+            let stream = Outgoing::new(&self.peer, sender, *rendition, encoding).await?;
+            self.streams.push(stream);
         }
+        if let Some((_, (video, _))) = self.offered.iter().find(|(rendition, _)| rendition.is_some()) {
+            let _ = self.mid.set(self.peer.mid_of(video).await?);
+        }
+        Ok(())
     }
 
     /// Resolves when the connection is lost.
@@ -135,14 +144,11 @@ impl Connection {
         self.peer.ended()
     }
 
-    /// Ends the connection without a word to the server's HTTP side.
-    pub(super) async fn break_off(self) {
-        self.peer.close().await;
-    }
-
-    /// Takes the session back, then ends the connection.
-    pub(super) async fn close(self) {
-        self.session.close().await;
+    /// Ends the connection, after the session has been taken back, if it is to be.
+    pub(super) async fn end(self, goodbye: Goodbye) {
+        if goodbye == Goodbye::Leave {
+            self.session.close().await;
+        }
         self.peer.close().await;
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::crowd::{Command, Crowd, Group};
 use crate::measure::{Counter, GroupId, Level, Recorder, Timing, ViewerOutcome};
+use crate::session::LAST_ANSWER;
 use crate::watch::{Sight, Viewer};
 use crate::{Error, session};
 
@@ -121,16 +122,12 @@ impl Canary {
     async fn live(mut self, client: Client, group: Group, mut left: oneshot::Receiver<bool>) {
         let joining = Instant::now();
         self.count(Counter::JoinsStarted, 1);
-        let joined = tokio::select! {
-            joined = Viewer::join(&client, &group.whep, group.token.as_deref()) => joined,
-            _ = &mut left => Err(Error::Ended),
-        };
-        let viewer = match joined {
+        let viewer = match join(&client, &group, &mut left).await {
             Ok(viewer) => viewer,
             Err(error) => return self.fail(&error.to_string()),
         };
         self.count(Counter::Joined, 1);
-        let (answered, connected) = (viewer.answered - joining, viewer.connected - joining);
+        let (answered, connected) = (viewer.answered - joining, joining.elapsed());
         self.outcome.answer_ms = Some(millis(answered));
         self.outcome.dtls_ms = Some(millis(connected));
         self.with(|recorder, group, at| {
@@ -243,6 +240,33 @@ impl Canary {
     fn with(&self, record: impl FnOnce(&mut Recorder, GroupId, Duration)) {
         let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         record(&mut recorder, self.group, self.begin.elapsed());
+    }
+}
+
+/// A canary that is connected. One that is told to leave meanwhile takes its session back.
+async fn join(client: &Client, group: &Group, left: &mut oneshot::Receiver<bool>) -> Result<Viewer, Error> {
+    let mut opening = std::pin::pin!(Viewer::open(client, &group.whep, group.token.as_deref()));
+    let mut viewer = tokio::select! {
+        viewer = opening.as_mut() => viewer?,
+        properly = &mut *left => {
+            let properly = properly.unwrap_or(true);
+            // Only the answer tells what there is to take back.
+            if properly && let Ok(Ok(viewer)) = tokio::time::timeout(LAST_ANSWER, opening).await {
+                viewer.leave(properly).await;
+            }
+            return Err(Error::Ended);
+        }
+    };
+    let (connected, properly) = tokio::select! {
+        connected = viewer.connect() => (connected, true),
+        properly = left => (Err(Error::Ended), properly.unwrap_or(true)),
+    };
+    match connected {
+        Ok(()) => Ok(viewer),
+        Err(error) => {
+            viewer.leave(properly).await;
+            Err(error)
+        }
     }
 }
 

@@ -18,16 +18,15 @@ use crate::session::Session;
 pub(crate) struct Viewer {
     peer: Peer,
     session: Session,
+    answer: String,
     frames: Arc<Mutex<Frames>>,
     /// When the answer came.
     pub(crate) answered: Instant,
-    /// When DTLS was up.
-    pub(crate) connected: Instant,
 }
 
 impl Viewer {
-    /// Joins and begins to count.
-    pub(crate) async fn join(client: &Client, whep: &Url, token: Option<&str>) -> Result<Viewer, Error> {
+    /// POSTs an offer. From then on there is something at the server to take back.
+    pub(crate) async fn open(client: &Client, whep: &Url, token: Option<&str>) -> Result<Viewer, Error> {
         let mut media = MediaEngine::default();
         media.register_default_codecs()?;
         let interceptors = register_default_interceptors(Registry::new(), &mut media)?;
@@ -37,34 +36,34 @@ impl Viewer {
             tokio::spawn(count(track, counted.clone()));
         });
         let mut peer = Peer::new(whep, media, interceptors, on_track).await?;
-        let joined = async {
+        let opened = async {
             for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
                 peer.connection.add_transceiver_from_kind(kind, None).await?;
             }
             let offer = peer.offer().await?;
-            let (session, answer) = Session::open(client, whep, token, offer).await?;
-            let answered = Instant::now();
-            match peer.connect(answer).await {
-                Ok(()) => Ok((session, answered)),
-                Err(error) => {
-                    session.close().await;
-                    Err(error)
-                }
-            }
+            Session::open(client, whep, token, offer).await
         };
-        match joined.await {
-            Ok((session, answered)) => Ok(Viewer {
+        match opened.await {
+            Ok((session, answer)) => Ok(Viewer {
                 peer,
                 session,
+                answer,
                 frames,
-                answered,
-                connected: Instant::now(),
+                answered: Instant::now(),
             }),
             Err(error) => {
                 peer.close().await;
                 Err(error)
             }
         }
+    }
+
+    /// Takes the answer, waits until media can flow, and counts it.
+    ///
+    /// # Errors
+    /// When ICE or DTLS do not come about. It is still to leave.
+    pub(crate) async fn connect(&mut self) -> Result<(), Error> {
+        self.peer.connect(std::mem::take(&mut self.answer)).await
     }
 
     /// What was seen since the last time.

@@ -7,6 +7,7 @@ pub(crate) mod whep;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,10 @@ pub(crate) struct Other {
     drop_every: Arc<Mutex<Option<u64>>>,
     /// Answers POSTs with this status instead.
     pub(crate) refuse: Arc<Mutex<Option<u16>>>,
+    /// Answers lead nowhere: they have no candidates.
+    pub(crate) nowhere: Arc<AtomicBool>,
+    /// Answers wait while this is held.
+    pub(crate) answers: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Other {
@@ -76,6 +81,8 @@ impl Other {
             tracks: Arc::default(),
             drop_every: Arc::default(),
             refuse: Arc::default(),
+            nowhere: Arc::default(),
+            answers: Arc::default(),
         };
         let app = Router::new()
             .route("/whip/{room}", post(whip))
@@ -111,6 +118,11 @@ impl Other {
         for (_, session) in sessions {
             session.close().await.unwrap();
         }
+    }
+
+    /// Sessions that there are.
+    pub(crate) fn sessions(&self) -> usize {
+        self.sessions.lock().unwrap().len()
     }
 
     pub(crate) fn packets(&self, rid: &str) -> u64 {
@@ -152,6 +164,13 @@ async fn whip(
         tokio::spawn(record(track, seen.clone(), tracks.clone()));
     })
     .await;
+    let answer = if other.nowhere.load(Ordering::Relaxed) {
+        let lines = answer.split_inclusive('\n');
+        lines.filter(|line| !line.starts_with("a=candidate")).collect()
+    } else {
+        answer
+    };
+    let _turn = other.answers.lock().await;
     let id = format!("{:x}", rand::random::<u64>());
     other.sessions.lock().unwrap().insert(id.clone(), connection);
     let headers = [
