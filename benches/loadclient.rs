@@ -1,8 +1,10 @@
 //! What the load test's viewers cost the machine that plays them: processor time of their one thread and heap, fed by a
-//! server in another process that does next to nothing for each. `cargo bench --bench loadclient -- [--viewers N]`
+//! server in another process that does next to nothing for each. Each has a core.
+//! `cargo bench --workspace --bench loadclient -- [--viewers N] [--silent] [--kbps N]`
 //!
 //! The rates differ in packets and in nothing else, so that a line through them tells what a packet costs and what a
-//! viewer does without one: ten feedbacks and a report each second.
+//! viewer does without one: ten feedbacks and a report each second. `--silent` is pictures alone: with sound the server is
+//! at its end long before the viewers' thread.
 
 #![allow(
     missing_docs,
@@ -25,6 +27,10 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Picture of each viewer, kbit/s; sound of 48 kbit/s comes with it.
 const RATES: [u32; 3] = [500, 1000, 2500];
+/// What is sent while everybody joins.
+const GATHERING_KBPS: u32 = 250;
+/// The core of the viewers, and of the little that makes their requests.
+const CORE: usize = 0;
 const GROUP: GroupId = GroupId(0);
 const JOINS: u32 = 20;
 
@@ -69,8 +75,7 @@ async fn gather(fleet: &mut Fleet, viewers: u32) {
     }
 }
 
-async fn measure(viewers: u32, seconds: u64) {
-    let mut faucet = Faucet::open();
+async fn measure(mut faucet: Faucet, viewers: u32, seconds: u64, rates: &[u32]) {
     let group = Group {
         name: "viewers".into(),
         whep: faucet.whep.parse().unwrap(),
@@ -81,14 +86,14 @@ async fn measure(viewers: u32, seconds: u64) {
     };
     let mut fleet = Fleet::start(vec![group], 1, Instant::now()).unwrap();
     let (empty, bare) = (heap(), resident());
-    faucet.set_kbps(RATES[0]);
+    faucet.set_kbps(GATHERING_KBPS);
     gather(&mut fleet, viewers).await;
     println!(
         "  {:>6} {:>10} {:>8} {:>12} {:>12} {:>10} {:>8}",
         "kbit/s", "packets/s", "CPU", "µs/packet", "µs/viewer·s", "lost", "server"
     );
     let mut points = Vec::new();
-    for kbps in RATES {
+    for &kbps in rates {
         faucet.set_kbps(kbps);
         tokio::time::sleep(Duration::from_secs(3)).await;
         fleet.take();
@@ -121,14 +126,13 @@ async fn measure(viewers: u32, seconds: u64) {
         }
         points.push((of_viewer(packets), of_viewer(cpu_us)));
     }
-    let [(low, cheap), .., (high, dear)] = points[..] else {
-        return;
-    };
-    let packet = (dear - cheap) / (high - low);
-    println!(
-        "  one more packet {packet:.2} µs; a viewer without packets {:.1} µs per second",
-        cheap - low * packet
-    );
+    if let [(low, cheap), .., (high, dear)] = points[..] {
+        let packet = (dear - cheap) / (high - low);
+        println!(
+            "  one more packet {packet:.2} µs; a viewer without packets {:.1} µs per second",
+            cheap - low * packet
+        );
+    }
     let each = |bytes: i64| bytes as f64 / 1024.0 / f64::from(viewers);
     println!(
         "  heap of a viewer {:.1} KiB (goal: at most 24), resident {:.1} KiB",
@@ -149,11 +153,20 @@ fn main() {
     let options = Options::read();
     let viewers = options.viewers.unwrap_or(if options.quick { 100 } else { 1000 }) as u32;
     let seconds = if options.quick { 2 } else { 10 };
-    println!("the load test's viewers, {viewers} on one thread, {seconds} s of each rate:");
+    let sound = if options.silent {
+        "pictures alone"
+    } else {
+        "picture and sound"
+    };
+    println!("the load test's viewers, {viewers} on one thread, {sound}, {seconds} s of each rate:");
+    let rates = options.kbps.map_or(RATES.to_vec(), |kbps| vec![kbps]);
+    // Before this process has its core: the server's is another.
+    let faucet = Faucet::open(!options.silent);
+    vitrine_benches::pin(CORE);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(measure(viewers, seconds));
+    runtime.block_on(measure(faucet, viewers, seconds, &rates));
 }

@@ -1,6 +1,9 @@
 //! A WHEP server that costs next to nothing: it answers anybody, and sends everybody the same picture and sound, sealed
 //! for each. It takes part in no repair, estimates nothing and reads no report. For what receives it; see
 //! [`Faucet::open`] for how it runs beside the one who measures.
+//!
+//! Nearly all it does is to hand runs of packets to the kernel, 4 µs each on a loopback device: with pictures alone it feeds
+//! three times as many viewers as with sound.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, IoSliceMut, Read, Write};
@@ -19,6 +22,9 @@ use crate::peer::media_keys;
 
 /// The argument that makes a bench's own binary the server.
 pub const ROLE: &str = "--faucet";
+const WITH_SOUND: &str = "--with-sound";
+/// It has a core of its own, where there are two: the first is the one who measures.
+const SERVER_CORE: usize = 1;
 /// Milliseconds from picture to picture, and from sound to sound.
 const FRAME_MS: u64 = 40;
 const SOUND_MS: u64 = 20;
@@ -46,10 +52,11 @@ pub struct Faucet {
 }
 
 impl Faucet {
-    /// Starts this very binary with [`ROLE`], which must call [`serve`].
-    pub fn open() -> Faucet {
+    /// Starts this very binary with [`ROLE`], which must call [`serve`], with sound beside the picture or without.
+    pub fn open(has_sound: bool) -> Faucet {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .arg(ROLE)
+            .args(has_sound.then_some(WITH_SOUND))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -86,6 +93,8 @@ impl Drop for Faucet {
 
 /// Is the server: prints its endpoint as a line, and serves until its input ends.
 pub fn serve() -> ! {
+    crate::pin(SERVER_CORE);
+    let has_sound = std::env::args().any(|argument| argument == WITH_SOUND);
     let http = TcpListener::bind("127.0.0.1:0").unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let certificate = dimpl::certificate::generate_self_signed_certificate().unwrap();
@@ -98,7 +107,7 @@ pub fn serve() -> ! {
         }
     });
     let kbps = Arc::new(AtomicU32::new(0));
-    let mut tap = Tap::new(socket, certificate, kbps.clone());
+    let mut tap = Tap::new(socket, certificate, kbps.clone(), has_sound);
     std::thread::spawn(move || {
         for line in std::io::stdin().lines() {
             kbps.store(line.unwrap().trim().parse().unwrap(), Ordering::Relaxed);
@@ -175,6 +184,7 @@ struct Tap {
     certificate: DtlsCertificate,
     config: Arc<Config>,
     kbps: Arc<AtomicU32>,
+    has_sound: bool,
     members: Vec<Member>,
     places: HashMap<SocketAddr, usize>,
     sealed: Vec<u8>,
@@ -182,7 +192,7 @@ struct Tap {
 }
 
 impl Tap {
-    fn new(socket: UdpSocket, certificate: DtlsCertificate, kbps: Arc<AtomicU32>) -> Tap {
+    fn new(socket: UdpSocket, certificate: DtlsCertificate, kbps: Arc<AtomicU32>, has_sound: bool) -> Tap {
         let state = UdpSocketState::new(UdpSockRef::from(&socket)).unwrap();
         let shared = socket2::SockRef::from(&socket);
         // Best effort, as everywhere.
@@ -199,6 +209,7 @@ impl Tap {
             certificate,
             config: Arc::new(config),
             kbps,
+            has_sound,
             members: Vec::new(),
             places: HashMap::new(),
             sealed: Vec::new(),
@@ -226,21 +237,22 @@ impl Tap {
         }
     }
 
-    /// What is due in this millisecond; everybody's pictures begin at another one.
+    /// What is due in this millisecond; everybody's pictures begin at another one, and sound a quarter of one later.
     fn pour(&mut self, tick: u64) {
         let kbps = self.kbps.load(Ordering::Relaxed) as usize;
         if kbps == 0 {
             return;
         }
         let bytes = kbps * 1000 / 8 * FRAME_MS as usize / 1000;
-        for place in 0..self.members.len() {
-            let phase = tick + place as u64;
-            if phase.is_multiple_of(FRAME_MS) {
-                self.picture(place, bytes);
-            }
-            if (phase + FRAME_MS / 4).is_multiple_of(SOUND_MS) {
-                self.sound(place);
-            }
+        let members = self.members.len();
+        for place in due(tick, FRAME_MS).take_while(|place| *place < members) {
+            self.picture(place, bytes);
+        }
+        if !self.has_sound {
+            return;
+        }
+        for place in due(tick + FRAME_MS / 4, SOUND_MS).take_while(|place| *place < members) {
+            self.sound(place);
         }
     }
 
@@ -257,18 +269,32 @@ impl Tap {
         let mut segment = 0;
         for part in 0..packets {
             let begins = if part == 0 { 0x90 } else { 0x80 };
-            let mut lead = vec![begins, 0xe0, 0x80 | high, low, member.frame as u8, 0x20];
-            if part == 0 {
-                let size = [0x80, 0x02, 0x68, 0x01];
-                lead.extend([u8::from(!is_key), 0, 0, 0x9d, 0x01, 0x2a]);
-                lead.extend(size);
-            }
+            // A VP8 descriptor (RFC 7741 §4.2), and in front of the first part the frame's own head with its size.
+            let lead = [
+                begins,
+                0xe0,
+                0x80 | high,
+                low,
+                member.frame as u8,
+                0x20,
+                u8::from(!is_key),
+                0,
+                0,
+                0x9d,
+                0x01,
+                0x2a,
+                0x80,
+                0x02,
+                0x68,
+                0x01,
+            ];
+            let lead = if part == 0 { &lead[..] } else { &lead[..6] };
             let marker = u8::from(part + 1 == packets) << 7;
             let header = header(96 | marker, member.picture, timestamp, 2, member.transport);
             let body = &self.body[..each - lead.len()];
             let parts = RtpParts {
                 header: &header,
-                lead: &lead,
+                lead,
                 body,
                 padding: 0,
             };
@@ -382,6 +408,12 @@ impl Tap {
             }
         }
     }
+}
+
+/// The places whose turn it is at a tick, of as many as there are ticks in a period.
+fn due(tick: u64, period: u64) -> impl Iterator<Item = usize> {
+    let first = (period - tick % period) % period;
+    (first as usize..).step_by(period as usize)
 }
 
 /// An RTP header with the transport-wide sequence number (RFC 8285 §4.2).

@@ -100,6 +100,14 @@ pub fn packet(number: u32) -> Vec<u8> {
     bytes
 }
 
+/// Keeps the calling thread, and those it starts, on one core, where there are so many.
+pub fn pin(core: usize) {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    if let Some(core) = cores.get(core) {
+        core_affinity::set_for_current(*core);
+    }
+}
+
 /// The number a bench was called with, among what cargo adds.
 pub fn argument() -> Option<usize> {
     std::env::args()

@@ -15,6 +15,10 @@ pub struct Options {
     pub viewers: Option<usize>,
     /// An audio stream, too.
     pub sound: bool,
+    /// No audio stream, where there is one by default.
+    pub silent: bool,
+    /// One rate of the picture instead of the usual ones, kbit/s.
+    pub kbps: Option<u32>,
     /// The longest hold in milliseconds instead of the usual one.
     pub hold_ms: Option<u64>,
     /// Another time from turn to turn of a busy shard in microseconds, or 0: it wakes for every datagram.
@@ -32,6 +36,8 @@ impl Options {
                 "--quick" => options.quick = true,
                 "--offload" => options.offload = true,
                 "--sound" => options.sound = true,
+                "--silent" => options.silent = true,
+                "--kbps" => options.kbps = number().map(|number| number as u32),
                 "--viewers" => options.viewers = number(),
                 "--hold-ms" => options.hold_ms = number().map(|number| number as u64),
                 "--turn-us" => options.turn_us = number().map(|number| number as u64),
