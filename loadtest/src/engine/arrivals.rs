@@ -164,6 +164,13 @@ impl Arrivals {
             && block.is_some_and(|block| block & (1 << (number % 64)) != 0)
     }
 
+    /// Reads what the next packet needs.
+    pub(super) fn glance(&self) -> u64 {
+        let next = self.highest.unwrap_or_default();
+        let block = self.seen.get((next / 64) as usize % BLOCKS);
+        block.map_or(next, |block| block ^ next)
+    }
+
     /// The highest number, unrolled.
     pub(super) fn highest(&self) -> Option<u64> {
         self.highest

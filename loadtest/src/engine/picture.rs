@@ -78,6 +78,14 @@ impl Pictures {
         }
     }
 
+    /// Reads what the next packet needs.
+    pub(super) fn glance(&self) -> u64 {
+        let next = self.next.unwrap_or_default();
+        let block = self.markers.get((next / 64) as usize % BLOCKS);
+        let keyframe = self.keyframes.first().and_then(|begin| *begin);
+        block.map_or(next, |block| block ^ next) ^ keyframe.unwrap_or_default()
+    }
+
     /// The stream began again with other numbers.
     pub(super) fn restart(&mut self) {
         let last = self.last;

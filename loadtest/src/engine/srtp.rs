@@ -70,6 +70,16 @@ impl Keys {
         }
     }
 
+    /// Reads the first of what opening or sealing needs.
+    pub(super) fn glance(&self) -> u64 {
+        match self {
+            Keys::Gcm(keys) => {
+                u64::from(keys.index) ^ keys.media.salt.first().map_or(0, |byte| u64::from(*byte))
+            }
+            Keys::Classic(_) => 0,
+        }
+    }
+
     /// Opens a media packet in place and gives its payload, padding and all. `rollovers` is how often the stream's
     /// numbers have begun again (RFC 3711 §3.3.1); the other profile counts for itself.
     pub(super) fn open_rtp<'a>(

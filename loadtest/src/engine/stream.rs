@@ -64,6 +64,13 @@ impl Stream {
         }
     }
 
+    /// Reads what the next packet needs ([`super::viewer::Viewer::glance`]).
+    pub(super) fn glance(&self) -> u64 {
+        let watched = self.watched.as_deref();
+        let watched = watched.map_or(0, |watched| watched.pictures.glance() ^ u64::from(watched.height));
+        self.arrivals.glance() ^ u64::from(self.jitter) ^ watched
+    }
+
     pub(super) fn clock_rate(&self) -> u32 {
         match self.format {
             Format::Sound(rate) => rate.max(1),

@@ -43,6 +43,16 @@ impl Arrivals {
         self.since.len() >= MAX_ARRIVALS
     }
 
+    /// Reads what the next packet, or the feedback, needs.
+    pub(super) fn glance(&self) -> u64 {
+        let (first, last) = (self.since.first(), self.since.last());
+        [first, last]
+            .into_iter()
+            .flatten()
+            .map(|(_, at)| u64::from(*at))
+            .sum()
+    }
+
     /// Appends one RTCP packet about everything noted.
     pub(super) fn write(&mut self, sender: u32, media: u32, out: &mut Vec<u8>) {
         let Some(&(anchor, _)) = self.since.first() else {

@@ -19,8 +19,9 @@ const ROOMY: usize = 2 << 20;
 /// For a socket of one viewer: a tenth of a second at 20 Mbit/s.
 const OWN_BUFFER: usize = 256 << 10;
 /// Buffers of one recvmmsg. With GRO each holds up to a whole run.
-const BATCH: usize = 16;
-const BUFFER: usize = 1 << 16;
+const BATCH: usize = 32;
+/// The longest run, and a little: buffers a power of two apart would be in each other's place in the processor's caches.
+const BUFFER: usize = (1 << 16) + (5 << 10) + 64;
 /// Receive calls on one socket before others are looked at.
 const MAX_BATCHES: usize = 16;
 /// Viewers of a thread on loopback: a block of addresses, the last two bytes of 127.x.y.z.
@@ -43,6 +44,27 @@ pub(super) enum Seat {
     Shared,
     /// On a socket of its own.
     Own(usize),
+}
+
+/// Datagrams of one sender to one viewer that came together.
+pub(super) struct Run<'b> {
+    pub(super) viewer: u32,
+    pub(super) moment: Moment,
+    pub(super) from: SocketAddr,
+    bytes: &'b mut [u8],
+    stride: usize,
+}
+
+impl Run<'_> {
+    /// The first of them.
+    pub(super) fn first(&self) -> &[u8] {
+        self.bytes.get(..self.stride).unwrap_or(self.bytes)
+    }
+
+    /// In order.
+    pub(super) fn datagrams(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        self.bytes.chunks_mut(self.stride)
+    }
 }
 
 /// The sockets of one thread.
@@ -133,12 +155,8 @@ impl Wire {
             .collect()
     }
 
-    /// Hands over what waits on a socket; true when there may be more.
-    pub(super) fn receive(
-        &mut self,
-        token: Token,
-        mut take: impl FnMut(u32, Moment, SocketAddr, &mut [u8]),
-    ) -> bool {
+    /// Hands over what waits on a socket, a call's worth at a time; true when there may be more.
+    pub(super) fn receive(&mut self, token: Token, mut take: impl FnMut(&mut [Run<'_>])) -> bool {
         let port = match token.0.checked_sub(SHARED + 1) {
             None => self.shared.as_ref(),
             Some(place) => self.own.get(place),
@@ -162,26 +180,30 @@ impl Wire {
                 Err(_) => continue,
             };
             let (now, unix) = (Instant::now(), unix_now());
-            for (meta, buffer) in meta.iter().zip(&mut buffers).take(count) {
+            let filled = meta.iter().zip(&mut buffers).take(count);
+            let runs = filled.filter_map(|(meta, buffer)| {
                 // When the kernel had it: our own lateness must not look like the network's.
                 let age = meta
                     .timestamp
                     .map_or(Duration::ZERO, |stamp| unix.saturating_sub(stamp));
-                let moment = Moment {
-                    at: now.checked_sub(age).unwrap_or(now),
-                    unix_us: unix.saturating_sub(age).as_micros() as u64,
-                    is_held_back: false,
-                };
                 let viewer = match (is_shared, meta.dst_ip) {
                     (true, Some(IpAddr::V4(ip))) => u32::from(ip).wrapping_sub(self.block),
-                    (true, _) => continue,
+                    (true, _) => return None,
                     (false, _) => port.viewer,
                 };
-                let bytes = buffer.get_mut(..meta.len).unwrap_or_default();
-                for datagram in bytes.chunks_mut(meta.stride.max(1)) {
-                    take(viewer, moment, meta.addr, datagram);
-                }
-            }
+                Some(Run {
+                    viewer,
+                    moment: Moment {
+                        at: now.checked_sub(age).unwrap_or(now),
+                        unix_us: unix.saturating_sub(age).as_micros() as u64,
+                        is_held_back: false,
+                    },
+                    from: meta.addr,
+                    bytes: buffer.get_mut(..meta.len).unwrap_or_default(),
+                    stride: meta.stride.max(1),
+                })
+            });
+            take(&mut runs.collect::<Vec<_>>());
             if count < BATCH {
                 return false;
             }
@@ -230,6 +252,11 @@ fn open(
     socket.bind(&address.into())?;
     let mut socket = mio::net::UdpSocket::from_std(socket.into());
     let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+    // Nobody here looks at ECN, and what the kernel tells with every run costs. Best effort, too.
+    let _ = match address {
+        SocketAddr::V4(_) => socket2::SockRef::from(&socket).set_recv_tos_v4(false),
+        SocketAddr::V6(_) => socket2::SockRef::from(&socket).set_recv_tclass_v6(false),
+    };
     registry.register(&mut socket, token, Interest::READABLE)?;
     Ok(Port {
         socket,

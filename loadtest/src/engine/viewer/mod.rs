@@ -1,6 +1,7 @@
 //! One viewer, without sockets or clocks: datagrams and the time go in, datagrams come out.
 
 mod feedback;
+mod glance;
 mod media;
 mod shop;
 
