@@ -139,6 +139,15 @@ impl Burst {
         self.appetite == Appetite::Thin && now.saturating_duration_since(arrival) > LATE
     }
 
+    /// Whether it only spreads out a live keyframe.
+    pub(super) fn is_live(&self) -> bool {
+        self.appetite == Appetite::Live
+    }
+
+    pub(super) fn at_pace(self, pace: Pace) -> Burst {
+        Burst { pace, ..self }
+    }
+
     /// Whether it goes on to the live edge.
     pub(super) fn goes_on(&self) -> bool {
         self.reach == Reach::Edge

@@ -170,6 +170,14 @@ impl Sender {
         let history = &encoding.history;
         let mut progress = Progress::Good;
         if let Some(burst) = &mut self.burst
+            && burst.is_live()
+        {
+            // What the line brings, and what is sent of the encoding, may have changed since the keyframe began.
+            let burst = *burst;
+            let pace = self.keyframe_pace(encoding, line);
+            self.burst = pace.map(|pace| burst.at_pace(pace));
+        }
+        if let Some(burst) = &mut self.burst
             && burst.limit(line.limit, line.room, history.group_bytes())
         {
             progress = Progress::NeedsKeyframe(cursor.encoding);
@@ -210,8 +218,7 @@ impl Sender {
             };
             if packet.keyframe_start
                 && self.burst.is_none()
-                && let Some(brings) = line.bandwidth.brings()
-                && let Some(pace) = Pace::of_keyframe(brings, rate_of(encoding, self.cut.wanted()))
+                && let Some(pace) = self.keyframe_pace(encoding, line)
             {
                 let (picture, group) = (packet.timestamp, history.group_bytes());
                 self.burst = Some(Burst::new(line.now, pace, Appetite::Live, picture, group));
@@ -238,6 +245,11 @@ impl Sender {
         }
         self.cursor = Some(cursor);
         progress
+    }
+
+    /// How fast a live keyframe may leave, on a line that is thin for it.
+    fn keyframe_pace<S: RtpSink>(&self, encoding: &Encoding, line: &Line<'_, S>) -> Option<Pace> {
+        Pace::of_keyframe(line.bandwidth.brings()?, rate_of(encoding, self.cut.wanted()))
     }
 
     fn send<S: RtpSink>(
