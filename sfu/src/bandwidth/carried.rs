@@ -7,13 +7,21 @@ const SLOT_US: i64 = 1 << SLOT_SHIFT;
 const SLOTS: usize = 32;
 /// Slots that tell what a full line carries, and packets it takes to tell it: only as many as it has been full for when that is noticed. What came
 /// before was less because less was sent, or more because it carried more.
-const SHORT: usize = 4;
+const SHORT: i64 = 4;
 const LEAST_PACKETS: u16 = 8;
+/// What came in one slot.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    bytes: u32,
+    packets: u16,
+    /// Of the first packet: its bytes, and microseconds from the slot's begin. It only starts the clock.
+    first_bytes: u16,
+    first: u16,
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Carried {
-    /// Bytes and packets.
-    slots: [(u32, u16); SLOTS],
+    slots: [Slot; SLOTS],
     /// The newest slot's number and the newest arrival, in the viewer's clock; none before the first.
     newest: Option<(i64, i64)>,
     first: i64,
@@ -31,23 +39,29 @@ impl Carried {
         }
         if slot > newest {
             let passed = (slot - newest).min(SLOTS as i64);
-            (1..=passed).for_each(|step| self.set(newest + step, (0, 0)));
+            (1..=passed).for_each(|step| self.set(newest + step, Slot::default()));
             // A gap longer than the window is a new beginning.
             if slot - newest > SLOTS as i64 {
-                self.slots = [(0, 0); SLOTS];
+                self.slots = [Slot::default(); SLOTS];
                 self.first = arrival;
             }
         }
         self.newest = Some((newest.max(slot), last.max(arrival)));
-        let (before, packets) = self.slot(slot);
-        self.set(slot, (before.saturating_add(bytes), packets.saturating_add(1)));
+        let mut entry = self.slot(slot);
+        let place = (arrival - (slot << SLOT_SHIFT)) as u16;
+        if entry.packets == 0 || place < entry.first {
+            (entry.first, entry.first_bytes) = (place, u16::try_from(bytes).unwrap_or(u16::MAX));
+        }
+        entry.bytes = entry.bytes.saturating_add(bytes);
+        entry.packets = entry.packets.saturating_add(1);
+        self.set(slot, entry);
     }
 
-    fn slot(&self, slot: i64) -> (u32, u16) {
+    fn slot(&self, slot: i64) -> Slot {
         self.slots.get(index(slot)).copied().unwrap_or_default()
     }
 
-    fn set(&mut self, slot: i64, what: (u32, u16)) {
+    fn set(&mut self, slot: i64, what: Slot) {
         if let Some(entry) = self.slots.get_mut(index(slot)) {
             *entry = what;
         }
@@ -55,31 +69,44 @@ impl Carried {
 
     /// Bits per second over the last half second; 0 before anything came.
     pub(super) fn rate(&self) -> u64 {
-        self.over(SLOTS, u16::MAX)
-    }
-
-    /// Bits per second over the last moments: while a queue stands, what the line can carry.
-    pub(super) fn latest(&self) -> u64 {
-        self.over(SHORT, LEAST_PACKETS)
-    }
-
-    /// Over at least so many slots, and as many more as it takes to have so many packets.
-    fn over(&self, least: usize, packets: u16) -> u64 {
         let Some((newest, last)) = self.newest else {
             return 0;
         };
-        let (mut sum, mut slots, mut seen) = (0, 0, 0u16);
-        while slots < SLOTS as i64 && (slots < least as i64 || seen < packets) {
-            let (bytes, packets) = self.slot(newest - slots);
-            sum += u64::from(bytes);
-            seen = seen.saturating_add(packets);
-            slots += 1;
-        }
-        let begin = ((newest - slots + 1) << SLOT_SHIFT).max(self.first);
+        let slots = (0..SLOTS as i64).map(|back| self.slot(newest - back));
+        let sum = slots.map(|slot| u64::from(slot.bytes)).sum();
         // The first packet of all stands for the time before it.
-        let time = (last - begin).max(SLOT_US);
-        sum * 8 * 1_000_000 / time.unsigned_abs()
+        let begin = ((newest + 1 - SLOTS as i64) << SLOT_SHIFT).max(self.first);
+        per_second(sum, last - begin)
     }
+
+    /// Bits per second over the last moments: while a queue stands, what the line can carry. From the first packet in
+    /// them, so that one more or less at the edge does not tell.
+    pub(super) fn latest(&self) -> u64 {
+        let Some((newest, last)) = self.newest else {
+            return 0;
+        };
+        let (mut sum, mut packets, mut first) = (0, 0u16, (last, 0));
+        for back in 0..SLOTS as i64 {
+            if back >= SHORT && packets >= LEAST_PACKETS {
+                break;
+            }
+            let slot = self.slot(newest - back);
+            if slot.packets > 0 {
+                sum += u64::from(slot.bytes);
+                packets = packets.saturating_add(slot.packets);
+                let begin = (newest - back) << SLOT_SHIFT;
+                first = (begin + i64::from(slot.first), u64::from(slot.first_bytes));
+            }
+        }
+        if packets < LEAST_PACKETS {
+            return self.rate();
+        }
+        per_second(sum - first.1, last - first.0)
+    }
+}
+
+fn per_second(bytes: u64, time: i64) -> u64 {
+    bytes * 8 * 1_000_000 / time.max(SLOT_US).unsigned_abs()
 }
 
 fn index(slot: i64) -> usize {
@@ -99,12 +126,14 @@ mod tests {
             carried.add(at, 1200);
         }
         assert!(carried.rate().abs_diff(2_000_000) < 80_000, "{}", carried.rate());
-        for _ in 0..9 {
+        let mut full = Vec::new();
+        for _ in 0..20 {
             at += 24_000;
             carried.add(at, 1200);
+            full.push(carried.latest());
         }
-        assert!(carried.latest() < 480_000, "{}", carried.latest());
-        assert!(carried.rate() > 800_000, "{}", carried.rate());
+        let exact = full.iter().skip(8);
+        assert!(exact.clone().all(|rate| *rate == 400_000), "{full:?}");
         at += 3_000_000;
         carried.add(at, 1200);
         assert!(carried.rate() < 700_000, "{}", carried.rate());

@@ -41,7 +41,9 @@ const STANDING_US: i64 = 15_000;
 const FULL_US: i64 = 80_000;
 /// A line that would take longer than this for all that is on its way, at the rate at which it brings what left together,
 /// is full before a queue has shown itself: a keyframe met a line that has narrowed.
-const SWAMPED_US: u64 = 250_000;
+const SWAMPED_US: i64 = 250_000;
+/// A queue that has grown by this much from one feedback to the next, twice, is no jitter: microseconds for both.
+const GROWING_US: i64 = 25_000;
 /// With more jitter than this a few packets do not show what the line brings.
 const UNTOLD_JITTER_US: i64 = 10_000;
 /// Between two cuts: the line must have time to show what the first one did. A round trip is added.
@@ -87,6 +89,8 @@ pub struct Bandwidth {
     probed: Option<i64>,
     /// When the estimate was last seen to be what the line carries, or close to it.
     proven: i64,
+    /// When feedback last came.
+    answered: i64,
     has_transport_feedback: bool,
 }
 
@@ -108,6 +112,7 @@ impl Bandwidth {
             last_cut: None,
             probed: None,
             proven: 0,
+            answered: 0,
             has_transport_feedback: false,
         }
     }
@@ -139,17 +144,31 @@ impl Bandwidth {
     /// bits per second.
     pub fn limit(&self, now: Instant) -> Option<u64> {
         let has_limit = self.has_transport_feedback && !self.is_calm(now);
-        let drain = self.queue.standing().clamp(0, MOST_DRAIN_US).unsigned_abs();
+        // What was told last is older than what has drained since.
+        let waits = i64::try_from(self.backlog(now).as_micros()).unwrap_or(i64::MAX);
+        let drain = self
+            .queue
+            .standing()
+            .min(waits)
+            .clamp(0, MOST_DRAIN_US)
+            .unsigned_abs();
         has_limit.then(|| self.estimate() * (1_000_000 - drain) / 1_000_000)
     }
 
     /// How long what is on its way will wait at the narrowest place, by what the line carries now. Without feedback
     /// nothing.
-    pub fn backlog(&self) -> Duration {
-        let carried = self.carried.latest().max(rate::LEAST);
-        let takes = self.flight.bytes() * 8 * 1_000_000 / carried;
-        let waits = takes.saturating_sub(self.round_trip.unwrap_or_default().unsigned_abs());
+    pub fn backlog(&self, now: Instant) -> Duration {
+        // What has come since it was last told.
+        let since = (self.micros(now) - self.answered).clamp(0, LATE_US);
+        let waits = (self.takes(self.carried.latest()) - since).max(0).unsigned_abs();
         Duration::from_micros(if self.has_transport_feedback { waits } else { 0 })
+    }
+
+    /// Microseconds that all that was on its way at the last answer takes on a line of so many bits per second, beyond what
+    /// a round trip of it is.
+    fn takes(&self, carried: u64) -> i64 {
+        let takes = self.flight.bytes() * 8 * 1_000_000 / carried.max(rate::LEAST);
+        i64::try_from(takes).unwrap_or(i64::MAX) - self.round_trip.unwrap_or_default()
     }
 
     /// Bits per second at which the line has brought what left together; `None` while nothing has shown it.
@@ -239,6 +258,7 @@ impl Bandwidth {
             return;
         };
         self.has_transport_feedback = true;
+        self.answered = now;
         self.flight.settle(number);
         self.queue.finish(now);
         self.loss.count(came, lost);
@@ -264,6 +284,7 @@ impl Bandwidth {
         if let Some(probed) = probed {
             self.probed = Some(now);
             self.rate.probed(now, probed);
+            self.trains.probed(now, probed);
         } else if is_full && self.may_cut(now) {
             self.last_cut = Some(now);
             // A moment without packets is not a line without room.
@@ -292,15 +313,19 @@ impl Bandwidth {
         }
     }
 
-    /// What the line brings now, where that is much too little for what is on its way.
+    /// What the line brings now, where that is much too little for what is on its way: by a train of packets that is held
+    /// up, or by what comes at all while the queue grows.
     fn swamped(&self) -> Option<u64> {
         if self.queue.jitter() > UNTOLD_JITTER_US {
             return None;
         }
-        let brings = self.trains.latest()?.max(1);
-        let takes = self.flight.bytes() * 8 * 1_000_000 / brings;
-        let round_trip = self.round_trip.unwrap_or_default().unsigned_abs();
-        (takes > round_trip + SWAMPED_US && brings < self.estimate() * COLLAPSED / 100).then_some(brings)
+        let by_growth = self.queue.growth() > GROWING_US;
+        let brings = self
+            .trains
+            .latest()
+            .or(by_growth.then(|| self.carried.latest()))?;
+        let is_far_less = brings < self.estimate() * COLLAPSED / 100;
+        (self.takes(brings) > SWAMPED_US && is_far_less).then_some(brings)
     }
 
     fn may_cut(&self, now: i64) -> bool {

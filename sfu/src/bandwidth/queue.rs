@@ -16,6 +16,8 @@ pub(super) struct Queue {
     base: Option<(i64, i64)>,
     since: i64,
     standing: i64,
+    /// What it was with the two feedbacks before, the newer one first.
+    before: [i64; 2],
     usual: i64,
     jitter: i64,
     /// Of the feedback being read: shortest, sum and count.
@@ -43,6 +45,7 @@ impl Queue {
             (current.min(least), before)
         };
         self.base = Some((current, before));
+        self.before = [self.standing, self.before[0]];
         self.standing = least - current.min(before);
         self.usual += (self.standing.min(MOST_USUAL_US) - self.usual) / USUAL_FEEDBACKS;
         let spread = sum / count.max(1) - least;
@@ -58,6 +61,16 @@ impl Queue {
     /// hold up those behind them, even the earliest of a few comes late now and then.
     pub(super) fn unusual(&self) -> i64 {
         self.standing - self.usual * 2
+    }
+
+    /// Microseconds by which the queue has grown over the last two feedbacks, where it grew with both.
+    pub(super) fn growth(&self) -> i64 {
+        let [newer, older] = self.before;
+        if older < newer && newer < self.standing {
+            self.standing - older
+        } else {
+            0
+        }
     }
 
     /// Microseconds by which packets of one feedback come later than the earliest of them, averaged.
@@ -89,5 +102,16 @@ mod tests {
         feedback(13_000_000, &[-500_000]);
         let (standing, _) = feedback(24_000_000, &[-500_000]);
         assert_eq!(standing, 0);
+    }
+    #[test]
+    fn growth_is_what_grew_twice() {
+        let mut queue = Queue::default();
+        let mut grown = |delay| {
+            queue.take(delay);
+            queue.finish(0);
+            queue.growth()
+        };
+        let told = [0, 10_000, 25_000, 45_000, 40_000, 60_000, 65_000].map(&mut grown);
+        assert_eq!(told, [0, 0, 25_000, 35_000, 0, 0, 25_000]);
     }
 }

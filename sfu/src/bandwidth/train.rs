@@ -1,5 +1,7 @@
 //! How fast the line brings packets that left together: what a keyframe, which is many of them, will take.
 
+use super::cluster::Shown;
+
 /// Packets that leave this close to each other are one train, microseconds: a pacer's steps are shorter.
 const APART_US: i64 = 5_000;
 /// Fewer packets say more of the line's jitter than of its rate.
@@ -86,6 +88,15 @@ impl Trains {
             self.fastest = [Some(rate), this];
         } else {
             self.fastest = [this.max(Some(rate)), before];
+        }
+    }
+
+    /// A probe has shown what the line brings.
+    pub(super) fn probed(&mut self, now: i64, shown: Shown) {
+        if let Shown::AtLeast(rate) = shown
+            && self.rate().is_some_and(|known| rate > known)
+        {
+            self.note(now, rate);
         }
     }
 

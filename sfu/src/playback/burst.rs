@@ -23,6 +23,11 @@ const THIN_PACE: u64 = 115;
 /// A picture that is so late on such a line goes on at a new keyframe, where the publisher makes one.
 const LATE: Duration = Duration::from_secs(1);
 
+/// How much of a line's queue is left when a picture of another layer begins behind it: it is told a little late, and a
+/// line that stands idle brings the picture later. And how long that is waited for.
+const LEFT: Duration = Duration::from_millis(40);
+const LONGEST_WAIT: Duration = Duration::from_millis(300);
+
 /// How much of a cached group of pictures a viewer may get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Appetite {
@@ -44,10 +49,9 @@ pub(super) struct Pace {
     pub(super) fast: u64,
     /// What the line carries, where it has shown its limit.
     pub(super) limit: Option<u64>,
-    /// Before the first packet: a full queue would drop it. And the bytes that it drains by meanwhile: so many may leave
-    /// at once then.
-    pub(super) hold: Duration,
-    pub(super) drained: u64,
+    /// Nothing leaves before what waits in the line is nearly through: the first packet would come no sooner behind it, and
+    /// a full queue would drop it.
+    pub(super) waits: bool,
 }
 
 impl Pace {
@@ -59,8 +63,7 @@ impl Pace {
         (brings < bitrate * THIN).then_some(Pace {
             fast: rate,
             limit: Some(rate),
-            hold: Duration::ZERO,
-            drained: 0,
+            waits: false,
         })
     }
 
@@ -68,10 +71,9 @@ impl Pace {
         self.limit.map_or(self.fast, |limit| limit.min(self.fast)).max(1)
     }
 
-    /// Bytes that may leave at once: into a full queue only as much as has drained meanwhile.
+    /// Bytes that may leave at once.
     fn allowance(self) -> u64 {
-        self.limit
-            .map_or(ALLOWANCE, |_| self.drained.clamp(LIMITED_ALLOWANCE, ALLOWANCE))
+        self.limit.map_or(ALLOWANCE, |_| LIMITED_ALLOWANCE)
     }
 
     fn is_soon(self, bytes: u64) -> bool {
@@ -97,6 +99,8 @@ pub(super) struct Burst {
     appetite: Appetite,
     reach: Reach,
     credit: u64,
+    /// When it begins at the latest, while it waits for the line's queue.
+    waits_until: Option<Instant>,
     begins: Instant,
     at: Instant,
     /// Bytes sent of this group.
@@ -111,8 +115,9 @@ impl Burst {
             appetite,
             reach: Reach::Edge,
             credit: pace.allowance(),
-            begins: now + pace.hold,
-            at: now + pace.hold,
+            waits_until: pace.waits.then(|| now + LONGEST_WAIT),
+            begins: now,
+            at: now,
             sent: 0,
         };
         burst.begin(keyframe, group);
@@ -125,13 +130,25 @@ impl Burst {
         let pace = Pace {
             fast: bitrate * THIN_PACE / 100,
             limit: Some(0),
-            hold: Duration::ZERO,
-            drained: 0,
+            waits: false,
         };
         Burst {
             reach: Reach::NextKeyframe,
             ..Burst::new(now, pace, Appetite::Thin, 0, 0)
         }
+    }
+
+    /// What is in the line takes so long to come through.
+    pub(super) fn wait(&mut self, now: Instant, backlog: Duration) {
+        let Some(until) = self.waits_until else {
+            return;
+        };
+        let left = backlog.saturating_sub(LEFT);
+        if left.is_zero() || now >= until {
+            self.waits_until = None;
+        }
+        self.begins = (now + left).min(until);
+        self.at = self.begins.max(now);
     }
 
     /// Whether a packet that came then shows that this will not come to the live edge by itself.
@@ -231,8 +248,7 @@ mod tests {
     const FAST: Pace = Pace {
         fast: 8_000_000,
         limit: None,
-        hold: Duration::ZERO,
-        drained: 0,
+        waits: false,
     };
 
     #[test]
@@ -288,5 +304,32 @@ mod tests {
         assert_eq!(sent.sum::<usize>(), 100, "then 100 kilobytes a second");
         assert!(burst.is_late(now + LATE * 2, now) && !burst.is_late(now + LATE, now));
         assert!(!Burst::new(now, FAST, Appetite::Soon, 9, 0).is_late(now + LATE * 2, now));
+    }
+    #[test]
+    fn behind_a_queue_nothing_leaves_before_that_is_nearly_through() {
+        let ms = Duration::from_millis;
+        let now = begin();
+        let pace = Pace {
+            limit: Some(800_000),
+            waits: true,
+            ..FAST
+        };
+        let burst = || Burst::new(now, pace, Appetite::Whole, 7, 400_000);
+        let mut told = burst();
+        told.wait(now, ms(150));
+        assert_eq!(told.next(), Some(now + ms(152) - LEFT));
+        assert!(!told.take(now + ms(109), 7, 1000));
+        // It drains faster than it was thought to.
+        told.wait(now + ms(50), LEFT);
+        assert!(told.take(now + ms(50), 7, 1000));
+        told.wait(now + ms(60), ms(500));
+        assert!(told.take(now + ms(60), 7, 1000), "once is enough");
+        let mut untold = burst();
+        untold.wait(now, ms(5000));
+        untold.wait(now + ms(200), ms(5000));
+        assert_eq!(untold.next(), Some(now + LONGEST_WAIT + ms(2)));
+        let mut free = Burst::new(now, FAST, Appetite::Whole, 7, 400_000);
+        free.wait(now, ms(150));
+        assert!(free.take(now, 7, 1000));
     }
 }

@@ -112,7 +112,7 @@ impl Playback {
         }
         let chosen = match self.bandwidth.limit(now) {
             Some(_) if !is_up && !is_pinned => {
-                let soon = self.comes_soon(line);
+                let soon = self.comes_soon(now, line);
                 select::soonest(now, track, &sender.media, self.limit, chosen, soon)
             }
             _ => chosen,
@@ -153,8 +153,8 @@ impl Playback {
     }
 
     /// Bytes of a keyframe that would be there soon, behind what waits in the line.
-    fn comes_soon(&self, line: Room) -> u64 {
-        let wait = KEYFRAME_PATIENCE.saturating_sub(self.bandwidth.backlog());
+    fn comes_soon(&self, now: Instant, line: Room) -> u64 {
+        let wait = KEYFRAME_PATIENCE.saturating_sub(self.bandwidth.backlog(now));
         let room = line.estimate.saturating_sub(line.beside.bitrate);
         room / 8 * wait.max(LEAST_PATIENCE).as_millis() as u64 / 1000
     }

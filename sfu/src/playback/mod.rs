@@ -223,7 +223,8 @@ impl Playback {
             self.refresh(now, publication, keyframes);
         }
         // What was sent again waits behind everything else.
-        let round_trip = self.reports.round_trip + self.bandwidth.backlog();
+        let backlog = self.bandwidth.backlog(now);
+        let round_trip = self.reports.round_trip + backlog;
         // Only a stream that comes to the live edge asks for it.
         let is_behind = self.senders.iter().any(Sender::is_behind);
         let room = if is_behind { self.room(now, publication) } else { 0 };
@@ -232,6 +233,7 @@ impl Playback {
             sink,
             limit: self.limit_for_picture(now, publication),
             room,
+            backlog,
             stop: self.stop(now, publication),
             playout_delay: self.config.playout_delay,
             bandwidth: &mut self.bandwidth,
@@ -308,6 +310,7 @@ impl Playback {
             sink,
             limit: None,
             room: 0,
+            backlog: Duration::ZERO,
             stop: None,
             playout_delay: None,
             bandwidth: &mut self.bandwidth,

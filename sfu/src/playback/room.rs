@@ -12,10 +12,6 @@ use crate::negotiation::MediaKind;
 /// Bits per second of a thumbnail: what a burst's pace is reckoned from at least.
 const LEAST_BITRATE: u64 = 100_000;
 
-/// The part of a line's queue, in percent, that may drain before another layer's first packet is sent behind it, and
-/// how long that may take.
-const HOLD: u32 = 40;
-const LONGEST_HOLD: Duration = Duration::from_millis(500);
 /// A queue in which the lowest picture there is may stay: beyond it sound is late and packets are dropped.
 const MOST_QUEUE: Duration = Duration::from_millis(100);
 /// Except a picture of no more bits per second than this: it is little beside what else may be on the line, and two viewers
@@ -74,15 +70,10 @@ impl Playback {
         {
             return pace;
         }
-        // What is sent behind a long queue is late and may be dropped. While it drains nothing is lost by waiting.
-        let backlog = self.bandwidth.backlog().min(LONGEST_HOLD);
-        let hold = limit.map_or(Duration::ZERO, |_| backlog * HOLD / 100);
-        let drained = self.bandwidth.estimate() / 8 * hold.as_micros() as u64 / 1_000_000;
         Pace {
             fast,
             limit,
-            hold,
-            drained,
+            waits: limit.is_some(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a stream is given when it forwards, and how that went.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::{PlayoutDelay, RtpSink};
 use crate::bandwidth::Bandwidth;
@@ -15,6 +15,8 @@ pub(in crate::playback) struct Line<'a, S: RtpSink> {
     pub(in crate::playback) limit: Option<u64>,
     /// What the line is believed to have for the picture, however little that is.
     pub(in crate::playback) room: u64,
+    /// How long what is on its way will wait in the line.
+    pub(in crate::playback) backlog: Duration,
     /// The rate of the picture, if it stops now until its next keyframe.
     pub(in crate::playback) stop: Option<u64>,
     pub(in crate::playback) playout_delay: Option<PlayoutDelay>,

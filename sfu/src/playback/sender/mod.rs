@@ -169,13 +169,13 @@ impl Sender {
         };
         let history = &encoding.history;
         let mut progress = Progress::Good;
-        if let Some(burst) = &mut self.burst
-            && burst.is_live()
-        {
-            // What the line brings, and what is sent of the encoding, may have changed since the keyframe began.
-            let burst = *burst;
-            let pace = self.keyframe_pace(encoding, line);
-            self.burst = pace.map(|pace| burst.at_pace(pace));
+        if let Some(burst) = &mut self.burst {
+            burst.wait(line.now, line.backlog);
+            let pace = burst.is_live().then(|| self.keyframe_pace(encoding, line));
+            if let Some(pace) = pace {
+                // What the line brings, and what is sent of the encoding, may have changed since the keyframe began.
+                self.burst = pace.and_then(|pace| self.burst.map(|burst| burst.at_pace(pace)));
+            }
         }
         if let Some(burst) = &mut self.burst
             && burst.limit(line.limit, line.room, history.group_bytes())
