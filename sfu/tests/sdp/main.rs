@@ -1,5 +1,5 @@
-//! Offers as real clients write them, and what is answered. Chromium's and Firefox's are theirs to the letter, the
-//! others are written after their sources.
+//! Offers as real clients write them, and what is answered. Chromium's, Firefox's and that of GStreamer's player are theirs to
+//! the letter, the others are written after their sources.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,6 +24,7 @@ const OBS: &str = include_str!("../offers/obs-simulcast.sdp");
 const FFMPEG: &str = include_str!("../offers/ffmpeg.sdp");
 const GSTREAMER: &str = include_str!("../offers/gstreamer.sdp");
 const AIORTC: &str = include_str!("../offers/aiortc-play.sdp");
+const GSTREAMER_PLAY: &str = include_str!("../offers/gstreamer-play.sdp");
 const SAFARI: &str = include_str!("../offers/safari-play.sdp");
 const CHROMIUM_PUBLISH: &str = include_str!("../offers/chromium-publish.sdp");
 const CHROMIUM_SIMULCAST: &str = include_str!("../offers/chromium-simulcast.sdp");
@@ -41,7 +42,7 @@ const PUBLISHERS: [&str; 7] = [
     FIREFOX_PUBLISH,
     FIREFOX_SIMULCAST,
 ];
-const VIEWERS: [&str; 4] = [AIORTC, SAFARI, CHROMIUM_PLAY, FIREFOX_PLAY];
+const VIEWERS: [&str; 5] = [AIORTC, GSTREAMER_PLAY, SAFARI, CHROMIUM_PLAY, FIREFOX_PLAY];
 
 fn publish(text: &str) -> Offer {
     Offer::parse(text, Direction::Publish, 1).unwrap()

@@ -18,12 +18,23 @@ fn firefox_has_its_fingerprint_at_session_level() {
 #[test]
 fn firefox_tells_its_name() {
     let is_firefox = VIEWERS.map(|offer| play(offer).is_firefox);
-    assert_eq!(is_firefox, [false, false, false, true]);
+    assert_eq!(is_firefox, [false, false, false, false, true]);
 }
 
 #[test]
 fn aiortc_has_fingerprints_of_three_hashes() {
     assert_eq!(play(AIORTC).fingerprints.len(), 1);
+}
+
+#[test]
+fn gstreamer_hears_opus_without_saying_its_channels() {
+    let offer = play(GSTREAMER_PLAY);
+    let audio = sent(&offer, MediaKind::Audio);
+    assert_eq!(audio.payloads[0].codec, Codec::Opus);
+    assert_lines(
+        section(&answer(&offer), "audio"),
+        &["m=audio 9 UDP/TLS/RTP/SAVPF 101 108", "a=rtpmap:101 opus/48000/2"],
+    );
 }
 
 #[test]
