@@ -9,6 +9,7 @@ const SLOTS: usize = 32;
 /// before was less because less was sent, or more because it carried more.
 const SHORT: i64 = 4;
 const LEAST_PACKETS: u16 = 8;
+const FEWEST_PACKETS: u16 = 4;
 /// What came in one slot.
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
@@ -79,15 +80,22 @@ impl Carried {
         per_second(sum, last - begin)
     }
 
-    /// Bits per second over the last moments: while a queue stands, what the line can carry. From the first packet in
-    /// them, so that one more or less at the edge does not tell.
+    /// Bits per second over the last moments: while a queue stands, what the line can carry. A line that is full since a
+    /// moment only shows it in its last packets.
     pub(super) fn latest(&self) -> u64 {
+        self.over_packets(LEAST_PACKETS)
+            .max(self.over_packets(FEWEST_PACKETS))
+    }
+
+    /// Over [`SHORT`], and as much more as it takes to have so many packets: from the first of them, so that one more or
+    /// less at the edge does not tell.
+    fn over_packets(&self, least: u16) -> u64 {
         let Some((newest, last)) = self.newest else {
             return 0;
         };
         let (mut sum, mut packets, mut first) = (0, 0u16, (last, 0));
         for back in 0..SLOTS as i64 {
-            if back >= SHORT && packets >= LEAST_PACKETS {
+            if back >= SHORT && packets >= least {
                 break;
             }
             let slot = self.slot(newest - back);
@@ -98,7 +106,7 @@ impl Carried {
                 first = (begin + i64::from(slot.first), u64::from(slot.first_bytes));
             }
         }
-        if packets < LEAST_PACKETS {
+        if packets < least {
             return self.rate();
         }
         per_second(sum - first.1, last - first.0)

@@ -143,15 +143,18 @@ impl Bandwidth {
     /// What the line carries, where it has shown its limit lately, less what lets its queue drain within a second:
     /// bits per second.
     pub fn limit(&self, now: Instant) -> Option<u64> {
-        let has_limit = self.has_transport_feedback && !self.is_calm(now);
-        // What was told last is older than what has drained since.
+        self.limit_for(now, self.queue.standing())
+    }
+
+    /// The same for what leaves behind all that is on its way: a queue that was told may have drained since.
+    pub fn limit_behind(&self, now: Instant) -> Option<u64> {
         let waits = i64::try_from(self.backlog(now).as_micros()).unwrap_or(i64::MAX);
-        let drain = self
-            .queue
-            .standing()
-            .min(waits)
-            .clamp(0, MOST_DRAIN_US)
-            .unsigned_abs();
+        self.limit_for(now, self.queue.standing().min(waits))
+    }
+
+    fn limit_for(&self, now: Instant, queue: i64) -> Option<u64> {
+        let has_limit = self.has_transport_feedback && !self.is_calm(now);
+        let drain = queue.clamp(0, MOST_DRAIN_US).unsigned_abs();
         has_limit.then(|| self.estimate() * (1_000_000 - drain) / 1_000_000)
     }
 
@@ -316,7 +319,8 @@ impl Bandwidth {
     /// What the line brings now, where that is much too little for what is on its way: by a train of packets that is held
     /// up, or by what comes at all while the queue grows.
     fn swamped(&self) -> Option<u64> {
-        if self.queue.jitter() > UNTOLD_JITTER_US {
+        // A probe is a train and makes a queue of its own.
+        if self.queue.jitter() > UNTOLD_JITTER_US || self.cluster.is_pending() {
             return None;
         }
         let by_growth = self.queue.growth() > GROWING_US;

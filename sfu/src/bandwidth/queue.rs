@@ -7,6 +7,8 @@ const BASE_WINDOW_US: i64 = 10_000_000;
 /// Feedbacks over which waiting becomes usual, a few seconds of them, and how much of it may, microseconds.
 const USUAL_FEEDBACKS: i64 = 64;
 const MOST_USUAL_US: i64 = 30_000;
+/// Less than this between two feedbacks is no growth, microseconds.
+const LEAST_GROWTH_US: i64 = 2_000;
 /// Weight of the newest feedback in the jitter, of 16.
 const JITTER_WEIGHT: i64 = 2;
 
@@ -66,7 +68,7 @@ impl Queue {
     /// Microseconds by which the queue has grown over the last two feedbacks, where it grew with both.
     pub(super) fn growth(&self) -> i64 {
         let [newer, older] = self.before;
-        if older < newer && newer < self.standing {
+        if newer - older >= LEAST_GROWTH_US && self.standing - newer >= LEAST_GROWTH_US {
             self.standing - older
         } else {
             0
@@ -111,7 +113,7 @@ mod tests {
             queue.finish(0);
             queue.growth()
         };
-        let told = [0, 10_000, 25_000, 45_000, 40_000, 60_000, 65_000].map(&mut grown);
-        assert_eq!(told, [0, 0, 25_000, 35_000, 0, 0, 25_000]);
+        let told = [0, 10_000, 25_000, 45_000, 40_000, 60_000, 61_000].map(&mut grown);
+        assert_eq!(told, [0, 0, 25_000, 35_000, 0, 0, 0]);
     }
 }

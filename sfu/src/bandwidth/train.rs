@@ -6,6 +6,8 @@ use super::cluster::Shown;
 const APART_US: i64 = 5_000;
 /// Fewer packets say more of the line's jitter than of its rate.
 const LEAST_PACKETS: u32 = 8;
+/// Smaller packets show mostly what is not counted, headers and the grain of the times told: bytes.
+const LARGE: u32 = 500;
 /// A train that takes longer to arrive than to leave, by so many percent, was held up: the line brings no more.
 const HELD_UP: i64 = 110;
 /// The fastest train of this time and of the one before counts, microseconds: jitter and other traffic only slow them.
@@ -20,7 +22,7 @@ struct Run {
     /// Behind the first packet, which only starts the clock.
     bytes: u64,
     packets: u32,
-    /// Bits per second at which the last two packets followed those before them.
+    /// Bits per second at which the last two large packets followed those before them.
     latest: [u64; 2],
 }
 
@@ -54,7 +56,9 @@ impl Trains {
         match &mut self.run {
             Some(run) if (0..=APART_US).contains(&(sent - run.last_sent)) => {
                 let gap = (arrival - run.last_arrival).max(1).unsigned_abs();
-                run.latest = [u64::from(bytes) * 8_000_000 / gap, run.latest[0]];
+                if bytes >= LARGE {
+                    run.latest = [u64::from(bytes) * 8_000_000 / gap, run.latest[0]];
+                }
                 run.last_sent = sent;
                 run.last_arrival = run.last_arrival.max(arrival);
                 run.bytes += u64::from(bytes);
@@ -111,7 +115,7 @@ impl Trains {
     /// the two latest steps, for a line that stands still for a moment shows one long step.
     pub(super) fn latest(&self) -> Option<u64> {
         let run = self.run.filter(|run| run.packets > 2 && run.was_held_up())?;
-        run.latest.into_iter().max()
+        run.latest.into_iter().max().filter(|rate| *rate > 0)
     }
 
     /// Bits per second that the line has brought at its best lately; `None` while nothing has shown it.
@@ -184,6 +188,10 @@ mod tests {
                 "{place}"
             );
         }
+        // Sound behind a picture says nothing.
+        let before = trains.latest();
+        trains.add(100_000, 210_000, 100);
+        assert_eq!(trains.latest(), before);
         trains.add(200_000, 240_000, 1000);
         assert_eq!(trains.latest(), None, "the next one has begun");
     }

@@ -131,6 +131,11 @@ impl Encoding {
         self.meter.bitrate()
     }
 
+    /// The same over several groups of pictures: a new scene tells little in it, and a livelier one later.
+    pub fn usual_bitrate(&self) -> u64 {
+        self.meter.usual()
+    }
+
     /// The highest spatial and temporal layer it has; 0 of both for one without layers.
     pub fn highest_layers(&self) -> (u8, u8) {
         self.parts.highest()
@@ -138,7 +143,12 @@ impl Encoding {
 
     /// Bits per second of its layers up to these, metered like [`Encoding::bitrate`].
     pub fn bitrate_up_to(&self, spatial: u8, temporal: u8) -> u64 {
-        self.parts.bitrate(spatial, temporal)
+        self.parts.bitrate(spatial, temporal, Meter::bitrate)
+    }
+
+    /// Bits per second of its layers up to these, metered like [`Encoding::usual_bitrate`].
+    pub fn usual_bitrate_up_to(&self, spatial: u8, temporal: u8) -> u64 {
+        self.parts.bitrate(spatial, temporal, Meter::usual)
     }
 
     /// Coded size in pixels (width, height) where the keyframe told.

@@ -230,6 +230,14 @@ impl History {
         picture.map(|packet| packet.bytes.len() as u64).sum()
     }
 
+    /// Whether all packets of the newest keyframe have come, as far as a later one or a marker tells.
+    pub fn has_whole_keyframe(&self) -> bool {
+        let packets = self.keyframe().into_iter().flat_map(|start| start..self.end());
+        let mut packets = packets.filter_map(|position| self.get(position)).peekable();
+        let timestamp = packets.peek().map(|first| first.timestamp);
+        packets.any(|packet| packet.marker || Some(packet.timestamp) != timestamp)
+    }
+
     /// Bytes held, bookkeeping included.
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -3,18 +3,22 @@
 use std::time::{Duration, Instant};
 
 const SLOT: Duration = Duration::from_millis(250);
+/// What a stream's rate is taken over, and what its usual rate is: groups of pictures end anywhere in the one, and a new
+/// scene's first picture, which is as large as a second of others, weighs little in the other.
 const SLOTS: usize = 8;
+const USUAL_SLOTS: usize = 24;
 /// With less than this nothing can be said.
 const LEAST: Duration = Duration::from_millis(500);
 
-/// Bytes of the last two seconds in quarters.
+/// Bytes of the last seconds in quarters.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
-    slots: [u64; SLOTS],
+    slots: [u32; USUAL_SLOTS],
     place: usize,
     /// When the current slot began, and when counting did.
     began: Option<(Instant, Instant)>,
     bitrate: u64,
+    usual: u64,
 }
 
 impl Meter {
@@ -24,7 +28,7 @@ impl Meter {
             self.began = Some((now, now));
         }
         if let Some(slot) = self.slots.get_mut(self.place) {
-            *slot += bytes as u64;
+            *slot = slot.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         }
     }
 
@@ -37,13 +41,10 @@ impl Meter {
             return;
         }
         // Complete slots only: the running one would read low.
-        let complete: u64 = self.slots.iter().sum();
-        let covered = slot
-            .saturating_duration_since(since)
-            .min(SLOT * (SLOTS as u32 - 1))
-            + SLOT;
-        if covered >= LEAST {
-            self.bitrate = complete * 8 * 1000 / covered.as_millis().max(1) as u64;
+        let counted = slot.saturating_duration_since(since) + SLOT;
+        if counted >= LEAST {
+            self.bitrate = self.over(SLOTS, counted);
+            self.usual = self.over(USUAL_SLOTS, counted);
         }
         if now.saturating_duration_since(slot) > SLOT * SLOTS as u32 {
             *self = Meter::default();
@@ -51,7 +52,7 @@ impl Meter {
         }
         while now.saturating_duration_since(slot) >= SLOT {
             slot += SLOT;
-            self.place = (self.place + 1) % SLOTS;
+            self.place = (self.place + 1) % USUAL_SLOTS;
             if let Some(oldest) = self.slots.get_mut(self.place) {
                 *oldest = 0;
             }
@@ -59,9 +60,25 @@ impl Meter {
         self.began = Some((slot, since));
     }
 
+    /// Bits per second over so many slots up to the running one, which is complete, where that long was counted.
+    fn over(&self, slots: usize, counted: Duration) -> u64 {
+        let places = (0..slots).map(|back| (self.place + USUAL_SLOTS - back) % USUAL_SLOTS);
+        let bytes: u64 = places
+            .filter_map(|place| self.slots.get(place))
+            .map(|slot| u64::from(*slot))
+            .sum();
+        let covered = counted.min(SLOT * slots as u32);
+        bytes * 8 * 1000 / covered.as_millis().max(1) as u64
+    }
+
     /// Bits per second as of the last quarter of a second; 0 while unknown.
     pub(super) fn bitrate(&self) -> u64 {
         self.bitrate
+    }
+
+    /// The same over six seconds, or as long as there are.
+    pub(super) fn usual(&self) -> u64 {
+        self.usual
     }
 }
 
@@ -87,7 +104,8 @@ mod tests {
         (0..25).for_each(|_| meter.count(now, 1250));
         meter.advance(now + SLOT);
         assert!(meter.bitrate() < 1_300_000, "{}", meter.bitrate());
+        assert!(meter.usual() < 1_100_000, "{}", meter.usual());
         meter.advance(now + Duration::from_secs(5));
-        assert_eq!(meter.bitrate(), 0);
+        assert_eq!((meter.bitrate(), meter.usual()), (0, 0));
     }
 }

@@ -49,9 +49,9 @@ impl Parts {
     }
 
     /// Bits per second of everything up to a layer.
-    pub(super) fn bitrate(&self, spatial: u8, temporal: u8) -> u64 {
+    pub(super) fn bitrate(&self, spatial: u8, temporal: u8, metered: fn(&Meter) -> u64) -> u64 {
         let within = |part: &&Part| part.spatial <= spatial && part.temporal <= temporal;
         let within = self.list.iter().filter(within);
-        within.map(|part| part.meter.bitrate()).sum()
+        within.map(|part| metered(&part.meter)).sum()
     }
 }

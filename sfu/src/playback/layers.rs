@@ -6,7 +6,7 @@ use super::Playback;
 use super::burst::Appetite;
 use super::cut::Layers;
 use super::room::DRAINED;
-use super::select::{self, Beside, LayerReason, Room};
+use super::select::{self, Beside, LayerReason, Room, rate_of, usual_rate_of};
 use super::sender::{Sender, find};
 use crate::media::{Encoding, Publication};
 use crate::negotiation::MediaKind;
@@ -24,6 +24,11 @@ const LONG_GROUP: Duration = Duration::from_secs(3);
 const LONGEST_GROUP: Duration = Duration::from_secs(10);
 /// A keyframe this fresh may be entered upward: what came since is little.
 const FRESH: Duration = Duration::from_millis(300);
+
+/// When it goes up, there is no hurry: keyframes that would stop the picture for longer are passed by for a while, for the
+/// one after a new scene's is smaller. Where all are large, it must be one of them.
+const UPWARD_PATIENCE: Duration = Duration::from_millis(450);
+const LONGEST_CHOICE: Duration = Duration::from_secs(4);
 
 /// A line that has a little less than a layer needs for no longer than this may keep it.
 const SHORTLY: Duration = Duration::from_secs(1);
@@ -83,7 +88,7 @@ impl Playback {
         self.bandwidth.handle_time(now);
         let had = current.map(|current| (current, sender.cut.wanted()));
         let line = self.line(now, publication);
-        let is_short = had.is_some_and(|(current, layers)| line.is_short(rate_of(current, layers)));
+        let is_short = had.is_some_and(|(current, layers)| line.is_short(least_of(current, layers)));
         self.short_since = is_short.then(|| self.short_since.unwrap_or(now));
         let Some(chosen) = select::choose(now, track, &sender.media, self.limit, had, line) else {
             return;
@@ -159,6 +164,21 @@ impl Playback {
         room / 8 * wait.max(LEAST_PATIENCE).as_millis() as u64 / 1000
     }
 
+    /// Whether a keyframe that an upward step could begin with is too large for the line, and another may be awaited.
+    fn passes_by(&mut self, now: Instant, publication: &Publication, target: &Encoding) -> bool {
+        let carries = self
+            .bandwidth
+            .estimate()
+            .max(self.bandwidth.brings().unwrap_or_default());
+        let room = carries.saturating_sub(self.beside(publication).bitrate);
+        let soon = room / 8 * UPWARD_PATIENCE.as_millis() as u64 / 1000;
+        if target.history.keyframe_bytes() <= soon {
+            return false;
+        }
+        let since = *self.passing_since.get_or_insert(now);
+        now.saturating_duration_since(since) < LONGEST_CHOICE
+    }
+
     /// What of the line is not the picture's.
     pub(super) fn beside(&self, publication: &Publication) -> Beside {
         let sound = publication.track(MediaKind::Audio);
@@ -216,10 +236,14 @@ impl Playback {
             };
             return self.enter_cached(now, publication, target, appetite, keyframes);
         }
-        if is_fresh {
-            return self.enter_video(now, publication, target, Appetite::Whole);
-        }
         self.awaited = Some(target.id);
+        if is_fresh {
+            // Nothing moves until all of it is there: how much that is is known when it has come.
+            if target.history.has_whole_keyframe() && !self.passes_by(now, publication, target) {
+                self.enter_video(now, publication, target, Appetite::Whole);
+            }
+            return;
+        }
         // One that came lately says that others asked; the next request waits for its turn.
         if age.is_none_or(|age| age > RECENT) {
             keyframes.push(target.id);
@@ -283,6 +307,7 @@ impl Playback {
                 .entered(now, bitrate, by_line.then(|| self.bandwidth.estimate()));
         }
         self.awaited = None;
+        self.passing_since = None;
         self.entered_at = Some(now);
         self.reports.restart(now);
     }
@@ -295,11 +320,7 @@ impl Playback {
     }
 }
 
-/// Bits per second of some layers of an encoding.
-pub(super) fn rate_of(encoding: &Encoding, layers: Layers) -> u64 {
-    if layers == Layers::ALL {
-        encoding.bitrate()
-    } else {
-        encoding.bitrate_up_to(layers.spatial, layers.temporal)
-    }
+/// What an encoding takes at least, bits per second.
+fn least_of(encoding: &Encoding, layers: Layers) -> u64 {
+    rate_of(encoding, layers).min(usual_rate_of(encoding, layers))
 }

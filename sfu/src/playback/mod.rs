@@ -133,6 +133,8 @@ pub struct Playback {
     source: Option<Generation>,
     /// The layer to enter at its next keyframe.
     awaited: Option<EncodingId>,
+    /// Since when keyframes were too large for a step upward.
+    passing_since: Option<Instant>,
     next_selection: Instant,
     /// Since when the line has less than the layer needs.
     short_since: Option<Instant>,
@@ -168,6 +170,7 @@ impl Playback {
             has_begun: false,
             source: None,
             awaited: None,
+            passing_since: None,
             next_selection: now,
             short_since: None,
             climb: Climb::new(),

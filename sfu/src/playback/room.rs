@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::burst::Pace;
-use super::layers::rate_of;
+use super::select::rate_of;
 use super::sender::find;
 use super::{Playback, select};
 use crate::media::{Encoding, Publication};
@@ -25,10 +25,11 @@ pub(super) const DRAINED: Duration = Duration::from_millis(30);
 impl Playback {
     /// What a line that has shown its limit carries besides sound and messages, bits per second.
     pub(super) fn limit_for_picture(&self, now: Instant, publication: &Publication) -> Option<u64> {
-        self.bandwidth.limit(now)?;
+        let carries = self.bandwidth.limit_behind(now)?;
         // A little beyond the lowest layer is sent whatever the line seems to carry: it comes to the live edge.
         let least = self.rate(publication).unwrap_or_default() * 21 / 20;
-        Some(self.room(now, publication).max(least))
+        let room = carries.saturating_sub(self.beside(publication).bitrate);
+        Some(room.max(least))
     }
 
     /// What the line is believed to have for the picture, however little that is.

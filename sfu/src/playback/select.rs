@@ -19,6 +19,10 @@ const SHARE_TO_STAY: u64 = 100;
 const SHARE_TO_STAY_SHORTLY: u64 = 110;
 const SHARE_TO_STAY_CALM: u64 = 130;
 
+/// Of what a layer has just taken, in percent, what counts where that is more than usual: its encoder may want more from now
+/// on, or it was one large picture.
+const RISING: u64 = 80;
+
 /// What goes to a viewer besides the picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Beside {
@@ -92,11 +96,36 @@ pub(super) struct Step<'p> {
     pub(super) encoding: &'p Encoding,
     pub(super) layers: Layers,
     pub(super) bitrate: u64,
+    /// Over several groups of pictures.
+    pub(super) usual: u64,
 }
 
 impl Step<'_> {
+    /// What has to fit for it to be entered: what it usually takes, and most of what it takes just now.
+    fn needs(&self) -> u64 {
+        self.usual.max(self.bitrate * RISING / 100)
+    }
+
     fn is(&self, current: (&Encoding, Layers)) -> bool {
         self.encoding.id == current.0.id && self.layers == current.1
+    }
+}
+
+/// Bits per second of some layers of an encoding.
+pub(super) fn rate_of(encoding: &Encoding, layers: Layers) -> u64 {
+    if layers == Layers::ALL {
+        encoding.bitrate()
+    } else {
+        encoding.bitrate_up_to(layers.spatial, layers.temporal)
+    }
+}
+
+/// The same over several groups of pictures.
+pub(super) fn usual_rate_of(encoding: &Encoding, layers: Layers) -> u64 {
+    if layers == Layers::ALL {
+        encoding.usual_bitrate()
+    } else {
+        encoding.usual_bitrate_up_to(layers.spatial, layers.temporal)
     }
 }
 
@@ -138,15 +167,11 @@ fn steps<'p>(
                     spatial: if s == spatial { u8::MAX } else { s },
                     temporal: if t == temporal { u8::MAX } else { t },
                 };
-                let bitrate = if layers == Layers::ALL {
-                    encoding.bitrate()
-                } else {
-                    encoding.bitrate_up_to(s, t)
-                };
                 steps.push(Step {
                     encoding,
                     layers: layers.and(most),
-                    bitrate,
+                    bitrate: rate_of(encoding, layers),
+                    usual: usual_rate_of(encoding, layers),
                 });
             }
         }
@@ -195,10 +220,11 @@ pub(super) fn choose<'p>(
     let fits = |step: &&Step<'_>| {
         let is_current = current.is_some_and(|current| step.is(current));
         let fits = if is_current {
-            room.keeps(step.bitrate)
+            // One large picture is no reason to leave.
+            room.keeps(step.bitrate.min(step.usual))
         } else {
             // A rate that is not known yet may be any.
-            step.bitrate > 0 && beside.with(step.bitrate) <= estimate * SHARE_TO_ENTER / 100
+            step.bitrate > 0 && beside.with(step.needs()) <= estimate * SHARE_TO_ENTER / 100
         };
         is_within(limit, step.encoding) && fits
     };
@@ -254,7 +280,7 @@ pub(super) fn above(
         Some(next) if !is_within(limit, next.encoding) => (LayerReason::Limited, None),
         Some(_) => {
             let within = above.iter().filter(|step| is_within(limit, step.encoding));
-            let mut wanted = within.map(|step| room.beside.with(step.bitrate) * 100 / SHARE_TO_ENTER);
+            let mut wanted = within.map(|step| room.beside.with(step.needs()) * 100 / SHARE_TO_ENTER);
             (
                 LayerReason::Line,
                 wanted.find(|wanted| *wanted > room.estimate || !room.is_proven),

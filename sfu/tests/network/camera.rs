@@ -68,6 +68,8 @@ pub(crate) struct Camera {
     pub(crate) temporal: u8,
     /// A keyframe is so many times as large as another frame.
     pub(crate) keyframe: f64,
+    /// Every so many groups one begins with a new scene, and its keyframe is three times as large as the others.
+    pub(crate) scene: u32,
 }
 
 impl Camera {
@@ -79,6 +81,7 @@ impl Camera {
             obeys: true,
             temporal: 1,
             keyframe: 5.0,
+            scene: u32::MAX,
         }
     }
 
@@ -90,6 +93,7 @@ impl Camera {
             obeys: false,
             temporal: 1,
             keyframe: 5.0,
+            scene: u32::MAX,
         }
     }
 
@@ -99,6 +103,16 @@ impl Camera {
             layers: vec![(180, 320, 95), (360, 640, 290), (720, 1280, 770)],
             keyframe: 15.0,
             ..Camera::encoder()
+        }
+    }
+
+    /// The demo's clip as it is: a new scene each twelve seconds, and groups of a length of their own.
+    pub(crate) fn scenes() -> Camera {
+        Camera {
+            group: 46,
+            keyframe: 6.0,
+            scene: 8,
+            ..Camera::still_life()
         }
     }
 
@@ -142,6 +156,7 @@ struct Layer {
     /// The newest frame of each temporal layer.
     newest: [u32; 3],
     asked: bool,
+    keyframes: u32,
 }
 
 /// A camera running.
@@ -232,7 +247,9 @@ impl Shooting {
         let usual = f64::from(kbps * 125 / FRAMES_PER_SECOND) * group / (group + self.camera.keyframe - 1.0);
         let varied = usual * self.random.random_range(0.7..1.3);
         let size = if is_keyframe {
-            usual * self.camera.keyframe
+            layer.keyframes += 1;
+            let is_scene = (layer.keyframes - 1).is_multiple_of(self.camera.scene);
+            usual * self.camera.keyframe * if is_scene { 3.0 } else { 1.0 }
         } else {
             varied
         } as usize;

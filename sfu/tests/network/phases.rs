@@ -63,16 +63,26 @@ pub(crate) fn course(camera: &Camera, kbps: u64, phase: u32) -> Course {
     }
 }
 
+/// Every third phase, or all of them: `PHASES=all`.
+fn step() -> usize {
+    if std::env::var_os("PHASES").is_some() {
+        1
+    } else {
+        3
+    }
+}
+
 #[test]
 fn a_squeeze_in_any_phase() {
     for (name, camera, kbps) in [
         ("large keyframes", Camera::still_life(), 450),
         ("large keyframes", Camera::still_life(), 600),
+        ("scenes", Camera::scenes(), 450),
         ("browser", Camera::simulcast(), 400),
         ("encoder", Camera::encoder(), 900),
     ] {
         let mut courses: Vec<Course> = (0..20)
-            .step_by(3)
+            .step_by(step())
             .map(|phase| {
                 let course = course(&camera, kbps, phase);
                 println!("{name} on {kbps} kbps, phase {phase}: {course}");
@@ -88,6 +98,10 @@ fn a_squeeze_in_any_phase() {
             })
             .collect();
         courses.sort_by_key(|course| course.squeeze.longest_freeze);
-        assert!(courses[courses.len() / 2].squeeze.longest_freeze <= ms(400));
+        // A new scene's keyframe alone takes 400 ms of 450 kbps, one of fifteen pictures 290 ms: sound waits so long behind
+        // a part of it, in every group of pictures.
+        let (freeze, queue) = if kbps == 450 { (450, 200) } else { (400, 150) };
+        assert!(courses[courses.len() / 2].squeeze.longest_freeze <= ms(freeze));
+        assert!(courses.iter().all(|course| course.squeeze.queue_p95 <= ms(queue)));
     }
 }

@@ -55,6 +55,8 @@ fn a_squeeze_and_its_relief() {
             assert!(down <= if queue <= 500 { 1.0 } else { 1.4 }, "{down}");
             assert!(up <= 12.0, "{up}");
             assert_smooth(&whole);
+            // A queue of a second is longer than that by itself before anybody can know.
+            assert!(queue > 500 || squeeze.queue_p95 <= ms(150), "{squeeze}");
             assert_eq!(whole.taken_back, 0);
         }
     }
@@ -76,8 +78,9 @@ fn a_squeeze_with_large_keyframes() {
             println!(
                 "large keyframes, {kbps} kbps, round trip {round_trip} ms: down {down:.2} s, up {up:.2} s\n  {squeeze}"
             );
-            assert!(down <= 1.2 && up <= 12.0, "{down} {up}");
+            assert!(down <= 1.1 && up <= 12.0, "{down} {up}");
             assert!(squeeze.longest_freeze <= ms(500), "{squeeze}");
+            assert!(squeeze.queue_p95 <= ms(200), "{squeeze}");
             assert_eq!(squeeze.flapped, 0, "{squeeze}");
         }
     }
