@@ -20,6 +20,7 @@ pub mod options;
 pub mod pattern;
 pub mod peer;
 pub mod publisher;
+pub mod recording;
 pub mod server;
 pub mod show;
 pub mod telling;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::recording::Recording;
+
 /// Frames per second.
 pub const FRAME_RATE: u32 = 30;
 /// Between keyframes nobody asked for, in frames.
@@ -23,6 +25,8 @@ pub enum Pattern {
     Filled,
     /// Four slices a frame, each filled to the MTU by itself (ffmpeg with `-tune zerolatency` and slice threads).
     Slices,
+    /// What one sent.
+    Recorded(Recording),
 }
 
 /// One packet of a frame.
@@ -48,35 +52,56 @@ pub struct Frame {
 }
 
 impl Pattern {
-    /// All of them.
-    pub const ALL: [Pattern; 3] = [Pattern::Chromium, Pattern::Filled, Pattern::Slices];
+    /// All that were recorded, and three that are made up: with more pacing, less, and with slices.
+    pub const ALL: [Pattern; 7] = [
+        Pattern::Recorded(Recording::Chromium),
+        Pattern::Recorded(Recording::Obs),
+        Pattern::Recorded(Recording::Ffmpeg),
+        Pattern::Recorded(Recording::Gstreamer),
+        Pattern::Chromium,
+        Pattern::Filled,
+        Pattern::Slices,
+    ];
 
     /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
-            Pattern::Chromium => "Chromium",
-            Pattern::Filled => "OBS, ffmpeg",
-            Pattern::Slices => "ffmpeg, 4 slices",
+            Pattern::Chromium => "paced in bursts",
+            Pattern::Filled => "filled to the MTU",
+            Pattern::Slices => "four slices",
+            Pattern::Recorded(recording) => recording.name(),
         }
     }
 
-    /// A frame of a stream of `bitrate` bits per second. Sizes vary by a quarter around the mean.
-    pub fn frame(self, number: u32, bitrate: u32) -> Frame {
-        let mean = (bitrate / 8 / FRAME_RATE) as usize;
-        let is_key = number.is_multiple_of(GROUP);
-        // Any fixed sequence that does not repeat soon will do.
-        let varied = mean * (75 + (number.wrapping_mul(2_654_435_761) >> 16) as usize % 51) / 100;
-        let size = if is_key { KEYFRAME * mean } else { varied };
-        let parts = match self {
-            Pattern::Chromium => chromium(size, bitrate),
-            Pattern::Filled => filled(size),
-            Pattern::Slices => (0..4).flat_map(|_| filled(size / 4)).collect(),
+    /// Whether it is a browser's VP8; all others are encoders' H.264.
+    pub fn is_browser(self) -> bool {
+        matches!(self, Pattern::Chromium | Pattern::Recorded(Recording::Chromium))
+    }
+
+    /// A group of frames, from its keyframe on, of a stream of `bitrate` bits per second whose packets have RTP headers
+    /// of so many bytes.
+    pub fn frames(self, bitrate: u32, header: usize) -> Vec<Frame> {
+        let cut: fn(usize, u32) -> Vec<Part> = match self {
+            Pattern::Recorded(recording) => return recording.frames(bitrate, header),
+            Pattern::Chromium => chromium,
+            Pattern::Filled => |size, _| filled(size),
+            Pattern::Slices => |size, _| (0..4).flat_map(|_| filled(size / 4)).collect(),
         };
-        Frame {
-            number,
-            is_key,
-            parts,
-        }
+        (0..GROUP).map(|number| made_up(number, bitrate, cut)).collect()
+    }
+}
+
+/// A frame whose size varies by a quarter around the mean.
+fn made_up(number: u32, bitrate: u32, cut: fn(usize, u32) -> Vec<Part>) -> Frame {
+    let mean = (bitrate / 8 / FRAME_RATE) as usize;
+    let is_key = number.is_multiple_of(GROUP);
+    // Any fixed sequence that does not repeat soon will do.
+    let varied = mean * (75 + (number.wrapping_mul(2_654_435_761) >> 16) as usize % 51) / 100;
+    let size = if is_key { KEYFRAME * mean } else { varied };
+    Frame {
+        number,
+        is_key,
+        parts: cut(size, bitrate),
     }
 }
 

@@ -12,48 +12,59 @@ use crate::peer::{Part, Party, TRANSPORT_SEQUENCE};
 /// SSRCs and payload types of the offers.
 const CHROMIUM: (u32, u8) = (2_737_457_687, 96);
 const ENCODER: (u32, u8) = (1_938_475_601, 106);
+/// Bytes of their RTP headers.
+const CHROMIUM_HEADER: usize = 28;
+const ENCODER_HEADER: usize = 12;
 const MARKER: u8 = 0x80;
 
 /// The packets of a stream.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Stream {
     pattern: Pattern,
-    bitrate: u32,
+    /// A group, again and again.
+    frames: Vec<Frame>,
     sequence: u16,
 }
 
 impl Stream {
     /// A stream of that many bits per second.
     pub fn new(pattern: Pattern, bitrate: u32) -> Stream {
+        let header = if pattern.is_browser() {
+            CHROMIUM_HEADER
+        } else {
+            ENCODER_HEADER
+        };
         Stream {
             pattern,
-            bitrate,
+            frames: pattern.frames(bitrate, header),
             sequence: 1,
         }
     }
 
     /// Who publishes such.
     pub fn part(&self) -> Part {
-        match self.pattern {
-            Pattern::Chromium => Part::Chromium,
-            Pattern::Filled | Pattern::Slices => Part::Encoder,
+        if self.pattern.is_browser() {
+            Part::Chromium
+        } else {
+            Part::Encoder
         }
     }
 
     /// A frame of it.
     pub fn frame(&self, number: u32) -> Frame {
-        self.pattern.frame(number, self.bitrate)
+        Frame {
+            number,
+            ..self.frames[number as usize % self.frames.len()].clone()
+        }
     }
 
     /// The next packet, one of a frame, sealed.
     pub fn seal(&mut self, frame: &Frame, place: usize, keys: &mut SrtpKeys) -> Vec<u8> {
         let part = frame.parts[place];
         let is_last = place + 1 == frame.parts.len();
-        let (ssrc, payload_type) = match self.pattern {
-            Pattern::Chromium => CHROMIUM,
-            Pattern::Filled | Pattern::Slices => ENCODER,
-        };
-        let extended = u8::from(self.pattern == Pattern::Chromium);
+        let is_browser = self.pattern.is_browser();
+        let (ssrc, payload_type) = if is_browser { CHROMIUM } else { ENCODER };
+        let extended = u8::from(is_browser);
         let mut header = vec![
             0x80 | extended << 4,
             payload_type | if is_last { MARKER } else { 0 },
@@ -61,18 +72,17 @@ impl Stream {
         header.extend(self.sequence.to_be_bytes());
         header.extend((frame.number * 90_000 / FRAME_RATE).to_be_bytes());
         header.extend(ssrc.to_be_bytes());
-        if self.pattern == Pattern::Chromium {
+        if is_browser {
             // abs-send-time, transport-wide number and mid, with the offer's ids.
             let [high, low] = self.sequence.to_be_bytes();
             header.extend([0xbe, 0xde, 0, 3, 0x22, 1, 2, 3]);
             header.extend([TRANSPORT_SEQUENCE << 4 | 1, high, low, 0x40, b'1', 0, 0, 0]);
         }
-        let mut body = match self.pattern {
-            Pattern::Chromium => vp8(frame, part.starts),
-            Pattern::Filled | Pattern::Slices => {
-                let ends = is_last || frame.parts[place + 1].starts;
-                h264(frame.is_key, part.starts, ends)
-            }
+        let mut body = if is_browser {
+            vp8(frame, part.starts)
+        } else {
+            let ends = is_last || frame.parts[place + 1].starts;
+            h264(frame.is_key, part.starts, ends)
         };
         body.resize(part.len.max(body.len() + 8) - 8, 0x5a);
         // When it was sent, for viewers that time it.
