@@ -332,4 +332,37 @@ mod tests {
         free.wait(now, ms(150));
         assert!(free.take(now, 7, 1000));
     }
+    #[test]
+    fn a_keyframe_is_spread_out_only_where_the_line_is_thin_for_it() {
+        assert!(Pace::of_keyframe(8_000_000, 1_000_000).is_none());
+        let pace = |brings, bitrate| Pace::of_keyframe(brings, bitrate).unwrap().rate();
+        assert_eq!(
+            pace(7_999_999, 1_000_000),
+            9_999_998,
+            "a little faster than it is brought"
+        );
+        assert_eq!(
+            pace(1_000_000, 1_000_000),
+            1_300_000,
+            "it must come to the live edge"
+        );
+        let spread = Pace::of_keyframe(800_000, 400_000).unwrap();
+        let mut burst = Burst::new(begin(), spread, Appetite::Live, 7, 1 << 20);
+        let sent = (0..100).take_while(|_| burst.take(begin(), 7, 1000)).count();
+        assert_eq!(sent, 3);
+    }
+
+    #[test]
+    fn a_picture_that_stops_goes_on_at_the_next_keyframe_only() {
+        let mut burst = Burst::pause(begin(), 1_000_000);
+        let later = begin() + Duration::from_secs(2);
+        burst.limit(Some(10_000_000), 10_000_000, 1000);
+        assert!(!burst.take(later, 7, 1000) && burst.awaits_keyframe());
+        assert_eq!(burst.next(), None);
+        burst.begin(9, 1000);
+        burst.limit(Some(10_000_000), 10_000_000, 1000);
+        assert!(burst.goes_on() && burst.take(later, 9, 1000));
+        // Wherever there is room, not faster than a little more than the picture comes.
+        assert_eq!(burst.pace.rate(), 1_150_000);
+    }
 }

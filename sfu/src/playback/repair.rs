@@ -100,3 +100,47 @@ impl Repairs {
         due
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::begin;
+
+    const ROUND_TRIP: Duration = Duration::from_millis(200);
+
+    #[test]
+    fn a_doubled_repair_leaves_again_a_little_later_and_no_third_time() {
+        let now = begin();
+        let mut repairs = Repairs::new(now);
+        repairs.request(7);
+        let take = |repairs: &mut Repairs, after: Duration, twice| {
+            repairs.take(now + after, ROUND_TRIP, 1_000_000, twice).to_vec()
+        };
+        assert_eq!(take(&mut repairs, Duration::ZERO, true), [7]);
+        assert!(!repairs.is_empty(), "its echo waits");
+        assert!(take(&mut repairs, ECHO - Duration::from_millis(1), true).is_empty());
+        assert_eq!(take(&mut repairs, ECHO, true), [7]);
+        assert!(repairs.is_empty());
+        repairs.request(7);
+        assert!(
+            take(&mut repairs, ROUND_TRIP / 2, true).is_empty(),
+            "it is on its way"
+        );
+        repairs.request(7);
+        assert_eq!(take(&mut repairs, ROUND_TRIP, false), [7]);
+        assert!(
+            take(&mut repairs, ROUND_TRIP + ECHO, false).is_empty(),
+            "once where that is enough"
+        );
+    }
+
+    #[test]
+    fn what_is_not_needed_any_more_has_no_echo() {
+        let now = begin();
+        let mut repairs = Repairs::new(now);
+        repairs.request(7);
+        assert_eq!(repairs.take(now, ROUND_TRIP, 1_000_000, true).as_slice(), [7]);
+        repairs.forget();
+        assert!(repairs.take(now + ECHO, ROUND_TRIP, 1_000_000, true).is_empty());
+    }
+}

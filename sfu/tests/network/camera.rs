@@ -167,7 +167,8 @@ pub(crate) struct Shooting {
     frames: u32,
     sounds: u16,
     pub(crate) next: Duration,
-    pub(crate) requests: usize,
+    /// When it was asked for which keyframe.
+    pub(crate) asked: Vec<(Duration, EncodingId)>,
     /// Layers switched off by the publisher.
     pub(crate) off: Vec<bool>,
 }
@@ -182,7 +183,7 @@ impl Shooting {
             frames: 0,
             sounds: 0,
             next: Duration::ZERO,
-            requests: 0,
+            asked: Vec::new(),
         }
     }
 
@@ -190,8 +191,8 @@ impl Shooting {
         &self.camera.layers
     }
 
-    pub(crate) fn ask(&mut self, encoding: EncodingId) {
-        self.requests += 1;
+    pub(crate) fn ask(&mut self, now: Duration, encoding: EncodingId) {
+        self.asked.push((now, encoding));
         self.layers[usize::from(encoding.layer)].asked = self.camera.obeys;
     }
 

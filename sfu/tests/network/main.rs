@@ -18,6 +18,7 @@ mod screen;
 mod viewer;
 mod world;
 
+mod crowd;
 mod golden;
 mod phases;
 mod stories;

@@ -57,7 +57,7 @@ impl World {
         let config = ShardConfig {
             id: ShardId(0),
             identity: identity.clone(),
-            max_peers: 100,
+            max_peers: 300,
             transport: TransportConfig::default(),
             media: MediaConfig::default(),
             playback: PlaybackConfig {
@@ -182,7 +182,7 @@ impl World {
         while self.shard.poll_event().is_some() {}
         while let Some((_, message)) = self.shard.poll_relay() {
             if let Relay::Keyframe { encoding, .. } = message {
-                self.camera.ask(encoding);
+                self.camera.ask(now, encoding);
             }
         }
         for run in self.shard.outbox().runs() {
