@@ -13,6 +13,9 @@ const LONGEST_RETRY_MS = 10_000;
 const PATIENCE_MS = 2500;
 const RESTART_PATIENCE_MS = 6000;
 
+/** Who is told to come again later does so this many times as late, less or more by a quarter, but never sooner. */
+const FULL_WAIT = 4 / 3;
+
 /** A layer may be so much larger than what is shown of it: the next smaller one would look soft. */
 const SHRINKS = 1.5;
 /** Sizes settle before they are told; a hidden page may be back soon. */
@@ -54,7 +57,7 @@ export class WhepPlayer extends EventTarget {
   constructor(options) {
     super();
     this.#options = { channels: true, ...options };
-    /** `idle`, `connecting`, `connected`, `interrupted` or `refused` (with `reason`). */
+    /** `idle`, `connecting`, `connected`, `interrupted`, `full` or `refused` (the last two with `reason`). */
     this.state = "idle";
     this.reason = "";
   }
@@ -226,6 +229,11 @@ export class WhepPlayer extends EventTarget {
     this.#close();
     if (this.#stopped) return;
     this.#set("interrupted");
+    this.#wait(wait);
+  }
+
+  /** Tries again after about so many milliseconds. */
+  #wait(wait) {
     this.#retry = Math.min(this.#retry * 2, LONGEST_RETRY_MS);
     // Not all viewers at once after a restart of the server.
     this.#timer = setTimeout(() => this.#connect(), wait * (0.75 + Math.random() / 2));
@@ -235,7 +243,7 @@ export class WhepPlayer extends EventTarget {
     this.#close();
     const attempt = this.#attempt;
     const isOver = () => this.#stopped || attempt !== this.#attempt;
-    if (this.state !== "interrupted") this.#set("connecting");
+    if (this.state !== "interrupted" && this.state !== "full") this.#set("connecting");
     this.#began = performance.now();
     try {
       const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
@@ -260,6 +268,15 @@ export class WhepPlayer extends EventTarget {
       if (response.status >= 400 && response.status < 500 && ![404, 408, 409, 429].includes(response.status)) {
         const { detail } = await response.json().catch(() => ({}));
         this.#set("refused", detail || `HTTP ${response.status}`);
+        return;
+      }
+      const retryAfter = Number(response.headers.get("Retry-After"));
+      if (response.status === 503 && retryAfter > 0) {
+        const { detail } = await response.json().catch(() => ({}));
+        if (isOver()) return;
+        this.#close();
+        this.#set("full", detail || `HTTP ${response.status}`);
+        this.#wait(Math.max(retryAfter * 1000, this.#retry) * FULL_WAIT);
         return;
       }
       if (!response.ok) throw new Error(`HTTP ${response.status}`);

@@ -91,6 +91,7 @@ export class Stage {
   #word(onAir) {
     if (this.#player.state === "refused") return "Closed";
     if (this.#player.state === "interrupted") return "Reconnecting";
+    if (this.#player.state === "full") return "Full";
     if (this.#shop.show?.state === "ended") return "Over";
     if (this.#player.state === "connected" && !onAir) return "Soon";
     return "Connecting";
@@ -108,6 +109,7 @@ export class Stage {
     if (this.#player.state === "refused") return ["This show cannot be watched", this.#player.reason];
     if (show?.state === "ended") return ["The show is over", "Thank you for watching."];
     if (this.#player.state === "interrupted") return ["One moment", "The connection was interrupted. It comes back by itself."];
+    if (this.#player.state === "full") return ["The show is full", "More people watch than there is room for. This page tries again by itself."];
     if (onAir || !show) return ["One moment", "The picture is coming."];
     const left = (show.starts_at ?? 0) - this.#shop.now();
     if (left > 0) return [`Starts in ${clock(left)}`, "This page starts by itself."];

@@ -5,7 +5,7 @@ import { createSocket } from "node:dgram";
 import { existsSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { DESK, OUTPUT, page, until } from "./browsers.mjs";
+import { DESK, OUTPUT, moving, page, until } from "./browsers.mjs";
 import { ffmpeg } from "./ffmpeg.mjs";
 import { longestFreeze, noteFrames, percentile } from "./frames.mjs";
 import { Line, throughLine } from "./network.mjs";
@@ -205,7 +205,22 @@ async function joins(server, kind) {
   }
 }
 
+/** Whoever finds no room is told so in words, and comes in by himself when somebody leaves. */
+async function full(server) {
+  const first = await page("chrome", `${server.url}/watch/demo`);
+  await moving(first);
+  const second = await page("chrome", `${server.url}/watch/demo`);
+  const title = () => second.evaluate(() => document.querySelector("#waiting-title").textContent);
+  await until("being told that it is full", async () => (await title()) === "The show is full");
+  const asked = await second.evaluate(() => performance.getEntriesByType("resource").filter(({ name }) => name.includes("/whep/")).length);
+  // Told to come again after five seconds, it has asked once.
+  if (asked !== 1) throw new Error(`it asked ${asked} times`);
+  await first.evaluate(() => window.vitrine.player.stop());
+  await moving(second, "the picture of who waited");
+}
+
 export const joining = [
+  { name: "joins-a-show-that-is-full", settings: { VITRINE_MEDIA_SHARDS: "1", VITRINE_MEDIA_MAX_PEERS: "2" }, run: full },
   ...["chrome", "firefox"].map((kind) => ({
     name: `joins-a-host-that-ignores-keyframe-requests-in-${kind}`,
     settings: { VITRINE_DEMO: "false" },
