@@ -103,10 +103,20 @@ impl Ice {
         }
     }
 
-    /// Begins with what the answer says, the best candidate first.
-    pub(super) fn start(&mut self, theirs: Credentials, candidates: &[SocketAddr], now: Instant) {
+    /// Begins with what the answer says, the best candidate first. Pairs are of one IP version (RFC 8445 §6.1.2.2): that of
+    /// `ours`, the address we send from.
+    pub(super) fn start(
+        &mut self,
+        theirs: Credentials,
+        ours: SocketAddr,
+        candidates: &[SocketAddr],
+        now: Instant,
+    ) {
         self.theirs = Some(theirs);
-        for (place, remote) in candidates.iter().take(MAX_PAIRS).enumerate() {
+        let pairs = candidates
+            .iter()
+            .filter(|remote| remote.is_ipv4() == ours.is_ipv4());
+        for (place, remote) in pairs.take(MAX_PAIRS).enumerate() {
             self.pairs.push(pair(*remote, now + PACE * place as u32));
         }
         self.plan();
@@ -303,4 +313,32 @@ fn sign(mut message: Message, password: &str, crypto: &dyn RTCCrypto) -> Option<
     integrity.add_to(&mut message).ok()?;
     FINGERPRINT.add_to(&mut message).ok()?;
     Some(message.raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_our_ip_version_are_tried() {
+        let provider = rtc::srtp::crypto::default_provider().unwrap();
+        let candidates: Vec<SocketAddr> = ["[::1]:9", "127.0.0.1:9", "[::1]:10", "127.0.0.1:10"]
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect();
+        for ours in ["127.0.0.2:7", "[::1]:7"] {
+            let ours: SocketAddr = ours.parse().unwrap();
+            let mut random = StdRng::seed_from_u64(1);
+            let now = Instant::now();
+            let mut ice = Ice::new(Credentials::generate(&mut random), &mut random, now);
+            ice.start(Credentials::generate(&mut random), ours, &candidates, now);
+            let mut tried = Vec::new();
+            ice.timeout(now + PACE * 2, provider.crypto(), |to, _| tried.push(to));
+            assert_eq!(tried.len(), 2, "{tried:?}");
+            assert!(tried.iter().all(|to| to.is_ipv4() == ours.is_ipv4()), "{tried:?}");
+        }
+    }
 }

@@ -204,8 +204,8 @@ impl Viewer {
     pub(super) fn answered(&mut self, answer: Answer, now: Instant, tools: &mut Tools<'_>) {
         self.story.answer_ms = self.milestone(Timing::Answer, now, tools);
         self.phase = Phase::Connecting;
-        self.ice
-            .start(answer.credentials.clone(), &answer.candidates, now);
+        let (ours, theirs) = (self.role.address, answer.credentials.clone());
+        self.ice.start(theirs, ours, &answer.candidates, now);
         let is_client = !answer.server_is_active;
         let dtls = tools.identity.dtls(is_client, now);
         if let (Some(agreed), Some(_)) = (answer.channels, &self.role.customer) {
