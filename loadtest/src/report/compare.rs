@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::chart::{Chart, Line};
+use super::number;
 use super::page::{escape, page, section, table, value};
 use super::result::Run;
 use super::series::Steps;
@@ -87,7 +88,7 @@ impl<'a> Comparison<'a> {
                 let change = row
                     .change(n)
                     .filter(|_| n > 0)
-                    .map(|change| format!(" {change:+.0}%"))
+                    .map(|change| format!(" {}", number::change(change)))
                     .unwrap_or_default();
                 let _ = write!(text, "{:>22}", value + &change);
             }
@@ -116,10 +117,7 @@ impl<'a> Comparison<'a> {
             for (n, window) in self.windows.iter().enumerate() {
                 let _ = write!(rows, "<td>{}</td>", value(row.figure, window));
                 if n > 0 {
-                    let change = row
-                        .change(n)
-                        .map(|change| format!("{change:+.0} %"))
-                        .unwrap_or_default();
+                    let change = row.change(n).map(number::change).unwrap_or_default();
                     let verdict = row.verdict(n);
                     let class = if verdict == "better" {
                         "ok"

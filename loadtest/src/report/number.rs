@@ -33,6 +33,15 @@ pub(crate) fn short(value: f64) -> String {
     }
 }
 
+/// A change in percent, and one beyond three times as much in times.
+pub(crate) fn change(percent: f64) -> String {
+    if percent > 200.0 {
+        format!("×{}", short(1.0 + percent / 100.0))
+    } else {
+        format!("{percent:+.0} %")
+    }
+}
+
 /// With its unit.
 pub(crate) fn with_unit(value: f64, unit: &str) -> String {
     if unit.is_empty() {
@@ -64,5 +73,13 @@ mod tests {
             assert_eq!(short(value), text);
         }
         assert_eq!(with_unit(12.0, "ms"), "12 ms");
+        for (percent, text) in [
+            (-50.4, "-50 %"),
+            (0.0, "+0 %"),
+            (200.0, "+200 %"),
+            (9_618.0, "×97.2"),
+        ] {
+            assert_eq!(change(percent), text);
+        }
     }
 }

@@ -233,11 +233,24 @@ impl Run {
 
     /// Whether the load test was the limit in more than one second of a hundred.
     pub fn is_client_limited(&self) -> bool {
-        let limited: u64 = self
-            .crowd()
-            .map(|measures| measures.counter(Counter::ClientLimitedS))
-            .sum();
-        limited as f64 > self.seconds / 100.0
+        self.of_crowd(Counter::ClientLimitedS) as f64 > self.seconds / 100.0
+    }
+
+    /// What an operator is told of a load test that was the limit.
+    pub(crate) fn client_limit(&self) -> Option<String> {
+        self.is_client_limited().then(|| {
+            format!(
+                "the load test itself was the limit in {} of {:.0} s, with 90 % of a core or more for a thread of viewers, or with \
+                 datagrams that it could not take or send ({} in all): its numbers say little about the server",
+                self.of_crowd(Counter::ClientLimitedS),
+                self.seconds,
+                self.of_crowd(Counter::SocketDrops),
+            )
+        })
+    }
+
+    fn of_crowd(&self, what: Counter) -> u64 {
+        self.crowd().map(|measures| measures.counter(what)).sum()
     }
 
     /// Adds the result of another machine that ran at the same time against the same server.

@@ -61,6 +61,23 @@ fn run(name: &str, lost: u64) -> Run {
 }
 
 #[test]
+fn a_load_test_that_was_the_limit_says_how() {
+    let mut run = run("steady", 0);
+    assert_eq!(run.client_limit(), None);
+    let mut recorder = Recorder::new();
+    for n in 0..3 {
+        recorder.add(GroupId(0), Duration::from_secs(n), Counter::ClientLimitedS, 1);
+        recorder.add(GroupId(0), Duration::from_secs(n), Counter::SocketDrops, 23);
+    }
+    run.groups[0].measures = recorder.into_groups().remove(0);
+    let said = run.client_limit().unwrap();
+    assert!(
+        said.contains("in 3 of 60 s") && said.contains("(69 in all)"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_page_stands_alone_and_shows_what_was_measured() {
     let html = run("steady", 20).to_html();
     assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
@@ -236,7 +253,7 @@ fn runs_beside_each_other_say_which_is_better() {
         .find(|line| line.starts_with("packets lost"))
         .unwrap();
     assert!(
-        loss.contains("2 %") && loss.contains("1 % -50%") && loss.ends_with("better"),
+        loss.contains("2 %") && loss.contains("1 % -50 %") && loss.ends_with("better"),
         "{loss}"
     );
     let cpu = text

@@ -299,10 +299,8 @@ impl Director<'_> {
             scenario: self.scenario.without_secrets(),
         };
         run.groups = by_name(&run.scenario, self.recorder, seen);
-        if run.is_client_limited() {
-            run.remarks
-                .push("the load test itself was the limit: its numbers say little about the server".into());
-        }
+        let limit = run.client_limit();
+        run.remarks.extend(limit);
         if run.scenario.browsers > 0 && run.scenario.publisher.source == Source::Synthetic {
             run.remarks.push(
                 "a synthetic picture is none that a browser shows: `publisher.source = \"demo\"` is".into(),
