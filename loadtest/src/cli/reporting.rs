@@ -42,8 +42,8 @@ pub(super) struct Compare {
     /// compared with.
     #[arg(required = true, num_args = 2..=MOST_RUNS, value_name = "[NAME=]RESULT.json")]
     results: Vec<String>,
-    /// Where the page goes.
-    #[arg(long, value_name = "PATH", default_value = "compare.html")]
+    /// Where the page goes: this name with `.html`.
+    #[arg(long, value_name = "PATH", default_value = "compare")]
     out: PathBuf,
 }
 
@@ -68,8 +68,9 @@ impl Compare {
         }
         let comparison = Comparison::new(&runs);
         print!("{}", comparison.to_text());
-        std::fs::write(&self.out, comparison.to_html()).with_context(|| self.out.display().to_string())?;
-        eprintln!("page: {}", self.out.display());
+        let page = self.out.with_extension("html");
+        std::fs::write(&page, comparison.to_html()).with_context(|| page.display().to_string())?;
+        eprintln!("page: {}", page.display());
         Ok(())
     }
 }
