@@ -461,7 +461,7 @@ fn thresholds_decide_the_exit_code_and_results_can_be_read_again() {
         &["loadtest", "compare", &one, &two, "--out", page.to_str().unwrap()],
     );
     let said = String::from_utf8_lossy(&compared.stdout);
-    assert!(compared.status.success() && said.contains("+100%"), "{said}");
+    assert!(compared.status.success() && said.contains("+100 %"), "{said}");
     assert!(
         std::fs::read_to_string(page)
             .unwrap()
