@@ -141,8 +141,12 @@ impl PeerConnectionEventHandler for Events {
     }
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
-        self.connected
-            .send_replace(state == RTCPeerConnectionState::Connected);
+        match state {
+            RTCPeerConnectionState::Connected => drop(self.connected.send_replace(true)),
+            // It comes back: this crate says so after five seconds without a check, and viewers make one each five or so.
+            RTCPeerConnectionState::Disconnected => {}
+            _ => drop(self.connected.send_replace(false)),
+        }
     }
 }
 
