@@ -5,11 +5,13 @@ const SLOT_SHIFT: u32 = 14;
 const SLOT_US: i64 = 1 << SLOT_SHIFT;
 /// Half a second of slots (libwebrtc's robust throughput estimator looks at 500 ms to 1 s).
 const SLOTS: usize = 32;
-/// Slots that tell what a full line carries, and packets it takes to tell it: only as many as it has been full for when that is noticed. What came
-/// before was less because less was sent, or more because it carried more.
+/// Slots that tell what a full line carries: only as many as it has been full for when that is noticed. What came before
+/// was less because less was sent, or more because it carried more.
 const SHORT: i64 = 4;
+/// Packets it takes to tell it, and those that tell it where the line has been full since a moment only.
 const LEAST_PACKETS: u16 = 8;
 const FEWEST_PACKETS: u16 = 4;
+
 /// What came in one slot.
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {

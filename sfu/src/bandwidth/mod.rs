@@ -146,9 +146,10 @@ impl Bandwidth {
         self.limit_for(now, self.queue.standing())
     }
 
-    /// The same for what leaves behind all that is on its way: a queue that was told may have drained since.
-    pub fn limit_behind(&self, now: Instant) -> Option<u64> {
-        let waits = i64::try_from(self.backlog(now).as_micros()).unwrap_or(i64::MAX);
+    /// The same for what leaves behind all that is on its way, the [`Bandwidth::backlog`] of this moment: a queue that was
+    /// told may have drained since.
+    pub fn limit_behind(&self, now: Instant, backlog: Duration) -> Option<u64> {
+        let waits = i64::try_from(backlog.as_micros()).unwrap_or(i64::MAX);
         self.limit_for(now, self.queue.standing().min(waits))
     }
 

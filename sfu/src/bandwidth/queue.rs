@@ -105,6 +105,7 @@ mod tests {
         let (standing, _) = feedback(24_000_000, &[-500_000]);
         assert_eq!(standing, 0);
     }
+
     #[test]
     fn growth_is_what_grew_twice() {
         let mut queue = Queue::default();

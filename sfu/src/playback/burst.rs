@@ -305,6 +305,7 @@ mod tests {
         assert!(burst.is_late(now + LATE * 2, now) && !burst.is_late(now + LATE, now));
         assert!(!Burst::new(now, FAST, Appetite::Soon, 9, 0).is_late(now + LATE * 2, now));
     }
+
     #[test]
     fn behind_a_queue_nothing_leaves_before_that_is_nearly_through() {
         let ms = Duration::from_millis;
@@ -332,6 +333,7 @@ mod tests {
         free.wait(now, ms(150));
         assert!(free.take(now, 7, 1000));
     }
+
     #[test]
     fn a_keyframe_is_spread_out_only_where_the_line_is_thin_for_it() {
         assert!(Pace::of_keyframe(8_000_000, 1_000_000).is_none());

@@ -234,7 +234,7 @@ impl Playback {
         let mut line = Line {
             now,
             sink,
-            limit: self.limit_for_picture(now, publication),
+            limit: self.limit_for_picture(now, publication, backlog),
             room,
             backlog,
             stop: self.stop(now, publication),

@@ -23,9 +23,14 @@ const TOO_MUCH: u64 = 120;
 pub(super) const DRAINED: Duration = Duration::from_millis(30);
 
 impl Playback {
-    /// What a line that has shown its limit carries besides sound and messages, bits per second.
-    pub(super) fn limit_for_picture(&self, now: Instant, publication: &Publication) -> Option<u64> {
-        let carries = self.bandwidth.limit_behind(now)?;
+    /// What a line that has shown its limit carries besides sound and messages, behind what is on its way: bits per second.
+    pub(super) fn limit_for_picture(
+        &self,
+        now: Instant,
+        publication: &Publication,
+        backlog: Duration,
+    ) -> Option<u64> {
+        let carries = self.bandwidth.limit_behind(now, backlog)?;
         // A little beyond the lowest layer is sent whatever the line seems to carry: it comes to the live edge.
         let least = self.rate(publication).unwrap_or_default() * 21 / 20;
         let room = carries.saturating_sub(self.beside(publication).bitrate);
@@ -64,7 +69,7 @@ impl Playback {
             // An estimate may be low for want of anything sent, but it is not without meaning.
             fast = fast.min(2 * self.bandwidth.estimate().max(encoding.bitrate()));
         }
-        let limit = self.limit_for_picture(now, publication);
+        let limit = self.limit_for_picture(now, publication, self.bandwidth.backlog(now));
         if limit.is_none()
             && let Some(brings) = self.bandwidth.brings()
             && let Some(pace) = Pace::of_keyframe(brings, encoding.bitrate())

@@ -32,7 +32,7 @@ const AT_REST: Duration = Duration::from_secs(3600);
 /// Datagrams of a handshake taken from one peer, as the crate keeps what it cannot use yet: a dozen do with the small
 /// fragments that OpenSSL sends, and a bad line repeats them a few times.
 const MAX_HANDSHAKE_DATAGRAMS: u16 = 256;
-/// Handshake and other records, but for data (RFC 6347 §4.1).
+/// The content type of the only records that may come without end (RFC 6347 §4.1).
 const APPLICATION_DATA: u8 = 23;
 /// RFC 5764 §4.2.
 const SRTP_LABEL: &str = "EXTRACTOR-dtls_srtp";
