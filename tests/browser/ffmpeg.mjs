@@ -1,9 +1,10 @@
 // ffmpeg as a host. Debian's is too old to speak WHIP: a newer one comes inside the Python wheel `imageio-ffmpeg`.
 
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { start } from "./programs.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const VENV = join(HERE, "../output/python");
@@ -38,16 +39,8 @@ export async function publishH264(url, token) {
     "-c:a", "libopus", "-ar", "48000", "-ac", "2", "-b:a", "64k",
     "-f", "whip", "-authorization", token, url,
   ];
-  const child = spawn(ffmpeg(), args);
-  let output = "";
-  child.stderr.on("data", (data) => (output = (output + data).slice(-4000)));
-  const ended = new Promise((resolve) => child.on("exit", resolve));
+  const host = start(ffmpeg(), args);
   await new Promise((resolve) => setTimeout(resolve, 1500));
-  if (child.exitCode !== null) throw new Error(`ffmpeg ended: ${output}`);
-  return {
-    async stop() {
-      child.kill("SIGTERM");
-      await ended;
-    },
-  };
+  if (host.hasEnded()) throw new Error(`ffmpeg ended: ${host.output()}`);
+  return host;
 }

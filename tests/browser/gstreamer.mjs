@@ -1,9 +1,9 @@
 // GStreamer as a host, whose certificate is RSA where everybody else's is ECDSA.
 
-import { spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { moving, page, picture, shot, until } from "./browsers.mjs";
+import { start } from "./programs.mjs";
 
 const SCRIPT = join(dirname(fileURLToPath(import.meta.url)), "gstreamer.py");
 /** Debian's own, which its packages of GStreamer's bindings are made for. */
@@ -11,10 +11,7 @@ const PYTHON = "/usr/bin/python3";
 const WIDTH = 640;
 
 async function publishes(server) {
-  const host = spawn(PYTHON, [SCRIPT, `${server.url}/whip/demo`, server.token("publish")]);
-  let output = "";
-  for (const stream of [host.stdout, host.stderr]) stream.on("data", (data) => (output = (output + data).slice(-4000)));
-  const ended = new Promise((resolve) => host.on("exit", resolve));
+  const host = start(PYTHON, [SCRIPT, `${server.url}/whip/demo`, server.token("publish")]);
   const room = async () => (await fetch(`${server.url}/api/rooms/demo`)).json();
   try {
     await until("GStreamer on the air", async () => (await room()).live);
@@ -26,16 +23,15 @@ async function publishes(server) {
       tabs.push(tab);
     }
     await shot(tabs[0], "gstreamer");
-    host.kill("SIGTERM");
+    await host.stop();
     await until("its end", async () => !(await room()).live);
     const errors = tabs.flatMap((tab) => tab.errors);
     if (errors.length) throw new Error(errors.join("; "));
     return `${WIDTH} wide, in both browsers`;
   } catch (error) {
-    throw new Error(`${error.message}\n${output}`);
+    throw new Error(`${error.message}\n${host.output()}`);
   } finally {
-    host.kill("SIGTERM");
-    await ended;
+    await host.stop();
   }
 }
 

@@ -1,6 +1,6 @@
 // Joins and squeezes in real browsers, judged by the frames they show.
 
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { existsSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -9,6 +9,7 @@ import { DESK, OUTPUT, moving, page, until } from "./browsers.mjs";
 import { ffmpeg } from "./ffmpeg.mjs";
 import { longestFreeze, noteFrames, percentile } from "./frames.mjs";
 import { Line, throughLine } from "./network.mjs";
+import { start } from "./programs.mjs";
 import { binary } from "./server.mjs";
 
 const DEMO = join(dirname(fileURLToPath(import.meta.url)), "../../loadtest/demo");
@@ -39,17 +40,7 @@ function numberedClip() {
 /** A host that answers no keyframe request. */
 function publish(server, clip) {
   const args = ["loadtest", "publish", "--url", `${server.url}/whip/demo`, "--token", server.token("publish"), "--video", clip];
-  const child = spawn(binary(), [...args, "--audio", join(DEMO, "chime.ogg"), "--ignore-pli"]);
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output = (output + data).slice(-4000)));
-  const ended = new Promise((resolve) => child.on("exit", resolve));
-  return {
-    output: () => output,
-    async stop() {
-      child.kill("SIGTERM");
-      await ended;
-    },
-  };
+  return start(binary(), [...args, "--audio", join(DEMO, "chime.ogg"), "--ignore-pli"]);
 }
 
 /** An empty page of the server's own, with the frame reader. */
