@@ -51,28 +51,19 @@ impl Climb {
     /// A layer of that rate was entered, because of a line believed to carry `estimate` or for another reason.
     pub(super) fn entered(&mut self, now: Instant, bitrate: u64, estimate: Option<u64>) {
         let is_up = self.settled.is_some() && bitrate > self.bitrate;
-        let rose = if is_up {
-            self.rose.replace(now)
-        } else {
-            self.rose.take()
-        };
-        if let Some(rose) = rose {
-            let lasted = now.saturating_duration_since(rose);
-            if lasted > LONGEST_PAUSE {
-                self.pause = PAUSE;
-            }
-            if !is_up
-                && lasted < TWICE
-                && let Some(carried) = estimate
-            {
-                self.failed = Some(Failed {
-                    next: (now + self.pause).max(rose + TWICE),
-                    next_widened: rose + TWICE,
-                    carried,
-                });
-                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-            }
+        if let Some((rose, lasted)) = self.end_rise(now)
+            && !is_up
+            && lasted < TWICE
+            && let Some(carried) = estimate
+        {
+            self.failed = Some(Failed {
+                next: (now + self.pause).max(rose + TWICE),
+                next_widened: rose + TWICE,
+                carried,
+            });
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         }
+        self.rose = is_up.then_some(now);
         self.settled = Some(
             now + if self.bitrate == 0 {
                 FIRST_SETTLING
@@ -81,6 +72,23 @@ impl Climb {
             },
         );
         self.bitrate = bitrate.max(1);
+    }
+
+    /// The picture ended with its publisher: the next one begins low again, which says nothing of the line.
+    pub(super) fn begin_anew(&mut self, now: Instant) {
+        self.end_rise(now);
+        self.bitrate = 0;
+        self.settled = None;
+    }
+
+    /// When the last rise was and how long it lasted, if nothing came after it.
+    fn end_rise(&mut self, now: Instant) -> Option<(Instant, Duration)> {
+        let rose = self.rose.take()?;
+        let lasted = now.saturating_duration_since(rose);
+        if lasted > LONGEST_PAUSE {
+            self.pause = PAUSE;
+        }
+        Some((rose, lasted))
     }
 
     /// Whether a viewer whose line is believed to carry `estimate` may go up.
@@ -120,6 +128,20 @@ mod tests {
         climb.entered(now, 900, Some(1000));
         climb.entered(now, 300, None);
         assert!(climb.may_rise(now + SETTLING, 500), "the line was not the reason");
+    }
+
+    #[test]
+    fn a_publisher_that_comes_again_is_no_failure_of_the_line() {
+        let mut now = begin();
+        let mut climb = Climb::new();
+        for _ in 0..3 {
+            climb.entered(now, 300, Some(400));
+            now += FIRST_SETTLING;
+            assert!(climb.may_rise(now, 1000));
+            climb.entered(now, 900, Some(1000));
+            now += Duration::from_secs(3);
+            climb.begin_anew(now);
+        }
     }
 
     #[test]

@@ -205,6 +205,7 @@ impl Playback {
         self.awaited = None;
         self.next_selection = now;
         self.senders.iter_mut().for_each(Sender::detach);
+        self.climb.begin_anew(now);
     }
 
     /// Sends all that is due: retransmissions, audio, new and cached video, probing. Cheap when nothing is.

@@ -196,6 +196,13 @@ impl Shooting {
         self.layers[usize::from(encoding.layer)].asked = self.camera.obeys;
     }
 
+    /// Another connection's encoders: they know nothing of what was sent before.
+    pub(crate) fn begin_anew(&mut self, at: Duration) {
+        self.layers.fill(Layer::default());
+        self.frames = (at.as_secs_f64() * f64::from(FRAMES_PER_SECOND)).ceil() as u32;
+        self.next = Duration::from_secs(1) * self.frames / FRAMES_PER_SECOND;
+    }
+
     /// What comes at `next`.
     pub(crate) fn shoot(&mut self, now: Instant) -> Vec<RelayedMedia> {
         let mut items = Vec::new();

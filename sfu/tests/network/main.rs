@@ -21,4 +21,5 @@ mod world;
 mod crowd;
 mod golden;
 mod phases;
+mod returning;
 mod stories;

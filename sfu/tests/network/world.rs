@@ -46,6 +46,7 @@ pub(crate) struct World {
     flying: BinaryHeap<Datagram>,
     rising: BinaryHeap<Datagram>,
     sent: u64,
+    generation: Generation,
     is_up: bool,
     media: Camera,
 }
@@ -80,6 +81,7 @@ impl World {
             flying: BinaryHeap::new(),
             rising: BinaryHeap::new(),
             sent: 0,
+            generation: Generation(1),
             is_up: false,
             media: camera,
         }
@@ -109,14 +111,30 @@ impl World {
         self.viewers.push(viewer);
         if !self.is_up {
             self.is_up = true;
-            let up = Relay::Up {
-                room: ROOM.into(),
-                generation: Generation(1),
-                media: self.media.media(),
-            };
-            self.shard.handle_relay(self.begin + self.now, ShardId(1), up);
+            self.go_on_air();
         }
         self.viewers.len() - 1
+    }
+
+    fn go_on_air(&mut self) {
+        let up = Relay::Up {
+            room: ROOM.into(),
+            generation: self.generation,
+            media: self.media.media(),
+        };
+        self.shard.handle_relay(self.begin + self.now, ShardId(1), up);
+    }
+
+    /// The host's connection breaks; another begins with its first picture `pause` seconds later.
+    pub(crate) fn host_returns(&mut self, pause: f64) {
+        let down = Relay::Down {
+            room: ROOM.into(),
+            generation: self.generation,
+        };
+        self.shard.handle_relay(self.begin + self.now, ShardId(1), down);
+        self.generation = Generation(self.generation.0 + 1);
+        self.go_on_air();
+        self.camera.begin_anew(self.now + Duration::from_secs_f64(pause));
     }
 
     /// Runs until a time since the beginning.
@@ -168,7 +186,7 @@ impl World {
             for item in self.camera.shoot(at) {
                 let media = Relay::Media {
                     room: ROOM.into(),
-                    generation: Generation(1),
+                    generation: self.generation,
                     item,
                 };
                 self.shard.handle_relay(at, ShardId(1), media);
