@@ -29,15 +29,16 @@ pub struct H264Units {
 }
 
 impl H264Units {
-    /// Looks at a payload; `None` when it is empty or its lengths are wrong.
+    /// Looks at a payload; `None` when it is too short to say anything. Behind a wrong length nothing more is read.
     pub fn parse(payload: &[u8]) -> Option<H264Units> {
         let mut units = H264Units::default();
         let (&first, rest) = payload.split_first()?;
         match first & 0x1f {
             STAP_A => {
                 let mut rest = rest;
-                while let Some((len, tail)) = rest.split_first_chunk::<2>() {
-                    let (unit, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
+                while let Some((len, tail)) = rest.split_first_chunk::<2>()
+                    && let Some((unit, tail)) = tail.split_at_checked(usize::from(u16::from_be_bytes(*len)))
+                {
                     units.unit(unit);
                     rest = tail;
                 }
@@ -229,7 +230,9 @@ mod tests {
         let start = H264Units::parse(&[0x7c, 0x85, 0x88]).unwrap();
         assert!(start.idr_start && !start.parameters);
         assert_eq!(H264Units::parse(&[0x7c, 0x05, 0x88]), Some(H264Units::default()));
-        assert_eq!(H264Units::parse(&[0x78, 0, 9, 0x65]), None);
+        assert_eq!(H264Units::parse(&[0x78, 0, 9, 0x65]), Some(H264Units::default()));
+        let spoilt = [&stap[..], &[0, 9, 0x65]].concat();
+        assert_eq!(H264Units::parse(&spoilt), Some(together));
         assert_eq!(H264Units::parse(&[]), None);
     }
 

@@ -56,7 +56,8 @@ impl PayloadFacts {
         h264_profile: None,
     };
 
-    /// Reads a payload; `None` when it is malformed.
+    /// Reads a payload; `None` when it is malformed where it must be rewritten. H.264 and AV1 pass as they are, so what
+    /// cannot be read there is the decoder's to judge: kept back, it would be a hole that viewers ask for again and again.
     pub fn read(codec: Codec, payload: &[u8]) -> Option<PayloadFacts> {
         if payload.is_empty() {
             return Some(Self::EMPTY);
@@ -75,8 +76,8 @@ impl PayloadFacts {
             }),
             Codec::Vp8 => Self::vp8(payload),
             Codec::Vp9 { .. } => Self::vp9(payload),
-            Codec::H264 { .. } => Self::h264(payload),
-            Codec::Av1 { .. } => Self::av1(payload),
+            Codec::H264 { .. } => Some(Self::h264(payload)),
+            Codec::Av1 { .. } => Some(Self::av1(payload)),
         }
     }
 
@@ -117,36 +118,60 @@ impl PayloadFacts {
         })
     }
 
-    fn h264(payload: &[u8]) -> Option<PayloadFacts> {
-        let read = h264::H264Units::parse(payload)?;
+    fn h264(payload: &[u8]) -> PayloadFacts {
+        let read = h264::H264Units::parse(payload).unwrap_or_default();
         let keyframe = match (read.parameters, read.idr_start) {
             (true, _) => Keyframe::Start,
             (false, true) => Keyframe::StartWithoutParameters,
             (false, false) => Keyframe::No,
         };
-        Some(PayloadFacts {
+        PayloadFacts {
             frame_start: None,
             keyframe,
             size: read.size,
             bidirectional: read.bidirectional,
             h264_profile: read.profile,
             ..Self::EMPTY
-        })
+        }
     }
 
-    fn av1(payload: &[u8]) -> Option<PayloadFacts> {
-        let read = av1::Av1Units::parse(payload)?;
-        Some(PayloadFacts {
+    fn av1(payload: &[u8]) -> PayloadFacts {
+        let read = av1::Av1Units::parse(payload).unwrap_or_default();
+        PayloadFacts {
             frame_start: if read.continues { Some(false) } else { None },
             keyframe: Keyframe::start_if(read.sequence_start),
             size: read.size,
             ..Self::EMPTY
-        })
+        }
     }
 }
 
 impl Keyframe {
     fn start_if(start: bool) -> Keyframe {
         if start { Keyframe::Start } else { Keyframe::No }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_need_not_be_rewritten_passes_unread() {
+        let h264 = Codec::H264 {
+            profile_level_id: [0x42, 0xe0, 0x1f],
+            packetization_mode: 1,
+        };
+        let unread = PayloadFacts {
+            frame_start: None,
+            ..PayloadFacts::EMPTY
+        };
+        // The head of a fragment without its second byte; an aggregation header with nothing behind it.
+        assert_eq!(PayloadFacts::read(h264, &[0x7c]), Some(unread));
+        assert_eq!(
+            PayloadFacts::read(Codec::Av1 { profile: 0 }, &[0x10]),
+            Some(unread)
+        );
+        assert_eq!(PayloadFacts::read(Codec::Vp8, &[0x80]), None);
     }
 }
