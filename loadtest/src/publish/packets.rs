@@ -12,11 +12,17 @@ pub(super) const MAX_PAYLOAD: usize = 1_150;
 /// VP8: X, I, and a 15-bit picture id; VP9 has no X and needs one less.
 const DESCRIPTOR: usize = 4;
 
+/// RFC 6184 §5.7.1: an aggregate of units, each behind its length.
+const STAP_A: u8 = 24;
+const UNIT_LENGTH: usize = 2;
+
 /// Cuts the frames of one stream; picture ids run on over loop seams.
 pub(super) struct Packetizer {
     scheme: Scheme,
     /// Bytes of a payload at most.
     room: usize,
+    /// Bytes that somebody else adds to each payload.
+    spare: usize,
 }
 
 enum Scheme {
@@ -27,7 +33,8 @@ enum Scheme {
     Vp9 {
         picture_id: u16,
     },
-    Other(Box<dyn Payloader>),
+    H264(H264Payloader),
+    Av1(Av1Payloader),
     /// An Opus packet is a payload (RFC 7587 §4.2).
     Opus,
 }
@@ -42,12 +49,13 @@ impl Packetizer {
             Codec::Vp9 => Scheme::Vp9 {
                 picture_id: picture_id & 0x7fff,
             },
-            Codec::Av1 => Scheme::Other(Box::new(Av1Payloader::default())),
-            Codec::H264 => Scheme::Other(Box::new(H264Payloader::default())),
+            Codec::Av1 => Scheme::Av1(Av1Payloader::default()),
+            Codec::H264 => Scheme::H264(H264Payloader::default()),
         };
         Self {
             scheme,
             room: MAX_PAYLOAD.saturating_sub(spare),
+            spare,
         }
     }
 
@@ -56,6 +64,7 @@ impl Packetizer {
         Self {
             scheme: Scheme::Opus,
             room: MAX_PAYLOAD,
+            spare: 0,
         }
     }
 
@@ -74,9 +83,23 @@ impl Packetizer {
                 *picture_id = (*picture_id + 1) & 0x7fff;
                 Ok(payloads)
             }
-            Scheme::Other(payloader) => Ok(payloader.payload(self.room, frame)?),
+            Scheme::H264(payloader) => {
+                let room = self.room.saturating_sub(UNIT_LENGTH);
+                let payloads = payloader.payload(room, frame)?.into_iter();
+                Ok(payloads.map(|payload| make_room(payload, self.spare)).collect())
+            }
+            Scheme::Av1(payloader) => Ok(payloader.payload(self.room, frame)?),
             Scheme::Opus => Ok(vec![frame.clone()]),
         }
+    }
+}
+
+/// What is added to an aggregate is one more unit of it: without its length the aggregate would be malformed.
+fn make_room(payload: Bytes, spare: usize) -> Bytes {
+    let is_aggregate = payload.first().is_some_and(|head| head & 0x1f == STAP_A);
+    match u16::try_from(spare) {
+        Ok(spare @ 1..) if is_aggregate => [&payload[..], &spare.to_be_bytes()].concat().into(),
+        _ => payload,
     }
 }
 
@@ -147,6 +170,28 @@ mod tests {
                     frame.data.len()
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_stamp_behind_parameter_sets_is_a_unit_of_their_aggregate() {
+        let frame = b"\0\0\0\x01\x67\x42\xe0\x1f\0\0\0\x01\x68\xce\0\0\0\x01\x65\x88";
+        let frame = Bytes::from_static(frame);
+        let stamped = |spare: usize| {
+            let mut payloads = Packetizer::new(Codec::H264, 0, spare).cut(&frame).unwrap();
+            assert_eq!(payloads.len(), 2, "parameter sets, and the slice");
+            [&payloads.swap_remove(0)[..], &vec![b'V'; spare]].concat()
+        };
+        for spare in [0, stamp::LENGTH] {
+            let payload = stamped(spare);
+            let (mut rest, mut units) = (&payload[1..], Vec::new());
+            while let Some((length, tail)) = rest.split_first_chunk::<2>() {
+                let (unit, tail) = tail.split_at(u16::from_be_bytes(*length).into());
+                units.push(unit);
+                rest = tail;
+            }
+            assert!(rest.is_empty());
+            assert_eq!(units.len(), if spare == 0 { 2 } else { 3 });
         }
     }
 
