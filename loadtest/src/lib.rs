@@ -18,6 +18,7 @@ pub mod crowd;
 pub mod demo;
 pub mod engine;
 mod error;
+mod joining;
 pub mod measure;
 mod peer;
 mod publish;
@@ -30,4 +31,5 @@ mod token;
 mod watch;
 
 pub use error::Error;
-pub use publish::{Goodbye, PublishOptions, PublishReport, StreamReport, publish, stamp};
+pub use joining::Goodbye;
+pub use publish::{PublishOptions, PublishReport, StreamReport, publish, stamp};

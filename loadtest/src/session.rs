@@ -11,8 +11,6 @@ use crate::Error;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Ending a session is a courtesy: it must not hold up a stop.
 const DELETE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Who is to stop while the answer to its POST is on its way waits so much longer for what there is to take back.
-pub(crate) const LAST_ANSWER: Duration = Duration::from_secs(2);
 /// SDP answers are a few kilobytes; more is not read.
 const MAX_ANSWER_BYTES: usize = 256 << 10;
 /// Of an error's body, enough to say what was wrong.

@@ -4,14 +4,15 @@
 
 mod other;
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use loadtest::crowd::{Command, Crowd, Group, Network};
 use loadtest::engine::Fleet;
 use loadtest::measure::{Counter, GroupId, Measures, Recorder, Timing};
 use loadtest::run::Canaries;
-use other::until;
 use other::whep::{FRAMES, Faults, HEIGHTS, PACKETS, Stage};
+use other::{Other, until};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const ALL: GroupId = GroupId(0);
@@ -377,4 +378,55 @@ async fn cheap_viewers_and_canaries_agree() {
             "{one_way} and {canary_one_way} s on the way"
         );
     }
+}
+
+/// Canaries at a server whose answers lead nowhere.
+fn canaries_at(other: &Other) -> Box<Canaries> {
+    other.nowhere.store(true, Ordering::Relaxed);
+    let nowhere = Group {
+        name: "canaries".into(),
+        whep: other.whip(),
+        token: None,
+        inspect: 1.0,
+        network: Network::default(),
+        shop: None,
+    };
+    Box::new(Canaries::start(vec![nowhere], Instant::now().into()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_that_is_interrupted_while_connecting_takes_its_session_back() {
+    let other = Other::start().await;
+    let mut canaries = canaries_at(&other);
+    let (group, count) = (ALL, 1);
+    canaries.command(Command::Join { group, count });
+    until("a session", PATIENCE, || other.sessions() == 1).await;
+    canaries.command(Command::Leave { group, count });
+    until("its end", PATIENCE, || other.seen.lock().unwrap().deleted == 1).await;
+
+    // Before the answer.
+    let held = other.answers.lock().await;
+    canaries.command(Command::Join { group, count });
+    until("an offer", PATIENCE, || {
+        other.seen.lock().unwrap().offers.len() == 2
+    })
+    .await;
+    canaries.command(Command::Leave { group, count });
+    drop(held);
+    until("its end, too", PATIENCE, || {
+        other.seen.lock().unwrap().deleted == 2
+    })
+    .await;
+
+    // Who vanishes says nothing.
+    canaries.command(Command::Join { group, count });
+    until("a session", PATIENCE, || other.sessions() == 1).await;
+    canaries.command(Command::Vanish { group, count });
+    let seen = canaries.stop().await.into_groups().remove(0);
+    assert_eq!((other.sessions(), other.seen.lock().unwrap().deleted), (1, 2));
+    assert_eq!(
+        (seen.counter(Counter::Left), seen.counter(Counter::JoinsFailed)),
+        (3, 0)
+    );
+    assert!(seen.failures().is_empty(), "{:?}", seen.failures());
 }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::Error;
 use crate::clip::Clip;
+use crate::joining::{Goodbye, Opened, join};
 use crate::session;
 use feed::Feed;
 use offer::Connection;
@@ -116,21 +117,6 @@ impl StreamReport {
     }
 }
 
-/// How a publisher is to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Goodbye {
-    /// It takes its session back with a DELETE.
-    Leave,
-    /// It breaks off without one, as a lost line does.
-    Break,
-}
-
-impl From<()> for Goodbye {
-    fn from((): ()) -> Self {
-        Self::Leave
-    }
-}
-
 /// Why a connection stopped sending.
 #[derive(Debug, PartialEq, Eq)]
 enum Stop {
@@ -202,7 +188,8 @@ async fn one_connection<G: Into<Goodbye>>(
     report: &mut PublishReport,
     mut shutdown: std::pin::Pin<&mut (impl Future<Output = G> + Send)>,
 ) -> Result<(Stop, Duration), Error> {
-    let connection = match connect(client, options, feedback, shutdown.as_mut()).await? {
+    let opening = Connection::open(client, options, feedback);
+    let connection = match join(opening, shutdown.as_mut()).await? {
         Ok(connection) => connection,
         Err(goodbye) => return Ok((Stop::Asked(goodbye), Duration::ZERO)),
     };
@@ -225,43 +212,4 @@ async fn one_connection<G: Into<Goodbye>>(
         })
         .await;
     Ok((stop?, lasted))
-}
-
-/// A connection on which media can flow, or how the publisher was told to end while it was being made. Whatever there was of
-/// it is taken back.
-async fn connect<G: Into<Goodbye>>(
-    client: &Client,
-    options: &PublishOptions,
-    feedback: &Arc<Feedback>,
-    mut shutdown: std::pin::Pin<&mut (impl Future<Output = G> + Send)>,
-) -> Result<Result<Connection, Goodbye>, Error> {
-    let mut opening = std::pin::pin!(Connection::open(client, options, feedback));
-    let mut connection = tokio::select! {
-        connection = opening.as_mut() => connection?,
-        goodbye = shutdown.as_mut() => {
-            let goodbye = goodbye.into();
-            // Only the answer tells what there is to take back.
-            if goodbye == Goodbye::Leave
-                && let Ok(Ok(connection)) = tokio::time::timeout(session::LAST_ANSWER, opening).await
-            {
-                connection.end(goodbye).await;
-            }
-            return Ok(Err(goodbye));
-        }
-    };
-    let connected = tokio::select! {
-        connected = connection.connect() => connected,
-        goodbye = shutdown.as_mut() => {
-            let goodbye = goodbye.into();
-            connection.end(goodbye).await;
-            return Ok(Err(goodbye));
-        }
-    };
-    match connected {
-        Ok(()) => Ok(Ok(connection)),
-        Err(error) => {
-            connection.end(Goodbye::Leave).await;
-            Err(error)
-        }
-    }
 }

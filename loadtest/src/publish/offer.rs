@@ -18,10 +18,11 @@ use webrtc::peer_connection::{
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpSender};
 
+use super::PublishOptions;
 use super::repair::{Feedback, Repair, SLOT};
-use super::{Goodbye, PublishOptions};
 use crate::Error;
 use crate::clip::Clip;
+use crate::joining::{Goodbye, Opened};
 use crate::peer::Peer;
 use crate::session::Session;
 
@@ -123,11 +124,15 @@ impl Connection {
         Ok((session, answer, offered))
     }
 
-    /// Takes the answer and waits until media can flow.
-    ///
-    /// # Errors
-    /// When ICE or DTLS do not come about, or the answer does not fit. The session is still to be closed.
-    pub(super) async fn connect(&mut self) -> Result<(), Error> {
+    /// Resolves when the connection is lost.
+    pub(super) fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.peer.ended()
+    }
+}
+
+impl Opened for Connection {
+    /// Also fails when the answer does not fit.
+    async fn connect(&mut self) -> Result<(), Error> {
         self.peer.connect(std::mem::take(&mut self.answer)).await?;
         for (rendition, (sender, encoding)) in &self.offered {
             let stream = Outgoing::new(&self.peer, sender, *rendition, encoding).await?;
@@ -139,13 +144,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Resolves when the connection is lost.
-    pub(super) fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.peer.ended()
-    }
-
-    /// Ends the connection, after the session has been taken back, if it is to be.
-    pub(super) async fn end(self, goodbye: Goodbye) {
+    async fn end(self, goodbye: Goodbye) {
         if goodbye == Goodbye::Leave {
             self.session.close().await;
         }

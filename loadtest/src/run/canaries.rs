@@ -2,7 +2,7 @@
 //! the cheap ones against.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::crowd::{Command, Crowd, Group};
+use crate::joining::join;
 use crate::measure::{Counter, GroupId, Level, Recorder, Timing, ViewerOutcome};
-use crate::session::LAST_ANSWER;
 use crate::watch::{Sight, Viewer};
-use crate::{Error, session};
+use crate::{Error, Goodbye, session};
 
 /// Viewers are looked at this often.
 const LOOK: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ pub struct Canaries {
     begin: Instant,
     recorder: Arc<Mutex<Recorder>>,
     /// By group, the longest there first.
-    leaving: Vec<VecDeque<oneshot::Sender<bool>>>,
+    leaving: Vec<VecDeque<oneshot::Sender<Goodbye>>>,
     viewers: JoinSet<()>,
     next: u32,
 }
@@ -70,14 +70,15 @@ impl Canaries {
             watching_since: None,
         };
         self.next += 1;
+        let told = async { left.await.unwrap_or(Goodbye::Leave) };
         self.viewers
-            .spawn(canary.live(self.client.clone(), of.clone(), left));
+            .spawn(canary.live(self.client.clone(), of.clone(), told));
     }
 
-    fn leave(&mut self, group: GroupId, count: u32, properly: bool) {
+    fn leave(&mut self, group: GroupId, count: u32, goodbye: Goodbye) {
         let leaving = self.leaving.get_mut(usize::from(group.0)).into_iter();
         for leave in leaving.flat_map(|all| all.drain(..all.len().min(count as usize))) {
-            let _ = leave.send(properly);
+            let _ = leave.send(goodbye);
         }
     }
 }
@@ -86,8 +87,8 @@ impl Crowd for Canaries {
     fn command(&mut self, command: Command) {
         match command {
             Command::Join { group, count } => (0..count).for_each(|_| self.join(group)),
-            Command::Leave { group, count } => self.leave(group, count, true),
-            Command::Vanish { group, count } => self.leave(group, count, false),
+            Command::Leave { group, count } => self.leave(group, count, Goodbye::Leave),
+            Command::Vanish { group, count } => self.leave(group, count, Goodbye::Break),
             // They watch.
             Command::Chat { .. } | Command::Buy { .. } => {}
         }
@@ -101,7 +102,7 @@ impl Crowd for Canaries {
     fn stop(mut self: Box<Self>) -> Pin<Box<dyn Future<Output = Recorder> + Send>> {
         Box::pin(async move {
             for group in 0..self.leaving.len() {
-                self.leave(GroupId(group as u8), u32::MAX, true);
+                self.leave(GroupId(group as u8), u32::MAX, Goodbye::Leave);
             }
             while self.viewers.join_next().await.is_some() {}
             self.take()
@@ -119,11 +120,14 @@ struct Canary {
 }
 
 impl Canary {
-    async fn live(mut self, client: Client, group: Group, mut left: oneshot::Receiver<bool>) {
+    async fn live(mut self, client: Client, group: Group, told: impl Future<Output = Goodbye> + Send) {
         let joining = Instant::now();
         self.count(Counter::JoinsStarted, 1);
-        let viewer = match join(&client, &group, &mut left).await {
-            Ok(viewer) => viewer,
+        let mut told = pin!(told);
+        let opening = Viewer::open(&client, &group.whep, group.token.as_deref());
+        let viewer = match join(opening, told.as_mut()).await {
+            Ok(Ok(viewer)) => viewer,
+            Ok(Err(_)) => return self.left(),
             Err(error) => return self.fail(&error.to_string()),
         };
         self.count(Counter::Joined, 1);
@@ -136,25 +140,24 @@ impl Canary {
         });
         let mut looking = tokio::time::interval(LOOK);
         looking.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let properly = loop {
+        let goodbye = loop {
             tokio::select! {
                 _ = looking.tick() => {
                     self.look(&viewer.take());
                     self.stand();
                 }
-                properly = &mut left => break properly.unwrap_or(true),
+                goodbye = told.as_mut() => break goodbye,
                 () = viewer.ended() => {
                     self.count(Counter::Ended, 1);
                     self.look(&viewer.take());
-                    viewer.leave(false).await;
+                    viewer.leave(Goodbye::Break).await;
                     return self.fail("the server ended it");
                 }
             }
         };
         self.look(&viewer.take());
-        self.look(&viewer.leave(properly).await);
-        self.count(Counter::Left, 1);
-        self.end();
+        self.look(&viewer.leave(goodbye).await);
+        self.left();
     }
 
     /// Records what came since the last look.
@@ -217,6 +220,11 @@ impl Canary {
         self.with(|recorder, group, at| recorder.level(group, at, level, 1));
     }
 
+    fn left(self) {
+        self.count(Counter::Left, 1);
+        self.end();
+    }
+
     fn fail(mut self, why: &str) {
         self.outcome.failure = Some(why.to_owned());
         let has_joined = self.outcome.dtls_ms.is_some();
@@ -240,33 +248,6 @@ impl Canary {
     fn with(&self, record: impl FnOnce(&mut Recorder, GroupId, Duration)) {
         let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         record(&mut recorder, self.group, self.begin.elapsed());
-    }
-}
-
-/// A canary that is connected. One that is told to leave meanwhile takes its session back.
-async fn join(client: &Client, group: &Group, left: &mut oneshot::Receiver<bool>) -> Result<Viewer, Error> {
-    let mut opening = std::pin::pin!(Viewer::open(client, &group.whep, group.token.as_deref()));
-    let mut viewer = tokio::select! {
-        viewer = opening.as_mut() => viewer?,
-        properly = &mut *left => {
-            let properly = properly.unwrap_or(true);
-            // Only the answer tells what there is to take back.
-            if properly && let Ok(Ok(viewer)) = tokio::time::timeout(LAST_ANSWER, opening).await {
-                viewer.leave(properly).await;
-            }
-            return Err(Error::Ended);
-        }
-    };
-    let (connected, properly) = tokio::select! {
-        connected = viewer.connect() => (connected, true),
-        properly = left => (Err(Error::Ended), properly.unwrap_or(true)),
-    };
-    match connected {
-        Ok(()) => Ok(viewer),
-        Err(error) => {
-            viewer.leave(properly).await;
-            Err(error)
-        }
     }
 }
 

@@ -10,6 +10,7 @@ use webrtc::peer_connection::{MediaEngine, Registry, register_default_intercepto
 
 use super::frames::{Frames, Sight};
 use crate::Error;
+use crate::joining::{Goodbye, Opened};
 use crate::peer::Peer;
 use crate::publish::stamp::Stamp;
 use crate::session::Session;
@@ -58,14 +59,6 @@ impl Viewer {
         }
     }
 
-    /// Takes the answer, waits until media can flow, and counts it.
-    ///
-    /// # Errors
-    /// When ICE or DTLS do not come about. It is still to leave.
-    pub(crate) async fn connect(&mut self) -> Result<(), Error> {
-        self.peer.connect(std::mem::take(&mut self.answer)).await
-    }
-
     /// What was seen since the last time.
     pub(crate) fn take(&self) -> Sight {
         self.frames.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -76,8 +69,8 @@ impl Viewer {
         self.peer.ended()
     }
 
-    /// Leaves, with a DELETE or without a word, and says what there was still to see.
-    pub(crate) async fn leave(self, properly: bool) -> Sight {
+    /// Ends, and says what there was still to see.
+    pub(crate) async fn leave(self, goodbye: Goodbye) -> Sight {
         let now = Instant::now();
         let sight = {
             let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,11 +78,21 @@ impl Viewer {
             let rest = std::mem::replace(&mut *frames, Frames::new(now)).finish(now);
             sight.with(rest)
         };
-        if properly {
+        self.end(goodbye).await;
+        sight
+    }
+}
+
+impl Opened for Viewer {
+    async fn connect(&mut self) -> Result<(), Error> {
+        self.peer.connect(std::mem::take(&mut self.answer)).await
+    }
+
+    async fn end(self, goodbye: Goodbye) {
+        if goodbye == Goodbye::Leave {
             self.session.close().await;
         }
         self.peer.close().await;
-        sight
     }
 }
 
