@@ -10,6 +10,7 @@ const HTTP_AFTER_REPEATS = 3;
 
 /** Buys without a receipt. */
 export class Buys {
+  /** @type {Map<string, {message: Buy, repeats: number, timer?: number}>} */
   #under = new Map();
   #send;
   #sendByHttp;
@@ -27,6 +28,7 @@ export class Buys {
     return this.#under.size;
   }
 
+  /** @param {string} id */
   has(id) {
     return this.#under.has(id);
   }
@@ -42,7 +44,11 @@ export class Buys {
     for (const id of this.#under.keys()) this.#repeat(id);
   }
 
-  /** The server wants it again, but later. */
+  /**
+   * The server wants it again, but later.
+   * @param {string} id
+   * @param {number} ms
+   */
   repeatAfter(id, ms) {
     const buy = this.#under.get(id);
     if (!buy) return;
@@ -50,12 +56,16 @@ export class Buys {
     buy.timer = setTimeout(() => this.#repeat(id), ms);
   }
 
-  /** Answered, or refused for good. */
+  /**
+   * Answered, or refused for good.
+   * @param {string} id
+   */
   end(id) {
     clearTimeout(this.#under.get(id)?.timer);
     this.#under.delete(id);
   }
 
+  /** @param {string} id */
   #repeat(id) {
     const buy = this.#under.get(id);
     if (!buy) return;

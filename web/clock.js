@@ -17,8 +17,9 @@ export class Timeline {
   /** When the frame on screen was captured, by the server's clock, and when it came, by the page's. */
   /** @type {{capturedAt: number, at: number} | undefined} */
   #frame;
-  /** @type {{event: {captured_at?: number}, act: () => void, since: number}[]} */
+  /** @type {{event: {captured_at?: number | null}, act: () => void, since: number}[]} */
   #waiting = [];
+  /** @type {number | undefined} */
   #timer;
 
   /** @param {HTMLVideoElement} [video] */
@@ -35,7 +36,7 @@ export class Timeline {
 
   /**
    * Does what an event asks for: now, or with its frame. Later events wait for earlier ones.
-   * @param {{captured_at?: number, at?: number}} event
+   * @param {{captured_at?: number | null, at?: number}} event
    * @param {() => void} act
    */
   show(event, act) {
@@ -57,15 +58,17 @@ export class Timeline {
     return this.#frame?.capturedAt;
   }
 
-  /** @param {{captured_at?: number}} event */
+  /** @param {{captured_at?: number | null}} event */
   #isAhead({ captured_at }) {
     if (!captured_at || !this.#map || !this.#frame) return false;
     const isMoving = performance.now() - this.#frame.at < STILL_MS && !document.hidden;
     return isMoving && this.#frame.capturedAt < captured_at;
   }
 
+  /** @param {HTMLVideoElement} [video] */
   #watch(video) {
     if (!video?.requestVideoFrameCallback) return;
+    /** @type {VideoFrameRequestCallback} */
     const watch = (_, frame) => {
       this.#saw(frame);
       video.requestVideoFrameCallback(watch);
@@ -73,6 +76,7 @@ export class Timeline {
     video.requestVideoFrameCallback(watch);
   }
 
+  /** @param {VideoFrameCallbackMetadata} frame */
   #saw({ rtpTimestamp }) {
     if (!this.#map || rtpTimestamp === undefined) return;
     const { rtp, rate, captured_at } = this.#map;

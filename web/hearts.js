@@ -2,6 +2,7 @@
 
 import { $ } from "./ui.js";
 
+/** @type {Record<string, string>} */
 const SIGNS = { heart: "❤️", like: "👍", fire: "🔥", laugh: "😂", wow: "😮", clap: "👏" };
 /** Signs in the air at once: more is a blur, and work for a phone. */
 const MOST = 24;
@@ -31,6 +32,7 @@ export class Hearts {
 
   #own = 0;
 
+  /** @param {string} kind */
   #rise(kind) {
     if (!SIGNS[kind] || this.#air.children.length >= MOST) return;
     const sign = document.createElement("span");

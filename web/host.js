@@ -45,7 +45,8 @@ function begin(token) {
   const title = $("#title");
   title.addEventListener("change", () => act({ op: "show.title", title: title.value.trim() || room }, "The title is changed"));
   title.addEventListener("keydown", (event) => event.key === "Enter" && title.blur());
-  $("#state").addEventListener("change", ({ target }) => act({ op: "show.state", state: target.value }));
+  const state = $("#state");
+  state.addEventListener("change", () => act({ op: "show.state", state: state.value }));
 
   const starts = $("#starts");
   starts.addEventListener("change", () => {
@@ -59,7 +60,7 @@ function begin(token) {
     if (!show) return;
     if (title !== document.activeElement) title.value = show.title;
     document.title = `${show.title} · host`;
-    $("#state").value = show.state;
+    state.value = show.state;
     if (starts !== document.activeElement) starts.value = show.starts_at ? localTime(show.starts_at) : "";
     $("#count").textContent = shop.countdown ? "Stop counting" : "Count down";
     const live = $("#live");
@@ -78,7 +79,10 @@ function begin(token) {
   Object.assign(window, { vitrine: { shop, studio } });
 }
 
-/** A time as the field for it takes it: by this place's clock, without its zone. */
+/**
+ * A time as the field for it takes it: by this place's clock, without its zone.
+ * @param {number} at
+ */
 function localTime(at) {
   const offset = new Date(at).getTimezoneOffset() * 60_000;
   return new Date(at - offset).toISOString().slice(0, 16);

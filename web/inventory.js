@@ -2,6 +2,10 @@
 
 import { $, clock, el, money, patch, toast, uuid7, written } from "./ui.js";
 
+/** @typedef {import("./protocol.js").Product} Product */
+/** @typedef {import("./protocol.js").Variant} Variant */
+/** @typedef {HTMLFormElement & {elements: Record<string, HTMLInputElement>}} Form */
+
 /** Where a show has no price yet to take it from. */
 const CURRENCY = { currency: "EUR", exponent: 2 };
 
@@ -25,6 +29,7 @@ export class Inventory {
     patch($("#products"), [...this.#shop.products.values()].map((product) => this.#product(product)));
   }
 
+  /** @param {Product} product */
   #product(product) {
     const { id } = product;
     const pinned = this.#shop.pinned.includes(id);
@@ -52,10 +57,15 @@ export class Inventory {
     );
   }
 
+  /** @param {Variant} variant */
   #variant(variant) {
     const { id, title, price, available } = variant;
+    /** @param {number} delta */
     const add = (delta) => this.#act({ op: "stock.add", variant: id, delta });
-    const leave = (event) => event.key === "Enter" && event.target.blur();
+    /** @type {NonNullable<import("./ui.js").Attributes["onkeydown"]>} */
+    const leave = (event) => {
+      if (event.key === "Enter") event.target.blur();
+    };
     return el(
       "div",
       { class: "variant", "data-key": id, "data-variant": id },
@@ -72,7 +82,10 @@ export class Inventory {
     );
   }
 
-  /** A flash sale of a variant: its time, or the way to one. */
+  /**
+   * A flash sale of a variant: its time, or the way to one.
+   * @param {Variant} variant
+   */
   #offer(variant) {
     const { id, flash } = variant;
     if (!flash) return el("div", { class: "offer" }, el("span", {}), el("button", { class: "quiet", "data-flash": id, onclick: () => this.#flash(variant) }, "Flash sale…"));
@@ -91,20 +104,28 @@ export class Inventory {
     );
   }
 
-  #flash({ id, title, price }) {
+  /** @param {Variant} variant */
+  #flash(variant) {
+    const { title, price } = variant;
     const dialog = $("#flash");
+    /** @type {Form} */
     const form = $("form", dialog);
     form.reset();
     $("#flash-of").textContent = `${title}, now ${money(price)}`;
     form.elements.price.value = decimal({ ...price, minor: Math.round(price.minor * 0.8) });
     form.onsubmit = (event) => {
-      if (event.submitter?.value !== "start") return;
+      if (/** @type {HTMLButtonElement | null} */ (event.submitter)?.value !== "start") return;
       event.preventDefault();
-      this.#startFlash({ id, title, price }, form, dialog);
+      this.#startFlash(variant, form, dialog);
     };
     dialog.showModal();
   }
 
+  /**
+   * @param {Variant} variant
+   * @param {Form} form
+   * @param {import("./ui.js").PageElement} dialog
+   */
   async #startFlash({ id, title, price }, form, dialog) {
     const minor = minorOf(form.elements.price.value, price.exponent);
     if (minor === undefined) return toast("A price is a number, as in 19.90", "bad");
@@ -114,6 +135,10 @@ export class Inventory {
     if (await this.#act(command, `${title}: the sale is on`)) dialog.close();
   }
 
+  /**
+   * @param {Variant} variant
+   * @param {HTMLInputElement} input
+   */
   async #price({ id, title, price }, input) {
     const minor = minorOf(input.value, price.exponent);
     if (minor === undefined) {
@@ -127,7 +152,11 @@ export class Inventory {
     if (!done) input.value = decimal(price);
   }
 
-  /** Said as a difference: what is sold while the host types is not given back by it. */
+  /**
+   * Said as a difference: what is sold while the host types is not given back by it.
+   * @param {Variant} variant
+   * @param {HTMLInputElement} input
+   */
   async #stock({ id, title, available }, input) {
     const wanted = /^\d{1,9}$/.test(input.value.trim()) ? Number(input.value) : undefined;
     const back = () => (input.value = String(available));
@@ -141,13 +170,19 @@ export class Inventory {
 
   // ---- The editor -------------------------------------------------------------------------------
 
-  /** A dialog for a product, or for a new one. */
+  /**
+   * A dialog for a product, or for a new one.
+   * @param {Product} [product]
+   */
   #edit(product) {
     const known = [...this.#shop.products.values()][0]?.variants[0]?.price ?? CURRENCY;
     const rows = el("div", { class: "rows" });
+    /** @param {Variant} [variant] */
     const addRow = (variant) => rows.append(variantRow(variant, () => rows.children.length > 1));
     for (const variant of product?.variants ?? [undefined]) addRow(variant);
+    /** @type {(label: string, name: string, attributes: import("./ui.js").Attributes) => HTMLElement} */
     const field = (label, name, attributes) => el("label", {}, label, el("input", { name, ...attributes }));
+    /** @type {HTMLFormElement} */
     const form = $("#product");
     form.replaceChildren(
       el("h2", { id: "editor-title" }, product ? "Edit the product" : "A new product"),
@@ -169,12 +204,19 @@ export class Inventory {
     $("#editor").showModal();
   }
 
+  /**
+   * @param {Product | undefined} product the one before
+   * @param {HTMLFormElement} form
+   * @param {HTMLElement} rows
+   * @param {import("./protocol.js").Money} money what prices are of
+   */
   async #put(product, form, rows, { currency, exponent }) {
     const title = written(form, "title");
     const id = product?.id ?? newId();
     const images = [written(form, "image"), ...(product?.images.slice(1) ?? [])].filter(Boolean);
-    const variants = [...rows.children].map((row) => {
-      const value = (name) => row.querySelector(`[name="${name}"]`).value.trim();
+    const variants = [.../** @type {NodeListOf<HTMLElement>} */ (rows.childNodes)].map((row) => {
+      /** @param {string} name */
+      const value = (name) => $(`[name="${name}"]`, row).value.trim();
       const before = product?.variants.find((variant) => variant.id === row.dataset.variant);
       const minor = minorOf(value("price"), exponent) ?? NaN;
       const limit = Number(value("limit"));
@@ -194,11 +236,16 @@ export class Inventory {
     if (await this.#act(command, `${title} is in the shop`)) $("#editor").close();
   }
 
+  /** @param {Product} product */
   async #remove(product) {
     if (await this.#act({ op: "product.remove", product: product.id }, `${product.title} is off sale`)) $("#editor").close();
   }
 }
 
+/**
+ * @param {Variant | undefined} variant
+ * @param {() => boolean} isRemovable
+ */
 function variantRow(variant, isRemovable) {
   const row = el(
     "div",
@@ -213,9 +260,14 @@ function variantRow(variant, isRemovable) {
 }
 
 const newId = () => `p-${uuid7().slice(-12)}`;
+/** @param {Pick<import("./protocol.js").Money, "minor" | "exponent">} price */
 const decimal = ({ minor, exponent }) => (minor / 10 ** exponent).toFixed(exponent);
 
-/** Minor units of what was typed, or nothing when it is no price. */
+/**
+ * Minor units of what was typed, or nothing when it is no price.
+ * @param {string} text
+ * @param {number} exponent
+ */
 function minorOf(text, exponent) {
   if (!/^\d{1,9}([.,]\d{1,3})?$/.test(text.trim())) return undefined;
   return Math.round(Number(text.trim().replace(",", ".")) * 10 ** exponent);

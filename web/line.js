@@ -8,8 +8,11 @@ export class Line {
   #options;
   /** @type {Record<string, RTCDataChannel>} */
   #channels = {};
+  /** @type {EventSource | undefined} */
   #events;
+  /** @type {string | undefined} */
   #secret;
+  /** @type {number | undefined} */
   #patience;
   #isStopped = false;
 
@@ -21,7 +24,10 @@ export class Line {
     this.#options = options;
   }
 
-  /** Takes a player's channels; those before are given up. */
+  /**
+   * Takes a player's channels; those before are given up.
+   * @param {Record<string, RTCDataChannel>} channels by label
+   */
   attach(channels) {
     if (this.#isStopped) return;
     this.#channels = channels;
@@ -69,7 +75,11 @@ export class Line {
     });
   }
 
-  /** Sends on the channel of that label or another open way; false when there is none. */
+  /**
+   * Sends on the channel of that label or another open way; false when there is none.
+   * @param {import("./protocol.js").FromClient & {v: number}} message
+   * @param {string} label
+   */
   send(message, label) {
     const text = JSON.stringify(message);
     const channel = [this.#channels[label], this.#channels.shop].find((known) => known?.readyState === "open");

@@ -19,13 +19,16 @@ export class Moderation {
       if (["welcome", "chat"].includes(detail)) this.#draw();
       if (detail === "moderation") this.#drawLists();
     });
+    /** @type {HTMLFormElement & {elements: {words: HTMLTextAreaElement}}} */
     const words = $("#words");
     words.addEventListener("submit", (event) => {
       event.preventDefault();
       const listed = words.elements.words.value.split("\n").map((word) => word.trim()).filter(Boolean);
       act({ op: "chat.words", words: listed }, "The list is saved");
     });
-    $("#slow").addEventListener("change", ({ target }) => act({ op: "chat.slow", seconds: Number(target.value) }));
+    const slow = $("#slow");
+    slow.addEventListener("change", () => act({ op: "chat.slow", seconds: Number(slow.value) }));
+    /** @param {(text: string) => void} use */
     const take = (use) => {
       const text = $("#text").value.trim();
       $("#text").value = "";
@@ -56,6 +59,7 @@ export class Moderation {
     const { muted, banned, words } = this.#shop.moderation;
     const field = $("#words").elements.words;
     if (field !== document.activeElement) field.value = words.join("\n");
+    /** @type {(kind: string, op: "chat.unmute" | "chat.unban", text: string) => (user: string) => HTMLElement} */
     const entry = (kind, op, text) => (user) =>
       el("li", { class: "code", "data-key": `${kind}-${user}` }, el("span", { class: "small" }, `${this.#names.get(user) ?? user} is ${kind}`), el("button", { class: "quiet", onclick: () => this.#act({ op, user }) }, text));
     patch($("#kept-out"), muted.map(entry("muted", "chat.unmute", "Let speak")), banned.map(entry("banned", "chat.unban", "Let in")));
@@ -64,6 +68,7 @@ export class Moderation {
   /** Names of people who have spoken, by id. */
   #names = new Map();
 
+  /** @param {import("./protocol.js").ChatLine} line */
   #line({ id, user, text }) {
     this.#names.set(user.id, user.name);
     const pin = () => this.#act({ op: "chat.pin", message: id });

@@ -2,6 +2,7 @@
 
 import { $ } from "./ui.js";
 
+/** @param {number} bitrate bits per second */
 const rate = (bitrate) => (bitrate >= 1_000_000 ? `${(bitrate / 1_000_000).toFixed(1)} Mbit/s` : `${Math.round(bitrate / 1000)} kbit/s`);
 
 export class Numbers {
@@ -16,6 +17,7 @@ export class Numbers {
     setInterval(() => this.#draw(), 1000);
   }
 
+  /** @param {boolean} on */
   #show(on) {
     this.#node.hidden = !on;
     this.#draw();

@@ -2,8 +2,13 @@
 
 import { $, all, clock, el, money, patch, toast } from "./ui.js";
 
+/** @typedef {import("./show.js").Order} Order */
+
 const SHOWN = 10;
-/** States of which something is still to come. */
+/**
+ * States of which something is still to come.
+ * @type {Record<string, string>}
+ */
 const OPEN = {
   held: "Kept for you",
   checkout_open: "Waits for your payment",
@@ -12,6 +17,7 @@ const OPEN = {
 };
 /** Where nothing is kept, there is nothing to give back in time. */
 const KEPT = ["held", "checkout_open"];
+/** @type {Record<string, [text: string, kind: string]>} */
 const ENDS = {
   held: ["It is your turn: kept for you", "good"],
   refund_due: ["It was gone. Your money comes back", "bad"],
@@ -44,14 +50,18 @@ export class Orders {
     }, 500);
   }
 
+  /** @param {number} until */
   #left(until) {
     return clock(until - this.#shop.now());
   }
 
+  /** @param {Order} order */
   #time(order) {
-    return el("span", { class: "time", "data-until": String(order.expires_at) }, this.#left(order.expires_at));
+    const until = order.expires_at ?? 0;
+    return el("span", { class: "time", "data-until": String(until) }, this.#left(until));
   }
 
+  /** @param {import("./protocol.js").Line} line */
   #name({ variant, quantity }) {
     const found = this.#shop.variant(variant);
     if (!found) return variant;
@@ -60,6 +70,7 @@ export class Orders {
     return quantity > 1 ? `${quantity} × ${name}` : name;
   }
 
+  /** @param {Order} order */
   #names(order) {
     return (order.lines ?? []).map((line) => this.#name(line)).join(", ");
   }
@@ -86,6 +97,7 @@ export class Orders {
       .map((order) => this.#view(order));
   }
 
+  /** @param {Order} order */
   #view(order) {
     const isKept = KEPT.includes(order.state);
     const isOpen = order.state in OPEN;

@@ -21,6 +21,8 @@ const SHRINKS = 1.5;
 /** Sizes settle before they are told; a hidden page may be back soon. */
 const SETTLE_MS = 300;
 const HIDDEN_MS = 10_000;
+/** @typedef {{rid?: string, maxWidth?: number, maxHeight?: number}} Wish A layer that is asked for. */
+
 /** How often a player tells of itself at most, and then only when something is new. */
 const REPORT_MS = 10_000;
 
@@ -37,20 +39,28 @@ export const CHANNELS = {
  */
 export class WhepPlayer extends EventTarget {
   #options;
+  /** @type {RTCPeerConnection | undefined} */
   #pc;
+  /** @type {string | undefined} */
   #session;
   #retry = FIRST_RETRY_MS;
+  /** @type {number | undefined} */
   #timer;
   #stopped = true;
   #attempt = 0;
   /** What the page asks of layers, what the element's size asks, and what the server was told last. */
+  /** @type {Wish} */
   #wish = {};
   #told = "{}";
+  /** @type {ResizeObserver | undefined} */
   #sizes;
+  /** @type {number | undefined} */
   #settling;
   #began = 0;
+  /** @type {number | undefined} */
   #reporting;
   #reported = "";
+  /** @type {any} */
   #before;
 
   /** @param {{url: string, video: HTMLVideoElement, token?: string, channels?: boolean}} options */
@@ -99,6 +109,7 @@ export class WhepPlayer extends EventTarget {
   /**
    * Asks for a layer: `{rid}`, `{maxWidth}`, `{maxHeight}`, or `{}` for automatic, which is the best one that the line
    * carries and the element shows.
+   * @param {Wish} wish
    */
   async setLayer(wish) {
     if (!this.#session) throw new Error("there is no session");
@@ -149,6 +160,7 @@ export class WhepPlayer extends EventTarget {
     if (!video) return undefined;
     const before = this.#before?.ssrc === video.ssrc ? this.#before : undefined;
     this.#before = video;
+    /** @param {string} name */
     const since = (name) => (video[name] ?? 0) - (before?.[name] ?? 0);
     const seconds = before ? (video.timestamp - before.timestamp) / 1000 : 0;
     const packets = since("packetsReceived") + since("packetsLost");
@@ -168,7 +180,10 @@ export class WhepPlayer extends EventTarget {
     };
   }
 
-  /** Tells the server how it went, for the operator: the first picture, and whenever it stood still. */
+  /**
+   * Tells the server how it went, for the operator: the first picture, and whenever it stood still.
+   * @param {number} [first] how long the first picture took, milliseconds
+   */
   async #report(first) {
     if (!this.#session || document.hidden) return;
     const reports = [...((await this.#pc?.getStats())?.values() ?? [])];
@@ -176,6 +191,7 @@ export class WhepPlayer extends EventTarget {
     const freezes = video?.freezeCount ?? 0;
     if (first === undefined && this.#reported === `${this.#session} ${freezes}`) return;
     this.#reported = `${this.#session} ${freezes}`;
+    /** @type {Record<string, number>} */
     const report = { freezes, freezeMs: Math.round((video?.totalFreezesDuration ?? 0) * 1000) };
     if (first !== undefined) report.firstFrameMs = Math.round(first);
     if (video?.jitterBufferEmittedCount) report.playoutDelayMs = Math.round((video.jitterBufferDelay / video.jitterBufferEmittedCount) * 1000);
@@ -209,6 +225,10 @@ export class WhepPlayer extends EventTarget {
     return headers;
   }
 
+  /**
+   * @param {string} state
+   * @param {string} [reason]
+   */
   #set(state, reason = "") {
     if (this.state === state && this.reason === reason) return;
     this.state = state;
@@ -232,7 +252,10 @@ export class WhepPlayer extends EventTarget {
     this.#wait(wait);
   }
 
-  /** Tries again after about so many milliseconds. */
+  /**
+   * Tries again after about so many milliseconds.
+   * @param {number} wait
+   */
   #wait(wait) {
     this.#retry = Math.min(this.#retry * 2, LONGEST_RETRY_MS);
     // Not all viewers at once after a restart of the server.
@@ -252,6 +275,7 @@ export class WhepPlayer extends EventTarget {
       const audio = pc.addTransceiver("audio", { direction: "recvonly" });
       this.#show(new MediaStream([video.receiver.track, audio.receiver.track]));
       if (this.#options.channels) {
+        /** @type {Record<string, RTCDataChannel>} */
         const channels = {};
         for (const [label, mode] of Object.entries(CHANNELS)) channels[label] = pc.createDataChannel(label, mode);
         this.dispatchEvent(new CustomEvent("channels", { detail: { channels } }));
@@ -297,6 +321,7 @@ export class WhepPlayer extends EventTarget {
     }
   }
 
+  /** @param {MediaStream} stream */
   #show(stream) {
     const { video } = this.#options;
     video.srcObject = stream;
@@ -310,6 +335,7 @@ export class WhepPlayer extends EventTarget {
     });
   }
 
+  /** @param {RTCPeerConnection} pc */
   #changed(pc) {
     clearTimeout(this.#timer);
     switch (pc.connectionState) {
@@ -327,20 +353,23 @@ export class WhepPlayer extends EventTarget {
     }
   }
 
-  /** A new path for the same session (RFC 9725 §4.3.3): a phone that went from Wi-Fi to mobile. */
+  /**
+   * A new path for the same session (RFC 9725 §4.3.3): a phone that went from Wi-Fi to mobile.
+   * @param {RTCPeerConnection} pc
+   */
   async #restartIce(pc) {
     if (pc !== this.#pc || !this.#session) return;
     if (pc.connectionState !== "connected") this.#set("interrupted");
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => pc === this.#pc && pc.connectionState !== "connected" && this.#again(), RESTART_PATIENCE_MS);
     try {
-      const before = pc.remoteDescription.sdp;
+      const before = pc.remoteDescription?.sdp ?? "";
       pc.restartIce();
       await pc.setLocalDescription(await pc.createOffer({ iceRestart: true }));
       const response = await fetch(this.#session, {
         method: "PATCH",
         headers: { ...this.#headers("application/trickle-ice-sdpfrag"), "If-Match": "*" },
-        body: fragment(pc.localDescription.sdp),
+        body: fragment(pc.localDescription?.sdp ?? ""),
       });
       if (!response.ok) throw new Error(`HTTP ${response.status}`);
       const fresh = credentials(await response.text());
@@ -357,12 +386,17 @@ export class WhepPlayer extends EventTarget {
   }
 }
 
+/** @param {string} sdp */
 function credentials(sdp) {
+  /** @param {string} name */
   const value = (name) => sdp.match(new RegExp(`^a=${name}:(.*?)\\r?$`, "m"))?.[1];
   return { ufrag: value("ice-ufrag"), pwd: value("ice-pwd") };
 }
 
-/** What a PATCH says of a new offer (RFC 8840 §4.4). */
+/**
+ * What a PATCH says of a new offer (RFC 8840 §4.4).
+ * @param {string} sdp
+ */
 function fragment(sdp) {
   const { ufrag, pwd } = credentials(sdp);
   const group = sdp.match(/^a=group:BUNDLE.*$/m)?.[0] ?? "";
@@ -389,6 +423,7 @@ const STYLE = `
  * its button is pressed. Its attribute `state` is the player's.
  */
 export class VitrinePlayer extends HTMLElement {
+  /** @type {WhepPlayer | undefined} */
   #player;
 
   connectedCallback() {
@@ -411,9 +446,10 @@ export class VitrinePlayer extends HTMLElement {
     shadow.adoptedStyleSheets = [style];
     shadow.replaceChildren(video, sound);
     const url = new URL(this.getAttribute("src") ?? "", document.baseURI).href;
-    this.#player = new WhepPlayer({ url, video, token: this.getAttribute("token") ?? undefined });
-    this.#player.addEventListener("state", () => this.setAttribute("state", this.#player.state));
-    this.#player.start();
+    const player = new WhepPlayer({ url, video, token: this.getAttribute("token") ?? undefined });
+    this.#player = player;
+    player.addEventListener("state", () => this.setAttribute("state", player.state));
+    player.start();
   }
 
   disconnectedCallback() {

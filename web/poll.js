@@ -8,6 +8,7 @@ const AFTER_MS = 15_000;
 export class PollCard {
   /** @type {import("./shop.js").ShopClient} */
   #shop;
+  /** @type {Map<string, number>} */
   #closed = new Map();
 
   /** @param {{shop: import("./shop.js").ShopClient}} options */
@@ -45,6 +46,12 @@ export class PollCard {
     );
   }
 
+  /**
+   * @param {import("./protocol.js").Poll} poll
+   * @param {string} option
+   * @param {number} place
+   * @param {{mine: number | undefined, votes: number, isAnswered: boolean}} so_far
+   */
   #option(poll, option, place, { mine, votes, isAnswered }) {
     const share = votes > 0 ? Math.round((poll.counts[place] / votes) * 100) : 0;
     return el(

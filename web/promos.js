@@ -16,6 +16,7 @@ export class Promos {
     this.#load = () => fetch(`/api/rooms/${room}/promos`, { headers: { Authorization: `Bearer ${token}` } });
     shop.on("change", ({ detail }) => detail === "welcome" && this.#draw());
     setInterval(() => !document.hidden && this.#draw(), REFRESH_MS);
+    /** @type {HTMLFormElement} */
     const form = $("#promo");
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
@@ -32,6 +33,7 @@ export class Promos {
     try {
       const response = await this.#load();
       if (!response.ok) return;
+      /** @type {{promos: (import("./protocol.js").Promo)[]}} */
       const { promos } = await response.json();
       patch($("#promos"), promos.map((promo) => this.#view(promo)));
     } catch {
@@ -39,12 +41,13 @@ export class Promos {
     }
   }
 
+  /** @param {import("./protocol.js").Promo & {basis_points?: number, amount?: import("./protocol.js").Money}} promo */
   #view({ code, basis_points, amount, limit, used }) {
     const remove = async () => {
       await this.#act({ op: "promo.remove", code }, `${code} is taken back`);
       this.#draw();
     };
-    const off = amount ? money(amount) : `${basis_points / 100} %`;
+    const off = amount ? money(amount) : `${(basis_points ?? 0) / 100} %`;
     return el(
       "li",
       { class: "code", "data-key": code, "data-promo": code },

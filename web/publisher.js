@@ -10,7 +10,9 @@ export const LAYERS = [
 /** Sends one stream until it is stopped. Events: `state`. */
 export class WhipPublisher extends EventTarget {
   #options;
+  /** @type {RTCPeerConnection | undefined} */
   #pc;
+  /** @type {string | undefined} */
   #session;
   #before = new Map();
 
@@ -38,6 +40,7 @@ export class WhipPublisher extends EventTarget {
       if (pc.connectionState === "failed" || pc.connectionState === "closed") this.#set("lost");
     });
     await pc.setLocalDescription(await pc.createOffer());
+    /** @type {Record<string, string>} */
     const headers = { "Content-Type": "application/sdp" };
     if (token) headers.Authorization = `Bearer ${token}`;
     const response = await fetch(url, { method: "POST", headers, body: pc.localDescription?.sdp });
@@ -84,10 +87,12 @@ export class WhipPublisher extends EventTarget {
         fps: Math.round(report.framesPerSecond ?? 0),
       });
     }
+    /** @param {{rid: string}} layer */
     const place = ({ rid }) => LAYERS.findIndex((layer) => layer.rid === rid);
     return layers.sort((a, b) => place(a) - place(b));
   }
 
+  /** @param {string} state */
   #set(state) {
     if (this.state === state) return;
     this.state = state;

@@ -31,6 +31,7 @@ export class Questioning {
 
   /** @param {import("./protocol.js").Question} question */
   #view({ id, user, text, state, answer }) {
+    /** @type {NonNullable<import("./ui.js").Attributes["onsubmit"]>} */
     const reply = (event) => {
       event.preventDefault();
       const text = written(event.target, "answer");
@@ -67,6 +68,7 @@ export class Polling {
     this.#act = act;
     shop.on("change", ({ detail }) => ["welcome", "polls"].includes(detail) && this.#draw());
     setInterval(() => this.#draw(), 1000);
+    /** @type {HTMLFormElement} */
     const form = $("#poll");
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
@@ -77,7 +79,7 @@ export class Polling {
       const command = { op: "poll.open", poll: newId(), question: String(data.get("question")).trim(), options, ...(seconds ? { seconds } : {}) };
       if (await act(command, "Everybody is asked now")) {
         form.reset();
-        form.closest("details").open = false;
+        form.closest("details")?.removeAttribute("open");
       }
     });
   }

@@ -14,6 +14,7 @@ async function look() {
   setTimeout(look, AGAIN_MS);
 }
 
+/** @param {{room: string, live: boolean, viewers: number, title?: string}[]} rooms */
 function draw(rooms) {
   $("#none").hidden = rooms.length > 0;
   patch(

@@ -2,8 +2,11 @@
 
 import { $, all, clock, el, money, patch, toast } from "./ui.js";
 
+/** @typedef {import("./protocol.js").Sale} Sale */
+
 /** Orders shown; all of them are counted. */
 const SHOWN = 100;
+/** @type {Record<string, string>} */
 const STATES = { waitlisted: "On the waitlist", releasing: "Time over, waits for the provider", refund_due: "Paid late: money has to go back", paid: "Paid", released: "Time over", cancelled: "Cancelled", refunded: "Refunded" };
 
 export class Sales {
@@ -12,6 +15,7 @@ export class Sales {
   /** @type {import("./host.js").Act} */
   #act;
   #load;
+  /** @type {Map<string, Sale>} */
   #sales = new Map();
 
   /** @param {{shop: import("./shop.js").ShopClient, act: import("./host.js").Act, room: string, token: string}} options */
@@ -47,6 +51,7 @@ export class Sales {
 
   #draw() {
     const sales = [...this.#sales.values()].reverse();
+    /** @param {string} state */
     const of = (state) => sales.filter((order) => order.state === state);
     $("#held").textContent = String(of("held").length);
     $("#sold").textContent = String(of("paid").length);
@@ -56,7 +61,9 @@ export class Sales {
     patch($("#orders"), sales.length ? sales.slice(0, SHOWN).map((order) => this.#order(order)) : none);
   }
 
+  /** @param {Sale} order */
   #order(order) {
+    /** @param {"paid" | "cancelled" | "refunded"} state */
     const settle = (state) => () => this.#act({ op: "order.settle", buy: order.buy, state });
     const isHeld = ["held", "checkout_open"].includes(order.state);
     return el(
@@ -76,6 +83,7 @@ export class Sales {
     );
   }
 
+  /** @param {import("./protocol.js").Line} line */
   #name({ variant, quantity }) {
     const found = this.#shop.variant(variant);
     return `${quantity} × ${found ? `${found.product.title}, ${found.variant.title}` : variant}`;

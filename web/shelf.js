@@ -2,6 +2,9 @@
 
 import { $, all, clock, el, memory, money, patch, toast, written } from "./ui.js";
 
+/** @typedef {import("./protocol.js").Product} Product */
+/** @typedef {import("./protocol.js").Variant} Variant */
+
 /** From here on down the stock is worth a word. */
 const FEW = 5;
 /** The most of one thing in one buy. */
@@ -12,11 +15,18 @@ export class Shelf {
   #shop;
   /** @type {import("./orders.js").Orders} */
   #orders;
-  /** What the sheet shows: a product's id, `bag`, or nothing. */
+  /**
+   * What the sheet shows: a product's id, `bag`, or nothing.
+   * @type {string | undefined}
+   */
   #open;
+  /** @type {string | undefined} */
   #chosen;
   #quantity = 1;
-  /** A promo code that was looked up, and what it takes off. */
+  /**
+   * A promo code that was looked up, and what it takes off.
+   * @type {Extract<import("./protocol.js").Envelope, {t: "promo"}> & {basis_points?: number, amount?: import("./protocol.js").Money} | undefined}
+   */
   #promo;
 
   /** @param {{shop: import("./shop.js").ShopClient, orders: import("./orders.js").Orders}} options */
@@ -32,7 +42,10 @@ export class Shelf {
     sheet.addEventListener("click", (event) => event.target === sheet && sheet.close());
   }
 
-  /** Opens the sheet with a product or, as `bag`, with all of them. */
+  /**
+   * Opens the sheet with a product or, as `bag`, with all of them.
+   * @param {string} what
+   */
   show(what) {
     if (this.#open !== what) {
       this.#chosen = undefined;
@@ -54,6 +67,7 @@ export class Shelf {
 
   /** What runs out by the server's clock. */
   #drawTimes() {
+    /** @param {number | string | undefined} until */
     const left = (until) => clock(Number(until) - this.#shop.now());
     for (const node of all("[data-ends]")) node.textContent = left(node.dataset.ends);
     const { countdown } = this.#shop;
@@ -81,12 +95,19 @@ export class Shelf {
     );
   }
 
-  /** One variant is bought with one tap; several are chosen from first. */
+  /**
+   * One variant is bought with one tap; several are chosen from first.
+   * @param {Product} product
+   */
   #wish(product) {
     if (product.variants.length > 1) this.show(product.id);
     else this.#buy(product.variants[0].id, 1);
   }
 
+  /**
+   * @param {string} variant
+   * @param {number} quantity
+   */
   #buy(variant, quantity) {
     if (this.#shop.isBuying) return;
     const isGone = this.#shop.variant(variant)?.variant.sold_out;
@@ -94,6 +115,11 @@ export class Shelf {
     this.#shop.buy([{ variant, quantity }], wishes);
   }
 
+  /**
+   * @param {boolean} soldOut
+   * @param {string} text
+   * @param {import("./ui.js").Attributes} attributes
+   */
   #buyButton(soldOut, text, attributes) {
     const isBusy = this.#shop.isBuying;
     const says = isBusy ? "One moment…" : soldOut ? "Join the waitlist" : text;
@@ -102,6 +128,7 @@ export class Shelf {
 
   #tiles() {
     const { featured, pinned, products } = this.#shop;
+    /** @param {Product} product */
     const rank = ({ id }) => {
       if (id === featured) return -1;
       const place = pinned.indexOf(id);
@@ -110,6 +137,7 @@ export class Shelf {
     return [...products.values()].sort((a, b) => rank(a) - rank(b)).map((product) => this.#tile(product));
   }
 
+  /** @param {Product} product */
   #tile(product) {
     return el(
       "button",
@@ -134,6 +162,7 @@ export class Shelf {
   }
 
   #bag() {
+    /** @type {NonNullable<import("./ui.js").Attributes["onsubmit"]>} */
     const rename = (event) => {
       event.preventDefault();
       const name = written(event.target, "name");
@@ -154,11 +183,13 @@ export class Shelf {
     ];
   }
 
+  /** @param {Product} product */
   #page(product) {
     const sellable = product.variants.find((variant) => !variant.sold_out) ?? product.variants[0];
     const variant = product.variants.find(({ id }) => id === this.#chosen) ?? sellable;
     const most = Math.max(1, Math.min(variant.available ?? MOST, variant.per_customer ?? MOST, MOST));
     this.#quantity = Math.min(this.#quantity, most);
+    /** @param {number} by */
     const step = (by) => () => {
       this.#quantity = Math.min(most, Math.max(1, this.#quantity + by));
       this.#drawSheet();
@@ -195,7 +226,10 @@ export class Shelf {
     );
   }
 
-  /** A flash sale that runs, and how long. */
+  /**
+   * A flash sale that runs, and how long.
+   * @param {Variant[]} variants
+   */
   #flash(variants) {
     const flash = variants.map((variant) => variant.flash).find((known) => known?.running);
     return flash && el("p", { class: "flash" }, "Flash sale ", el("span", { "data-ends": String(flash.ends_at) }, clock(flash.ends_at - this.#shop.now())));
@@ -203,6 +237,7 @@ export class Shelf {
 
   /** A promo code: looked up before it is used. */
   #code() {
+    /** @param {SubmitEvent & {target: HTMLFormElement}} event */
     const look = async (event) => {
       event.preventDefault();
       const code = written(event.target, "code");
@@ -224,7 +259,12 @@ export class Shelf {
     );
   }
 
+  /**
+   * @param {Product} product
+   * @param {Variant} variant the chosen one
+   */
   #choices(product, variant) {
+    /** @param {string} id */
     const choose = (id) => () => {
       this.#chosen = id;
       this.#drawSheet();
@@ -245,8 +285,10 @@ export class Shelf {
   }
 }
 
+/** @param {Product} product */
 const isSoldOut = (product) => product.variants.every((variant) => variant.sold_out);
 
+/** @param {Variant[]} variants */
 function stockOf(variants) {
   if (variants.every((variant) => variant.sold_out)) return el("p", { class: "stock few" }, "Sold out");
   // A shop may show no numbers above a bound.
@@ -256,13 +298,17 @@ function stockOf(variants) {
   return el("p", { class: "stock" }, `${available} in stock`);
 }
 
-/** The price of what can be had; from the lowest when they differ. */
+/**
+ * The price of what can be had; from the lowest when they differ.
+ * @param {Product} product
+ */
 function priceOf(product) {
   const sellable = product.variants.filter((variant) => !variant.sold_out);
   const [first, ...others] = (sellable.length ? sellable : product.variants).toSorted((a, b) => a.price.minor - b.price.minor);
   return priceLine(first, others.some(({ price }) => price.minor !== first.price.minor));
 }
 
+/** @param {Variant} variant */
 function priceLine({ price, was }, isLowest = false) {
   return el(
     "p",
@@ -273,12 +319,17 @@ function priceLine({ price, was }, isLowest = false) {
   );
 }
 
+/**
+ * @param {Product} product
+ * @param {import("./ui.js").Attributes} [attributes]
+ */
 function picture(product, attributes = {}) {
   const [src] = product.images ?? [];
   if (src) return el("img", { src, alt: "", ...attributes });
   return el("div", { ...attributes, class: `blank ${attributes.class ?? ""}`, "aria-hidden": "true" }, [...product.title][0]);
 }
 
+/** @param {string} title */
 function head(title) {
   return el(
     "div",

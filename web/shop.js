@@ -12,6 +12,7 @@ import { memory, uuid7 } from "./ui.js";
 /** @typedef {import("./protocol.js").FromClient} FromClient */
 /** @typedef {import("./protocol.js").Envelope} Message */
 /** @typedef {import("./protocol.js").AnyCommand} Command */
+/** @typedef {Extract<Message, {t: "welcome"}>} Welcome */
 
 /** Numbered events travel on two channels: one may overtake the other for so long before something is missing. */
 const OVERTAKING_MS = 1000;
@@ -27,12 +28,18 @@ const COMMAND_PATIENCE_MS = 10_000;
 export class ShopClient extends Show {
   #options;
   #line;
+  /** @type {string | undefined} */
   #epoch;
+  /** @type {number | undefined} */
   #seq;
+  /** @type {Map<number, Message>} */
   #early = new Map();
+  /** @type {number | undefined} */
   #gap;
+  /** @type {Welcome[]} */
   #pages = [];
   #buys = new Buys({ send: (buy) => this.#send(buy), sendByHttp: (buy) => this.#buyByHttp(buy) });
+  /** @type {Map<string, {resolve: (answer: any) => void, reject: (error: Error) => void, timer: number}>} */
   #waiting = new Map();
   #clock = 0;
   #timeline;
@@ -70,7 +77,10 @@ export class ShopClient extends Show {
     return Date.now() + this.#clock;
   }
 
-  /** Takes a player's channels; those before are given up. */
+  /**
+   * Takes a player's channels; those before are given up.
+   * @param {Record<string, RTCDataChannel>} channels by label
+   */
   attach(channels) {
     this.#line.attach(channels);
   }
@@ -97,40 +107,61 @@ export class ShopClient extends Show {
     return this.#buys.size > 0;
   }
 
-  /** Another name in the chat, for who has no customer's token. */
+  /**
+   * Another name in the chat, for who has no customer's token.
+   * @param {string} name
+   */
   rename(name) {
     this.#options.name = name;
     this.#hello();
   }
 
+  /** @param {string} buy */
   cancel(buy) {
     this.#send({ v: 1, t: "cancel", buy });
   }
 
+  /** @param {string} text */
   say(text) {
     this.#send({ v: 1, t: "chat", id: uuid7(), text }, "chat");
   }
 
-  /** A question to the host. */
+  /**
+   * A question to the host.
+   * @param {string} text
+   */
   ask(text) {
     this.#send({ v: 1, t: "question", id: uuid7(), text }, "chat");
   }
 
+  /**
+   * @param {string} poll
+   * @param {number} option
+   */
   vote(poll, option) {
     this.#send({ v: 1, t: "vote", poll, option });
   }
 
-  /** A reaction: summed with those that follow closely. */
+  /**
+   * A reaction: summed with those that follow closely.
+   * @param {import("./protocol.js").Reaction} kind
+   */
   react(kind) {
     this.#reactions.add(kind);
   }
 
-  /** Sets the cart; it is the same in all tabs and keeps nothing back. */
+  /**
+   * Sets the cart; it is the same in all tabs and keeps nothing back.
+   * @param {import("./protocol.js").Line[]} lines
+   */
   setCart(lines) {
     this.#send({ v: 1, t: "cart", lines });
   }
 
-  /** What a promo code would take off; resolves with the `promo` message. */
+  /**
+   * What a promo code would take off; resolves with the `promo` message.
+   * @param {string} code
+   */
   promo(code) {
     return this.#question((id) => ({ v: 1, t: "promo", id, code }));
   }
@@ -145,6 +176,10 @@ export class ShopClient extends Show {
     return this.#question((id) => ({ v: 1, t: "host", id, do: command, ...captured }));
   }
 
+  /**
+   * @param {(id: string) => FromClient & {v: number}} message
+   * @returns {Promise<any>}
+   */
   #question(message) {
     const id = uuid7();
     return new Promise((resolve, reject) => {
@@ -173,7 +208,7 @@ export class ShopClient extends Show {
       accepts: ["batch"],
       ...(token ? { token } : {}),
       ...(name ? { name } : {}),
-      ...(this.#epoch && !afresh ? { resume: { epoch: this.#epoch, seq: this.#seq } } : {}),
+      ...(this.#epoch && !afresh ? { resume: { epoch: this.#epoch, seq: this.#seq ?? 0 } } : {}),
     });
   }
 
@@ -192,12 +227,14 @@ export class ShopClient extends Show {
     return this.#line.send(message, label);
   }
 
+  /** @param {boolean} is */
   #connected(is) {
     if (this.isConnected === is) return;
     this.isConnected = is;
     this.changed("connection");
   }
 
+  /** @param {string} data */
   #receive(data) {
     /** @type {FromServer} */
     let message;
@@ -213,17 +250,22 @@ export class ShopClient extends Show {
   /** @param {Message} message */
   #take(message) {
     if (message.t === "welcome") this.#welcome(message);
-    else if (message.seq === undefined) this.apply(message);
-    else this.#inOrder(message);
+    else if (typeof message.seq === "number") this.#inOrder(message.seq, message);
+    else this.apply(message);
   }
 
-  /** Applies numbered events in their order; asks again when one is missing for good. */
-  #inOrder(message) {
-    if (this.#seq === undefined || message.seq <= this.#seq) return;
-    this.#early.set(message.seq, message);
-    while (this.#early.has(this.#seq + 1)) {
+  /**
+   * Applies numbered events in their order; asks again when one is missing for good.
+   * @param {number} seq
+   * @param {Message} message
+   */
+  #inOrder(seq, message) {
+    if (this.#seq === undefined || seq <= this.#seq) return;
+    this.#early.set(seq, message);
+    for (;;) {
+      const next = this.#early.get(this.#seq + 1);
+      if (!next) break;
       this.#seq += 1;
-      const next = this.#early.get(this.#seq);
       this.#early.delete(this.#seq);
       this.#timeline.show(next, () => this.apply(next));
     }
@@ -231,10 +273,11 @@ export class ShopClient extends Show {
     if (this.#early.size > 0) this.#gap = setTimeout(() => this.#hello(), OVERTAKING_MS);
   }
 
+  /** @param {Welcome} message */
   #welcome(message) {
     this.#clock = message.server_time - Date.now();
     if (message.pages) {
-      this.#pages[message.page] = message;
+      this.#pages[message.page ?? 0] = message;
       if (this.#pages.filter(Boolean).length < message.pages) return;
     } else {
       this.#pages = [message];
@@ -249,9 +292,10 @@ export class ShopClient extends Show {
     this.#epoch = message.epoch;
     this.forgetOpenOrders();
     if (message.deltas) {
-      for (const delta of message.deltas) if (delta.seq > this.#seq) this.apply(delta);
+      const known = this.#seq ?? 0;
+      for (const delta of message.deltas) if ((delta.seq ?? 0) > known) this.apply(delta);
     } else {
-      this.takeSnapshot(pages.map((page) => page.snapshot));
+      this.takeSnapshot(pages.flatMap((page) => page.snapshot ?? []));
     }
     this.#seq = message.seq;
     for (const seq of [...this.#early.keys()]) if (seq <= this.#seq) this.#early.delete(seq);
@@ -277,6 +321,7 @@ export class ShopClient extends Show {
     }
   }
 
+  /** @param {import("./protocol.js").Receipt} receipt */
   #receipt(receipt) {
     if (["held", "checkout_open", "waitlisted"].includes(receipt.outcome)) this.keepOrder(receipt);
     const isAwaited = this.#buys.has(receipt.buy);
@@ -288,6 +333,7 @@ export class ShopClient extends Show {
     this.tell("receipt", { receipt });
   }
 
+  /** @param {Extract<Message, {t: "notice"}>} message */
   #notice(message) {
     // Who asks again is not let in either.
     if (message.code === "banned") this.#line.stop();
@@ -296,15 +342,21 @@ export class ShopClient extends Show {
       this.you = undefined;
       return this.#hello(true);
     }
-    if (this.#waiting.has(message.ref)) return this.#settle(message.ref, new Error(message.text));
-    if (this.#buys.has(message.ref)) {
-      if (message.retry_after_ms) return this.#buys.repeatAfter(message.ref, message.retry_after_ms);
-      this.#buys.end(message.ref);
+    const ref = message.ref ?? "";
+    if (this.#waiting.has(ref)) return this.#settle(ref, new Error(message.text));
+    if (this.#buys.has(ref)) {
+      if (message.retry_after_ms) return this.#buys.repeatAfter(ref, message.retry_after_ms);
+      this.#buys.end(ref);
       this.changed("buying");
     }
     this.tell("notice", message);
   }
 
+  /**
+   * @param {string} id
+   * @param {Error | undefined} error
+   * @param {any} [answer]
+   */
   #settle(id, error, answer) {
     const waiting = this.#waiting.get(id);
     if (!waiting) return;
@@ -314,6 +366,7 @@ export class ShopClient extends Show {
     else waiting.resolve(answer);
   }
 
+  /** @param {import("./buys.js").Buy} buy */
   async #buyByHttp({ v, t, id, ...buy }) {
     const { base, room } = this.#options;
     const token = this.#token();

@@ -67,6 +67,7 @@ export class Stage {
     canvas.getContext("2d").drawImage(this.#video, 0, 0, canvas.width, canvas.height);
   }
 
+  /** @param {boolean} on */
   #setSound(on) {
     this.#video.muted = !on;
     if (on) this.#video.play().catch(() => {});
@@ -88,6 +89,7 @@ export class Stage {
     this.#drawSound(isLive);
   }
 
+  /** @param {boolean} onAir */
   #word(onAir) {
     if (this.#player.state === "refused") return "Closed";
     if (this.#player.state === "interrupted") return "Reconnecting";
@@ -97,6 +99,7 @@ export class Stage {
     return "Connecting";
   }
 
+  /** @param {boolean} onAir */
   #explain(onAir) {
     const [title, text] = this.#words(onAir);
     if ($("#waiting-title").textContent !== title) $("#waiting-title").textContent = title;
@@ -104,6 +107,7 @@ export class Stage {
     $("#waiting").classList.toggle("calm", this.#player.state === "refused" || this.#shop.show?.state === "ended");
   }
 
+  /** @param {boolean} onAir */
   #words(onAir) {
     const { show, products } = this.#shop;
     if (this.#player.state === "refused") return ["This show cannot be watched", this.#player.reason];
@@ -118,6 +122,7 @@ export class Stage {
     return ["The host will be here soon", `This page starts by itself.${more}`];
   }
 
+  /** @param {boolean} isLive */
   #drawSound(isLive) {
     const on = !this.#video.muted;
     const button = $("#sound");

@@ -4,11 +4,15 @@ import { WhipPublisher } from "./publisher.js";
 import { $, all, el, patch, toast } from "./ui.js";
 
 const AGAIN_MS = 2000;
+/** @type {Record<string, string>} */
 const LAYER_NAMES = { l: "low", m: "middle", h: "high" };
 const VIDEO = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
 const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
-/** A rate for people. */
+/**
+ * A rate for people.
+ * @param {number} bitrate bits per second
+ */
 function rate(bitrate) {
   if (bitrate >= 1_000_000) return `${(bitrate / 1_000_000).toFixed(1)} Mbit/s`;
   return bitrate > 0 ? `${(bitrate / 1000).toFixed(0)} kbit/s` : "–";
@@ -18,7 +22,9 @@ function rate(bitrate) {
 export class Studio {
   #room;
   #token;
+  /** @type {MediaStream | undefined} */
   #stream;
+  /** @type {WhipPublisher | undefined} */
   #publisher;
   #isMuted = false;
 
@@ -58,6 +64,7 @@ export class Studio {
   }
 
   async #camera() {
+    /** @param {string} list */
     const exactly = (list) => ($(list).value ? { deviceId: { exact: $(list).value } } : {});
     await this.#choose(() =>
       navigator.mediaDevices.getUserMedia({ video: { ...VIDEO, ...exactly("#cameras") }, audio: { ...AUDIO, ...exactly("#microphones") } }),
@@ -68,7 +75,7 @@ export class Studio {
   /** Their names are known only once a camera has been allowed. */
   async #listDevices() {
     const devices = await navigator.mediaDevices.enumerateDevices();
-    const used = this.#stream.getTracks().map((track) => track.getSettings().deviceId);
+    const used = this.#stream?.getTracks().map((track) => track.getSettings().deviceId) ?? [];
     for (const [list, kind] of [["#cameras", "videoinput"], ["#microphones", "audioinput"]]) {
       const options = devices.filter((device) => device.kind === kind && device.deviceId);
       $(list).replaceChildren(...options.map(({ deviceId, label }, n) => el("option", { value: deviceId, selected: used.includes(deviceId) }, label || `${n + 1}`)));
@@ -76,6 +83,7 @@ export class Studio {
     $("#devices").hidden = false;
   }
 
+  /** @param {() => Promise<MediaStream>} get */
   async #choose(get) {
     if (!navigator.mediaDevices) return toast("Camera and screen need https or localhost", "bad");
     try {
@@ -99,12 +107,13 @@ export class Studio {
   }
 
   #applyMute() {
-    for (const track of this.#stream.getAudioTracks()) track.enabled = !this.#isMuted;
+    for (const track of this.#stream?.getAudioTracks() ?? []) track.enabled = !this.#isMuted;
     $("#mute").setAttribute("aria-pressed", String(this.#isMuted));
     $("#mute").textContent = this.#isMuted ? "Muted" : "Mute";
   }
 
   async #go() {
+    if (!this.#stream) return;
     this.#publisher?.stop();
     const publisher = new WhipPublisher({ url: this.#url(), token: this.#token, stream: this.#stream });
     this.#publisher = publisher;
@@ -116,6 +125,7 @@ export class Studio {
     }
   }
 
+  /** @param {WhipPublisher} publisher */
   #changed(publisher) {
     const isOn = publisher.state !== "idle";
     $("#go").hidden = isOn;
@@ -148,6 +158,7 @@ export class Studio {
     patch($("#layers"), layers.length ? layers.map((layer) => this.#layer(layer)) : nothing());
   }
 
+  /** @param {Awaited<ReturnType<WhipPublisher["rates"]>>[number]} layer */
   #layer({ rid, bitrate, width, height, fps }) {
     return el(
       "tr",
@@ -159,6 +170,7 @@ export class Studio {
     );
   }
 
+  /** @param {import("./show.js").ShowEvents["health"]} health */
   #arriving({ encodings, warnings }) {
     const rows = encodings.map(({ rid, codec, bitrate, width, height, active, lost_permille, jitter_ms, viewers }) => {
       const what = rid ? (LAYER_NAMES[rid] ?? rid) : codec === "opus" ? "sound" : "picture";

@@ -7,7 +7,9 @@ const MOST = 50;
 
 /** Sums by kind, handed on one kind at a time. */
 export class Sums {
+  /** @type {Map<string, number>} */
   #counts = new Map();
+  /** @type {number | undefined} */
   #timer;
   #hand;
 
@@ -16,6 +18,7 @@ export class Sums {
     this.#hand = hand;
   }
 
+  /** @param {string} kind */
   add(kind) {
     this.#counts.set(kind, Math.min((this.#counts.get(kind) ?? 0) + 1, MOST));
     this.#begin();

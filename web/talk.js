@@ -10,7 +10,7 @@ const END = 40;
 export class Talk {
   /** @type {import("./shop.js").ShopClient} */
   #shop;
-  #box = $("#chat").parentElement;
+  #box = /** @type {HTMLElement} */ ($("#chat").parentElement);
   #isAtEnd = true;
 
   /** @param {{shop: import("./shop.js").ShopClient}} options */

@@ -1,21 +1,31 @@
 // Small helpers of the pages. Text is only ever set as text.
 
-/** Handlers are properties, not listeners: so `patch` can renew them. */
+/**
+ * Handlers are properties, not listeners: so `patch` can renew them.
+ * @type {("onclick" | "onchange" | "onkeydown" | "onsubmit")[]}
+ */
 const HANDLERS = ["onclick", "onchange", "onkeydown", "onsubmit"];
+
+/** @typedef {HTMLElement & Record<string, any>} PageElement An element, of whichever kind the page has it. */
+/**
+ * What an element has besides its children. Handlers hear of what was typed in or sent.
+ * @typedef {{[name: string]: any, onclick?: (event: MouseEvent) => void, onchange?: (event: {target: HTMLInputElement}) => void,
+ *   onkeydown?: (event: KeyboardEvent & {target: HTMLInputElement}) => void, onsubmit?: (event: SubmitEvent & {target: HTMLFormElement}) => void}} Attributes
+ */
 
 /**
  * Makes an element: `el("button", {class: "buy", onclick: f}, "Buy")`.
  * @param {string} name
- * @param {Record<string, any>} [attributes]
+ * @param {Attributes} [attributes]
  * @param {...any} children
  * @returns {HTMLElement}
  */
 export function el(name, attributes = {}, ...children) {
+  /** @type {PageElement} */
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
-    if (HANDLERS.includes(key)) node[key] = value;
-    else if (key === "class") node.className = value;
+    if (key === "class") node.className = value;
     else if (key in node && typeof value !== "string") node[key] = value;
     else node.setAttribute(key, value === true ? "" : value);
   }
@@ -23,6 +33,7 @@ export function el(name, attributes = {}, ...children) {
   return node;
 }
 
+/** @param {any} child */
 const isShown = (child) => child !== undefined && child !== null && child !== false;
 
 /**
@@ -64,9 +75,15 @@ export function patch(parent, ...wanted) {
   }
 }
 
+/** @param {any} node a node, of which elements have a `dataset` */
 const keyOf = (node) => node.dataset?.key;
+/** @type {(a: Node, b: Node) => boolean} */
 const isSame = (a, b) => a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
 
+/**
+ * @param {any} kept
+ * @param {any} node of the same kind
+ */
 function renew(kept, node) {
   if (kept.nodeType === Node.TEXT_NODE) {
     if (kept.data !== node.data) kept.data = node.data;
@@ -87,12 +104,13 @@ function renew(kept, node) {
 }
 
 /**
- * An element of the page: which kind it is, the page says.
+ * An element of the page, which has it.
+ * @template {HTMLElement} [T=PageElement]
  * @param {string} selector
  * @param {ParentNode} [root]
- * @returns {any}
+ * @returns {T}
  */
-export const $ = (selector, root = document) => root.querySelector(selector);
+export const $ = (selector, root = document) => /** @type {T} */ (root.querySelector(selector));
 
 /**
  * Every element of the page that matches.
@@ -140,7 +158,10 @@ export function roomOfPage() {
   return found ? found[1] : document.documentElement.dataset.room || "";
 }
 
-/** A token from the address's fragment, which no server log sees. Remembered for this tab. */
+/**
+ * A token from the address's fragment, which no server log sees. Remembered for this tab.
+ * @param {string} key
+ */
 export function tokenOfPage(key) {
   const found = new URLSearchParams(location.hash.slice(1)).get("token");
   try {
@@ -171,18 +192,23 @@ export function uuid7() {
 /** Lines shown at once: more would cover the picture. The oldest goes. */
 const TOASTS = 3;
 
-/** Shows a line for a moment; read aloud by screen readers. */
+/**
+ * Shows a line for a moment; read aloud by screen readers.
+ * @param {string} text
+ * @param {string} [kind] `info`, `good`, `bad` or `announce`
+ */
 export function toast(text, kind = "info") {
   const box = $("#toasts");
   if (!box) return;
   const line = el("p", { class: `toast ${kind}` }, text);
   box.append(line);
-  while (box.children.length > TOASTS) box.firstElementChild.remove();
+  while (box.children.length > TOASTS) box.firstElementChild?.remove();
   setTimeout(() => line.remove(), kind === "announce" ? 12_000 : 5000);
 }
 
 /** Something small that is remembered in this browser, when it remembers at all. */
 export const memory = {
+  /** @param {string} key */
   get(key) {
     try {
       return localStorage.getItem(key) ?? undefined;
@@ -190,6 +216,10 @@ export const memory = {
       return undefined;
     }
   },
+  /**
+   * @param {string} key
+   * @param {string} [value] forgotten without one
+   */
   set(key, value) {
     try {
       if (value) localStorage.setItem(key, value);

@@ -12,11 +12,13 @@ import { Stage } from "./stage.js";
 import { Talk } from "./talk.js";
 import { $, memory, roomOfPage, toast, tokenOfPage } from "./ui.js";
 
+/** @type {HTMLVideoElement} */
+const video = $("#video");
 const room = roomOfPage();
 const token = tokenOfPage(`vitrine:view:${room}`);
 const name = memory.get("vitrine:name");
-const shop = new ShopClient({ room, token, name, video: $("#video") });
-const player = new WhepPlayer({ url: new URL(`/whep/${room}`, location.href).href, video: $("#video"), token });
+const shop = new ShopClient({ room, token, name, video });
+const player = new WhepPlayer({ url: new URL(`/whep/${room}`, location.href).href, video, token });
 
 const stage = new Stage({ player, shop });
 new Numbers({ player });
@@ -32,6 +34,7 @@ shop.on("change", ({ detail }) => {
   if (detail === "welcome" || detail === "show") document.title = `${shop.show?.title} · live`;
 });
 
+/** @type {Record<string, (receipt: any) => [text: string, kind: string]>} */
 const OUTCOMES = {
   held: () => ["It is yours for now. The host takes the payment.", "good"],
   checkout_open: () => ["Pay now: it is yours when the payment is there.", "good"],
