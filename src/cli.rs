@@ -13,8 +13,17 @@ use crate::secret;
 use crate::shop::ledger;
 use crate::shop::ledger_thread::unix_now;
 
-/// The whole command line.
-pub fn command() -> Command {
+/// What says where the server's values come from, before the name of a command or behind it.
+fn keys() -> Vec<Arg> {
+    let file = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("A file of keys as in config.toml");
+    let no_demo = Arg::new("no-demo")
+        .long("no-demo")
+        .action(ArgAction::SetTrue)
+        .help("Without the demo show, as --demo false");
     let keys = Table::try_from(Config::default()).unwrap_or_default();
     let flags = keys.into_iter().map(|(key, value)| {
         Arg::new(key.clone())
@@ -23,8 +32,17 @@ pub fn command() -> Command {
             .hide_short_help(true)
             .help_heading("Keys of config.toml")
             .help(format!("{key} = {value}"))
-            .global(true)
     });
+    [file, no_demo].into_iter().chain(flags).collect()
+}
+
+/// A command that works with the server's configuration.
+fn with_keys(name: &'static str) -> Command {
+    Command::new(name).args(keys())
+}
+
+/// The whole command line.
+pub fn command() -> Command {
     let scopes = Scope::ALL.map(Scope::name);
     Command::new("vitrine")
         .version(env!("CARGO_PKG_VERSION"))
@@ -34,25 +52,10 @@ pub fn command() -> Command {
              Without a command it runs. Values come from --config, the environment (VITRINE_HTTP_LISTEN, one for \
              every key) and flags, the later the stronger; config.toml explains every key.",
         )
-        .arg(
-            Arg::new("config")
-                .long("config")
-                .value_name("FILE")
-                .value_parser(clap::value_parser!(PathBuf))
-                .help("A file of keys as in config.toml")
-                .global(true),
-        )
-        .arg(
-            Arg::new("no-demo")
-                .long("no-demo")
-                .action(ArgAction::SetTrue)
-                .help("Without the demo show, as --demo false")
-                .global(true),
-        )
-        .args(flags)
-        .subcommand(Command::new("check").about("Checks the configuration and says what would be bound"))
+        .args(keys())
+        .subcommand(with_keys("check").about("Checks the configuration and says what would be bound"))
         .subcommand(
-            Command::new("token")
+            with_keys("token")
                 .about("Makes a token and prints it as the last line")
                 .arg(
                     Arg::new("scope")
@@ -83,14 +86,14 @@ pub fn command() -> Command {
             loadtest::cli::LoadTest::augment_args(Command::new("loadtest"))
                 .about("Sends publishers, viewers and buyers to this or any other WHIP/WHEP server, and reports how it did"),
         )
-        .subcommand(Command::new("audit").about("Checks the ledger against its own records; fails when they differ"))
+        .subcommand(with_keys("audit").about("Checks the ledger against its own records; fails when they differ"))
         .subcommand(
-            Command::new("backup")
+            with_keys("backup")
                 .about("Writes the ledger to a file, as of one moment, while servers run")
                 .arg(file("Where to; written aside first, so that it is whole or not there")),
         )
         .subcommand(
-            Command::new("restore")
+            with_keys("restore")
                 .about("Puts a backup in the place of the whole ledger; running servers go on with it")
                 .arg(file("A file of `vitrine backup`, from either kind of database"))
                 .arg(
@@ -110,20 +113,27 @@ fn file(help: &'static str) -> Arg {
         .help(help)
 }
 
-/// Puts the configuration together from a parsed command line.
+/// Puts the configuration together from a parsed command line: what stands before a command's name, and behind it. The
+/// later is the stronger.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn config(matches: &ArgMatches) -> anyhow::Result<Config> {
+pub fn config(given: &[&ArgMatches]) -> anyhow::Result<Config> {
     let keys = Table::try_from(Config::default())?;
     let mut flags: config::Overrides = keys
         .keys()
-        .filter_map(|key| Some((key.clone(), matches.get_one::<String>(key)?.clone())))
+        .filter_map(|key| {
+            let mut values = given.iter().filter_map(|flags| flags.get_one::<String>(key));
+            Some((key.clone(), values.next_back()?.clone()))
+        })
         .collect();
-    if matches.get_flag("no-demo") {
+    if given.iter().any(|flags| flags.get_flag("no-demo")) {
         flags.push(("demo".to_owned(), "false".to_owned()));
     }
-    let file = matches.get_one::<PathBuf>("config");
+    let mut files = given
+        .iter()
+        .filter_map(|flags| flags.get_one::<PathBuf>("config"));
+    let file = files.next_back();
     Ok(config::load(file.map(PathBuf::as_path), environment(), &flags)?)
 }
 
@@ -240,10 +250,14 @@ pub fn run() -> anyhow::Result<()> {
     let matches = command().get_matches();
     let (name, inner) = matches.subcommand().unwrap_or(("serve", &matches));
     if name == "loadtest" {
+        anyhow::ensure!(
+            !matches.args_present(),
+            "the load test knows no server's keys: leave out what stands before `loadtest`"
+        );
         let test = loadtest::cli::LoadTest::from_arg_matches(inner)?;
         return tokio::runtime::Runtime::new()?.block_on(test.run());
     }
-    let config = config(inner)?;
+    let config = config(&[&matches, inner])?;
     match name {
         "check" => check(&config),
         "token" => token(&config, inner)?,
@@ -261,4 +275,42 @@ pub fn run() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<ArgMatches, String> {
+        let words = line.split(' ');
+        command()
+            .try_get_matches_from(words)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn keys_stand_before_a_command_or_behind_it() {
+        for (line, port) in [
+            ("vitrine --media-port 7100", 7100),
+            ("vitrine --media-port 7100 check", 7100),
+            ("vitrine check --media-port 7100", 7100),
+            ("vitrine --media-port 7100 check --media-port 7200", 7200),
+        ] {
+            let matches = parsed(line).unwrap();
+            let inner = matches.subcommand().map_or(&matches, |(_, inner)| inner);
+            let config = config(&[&matches, inner]).unwrap();
+            assert_eq!(config.media_port, port, "{line}");
+            assert!(config.demo, "{line}");
+        }
+        let matches = parsed("vitrine --no-demo check").unwrap();
+        let (_, inner) = matches.subcommand().unwrap();
+        assert!(!config(&[&matches, inner]).unwrap().demo);
+    }
+
+    #[test]
+    fn the_load_test_takes_no_key_of_the_servers() {
+        parsed("vitrine loadtest watch --viewers 3").unwrap();
+        let refused = parsed("vitrine loadtest watch --media-port 7100").unwrap_err();
+        assert!(refused.contains("--media-port"), "{refused}");
+    }
 }
