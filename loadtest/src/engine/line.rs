@@ -68,9 +68,9 @@ impl Line {
         })
     }
 
-    /// A datagram for the viewer. Only media are overtaken: what disorder does to a handshake is another test's matter.
-    pub(super) fn down(&mut self, now: Instant, len: usize, is_media: bool) -> Fate {
-        self.down.carry(now, len, is_media)
+    /// A datagram for the viewer.
+    pub(super) fn down(&mut self, now: Instant, len: usize) -> Fate {
+        self.down.carry(now, len, true)
     }
 
     /// A datagram of the viewer's.
@@ -172,7 +172,7 @@ mod tests {
         let begin = Instant::now();
         let mut line = Line::new(network, 3, begin).unwrap();
         let sent = (0..count).map(|n| begin + every * n);
-        sent.map(|at| (at, line.down(at, 1172, true))).collect()
+        sent.map(|at| (at, line.down(at, 1172))).collect()
     }
 
     fn share(fates: &[(Instant, Fate)], fate: Fate) -> f64 {
@@ -278,7 +278,7 @@ mod tests {
         let run = |viewer| {
             let mut line = Line::new(&bad, viewer, begin).unwrap();
             (0..100)
-                .map(|n| line.down(begin + MS * n, 100, true))
+                .map(|n| line.down(begin + MS * n, 100))
                 .collect::<Vec<_>>()
         };
         assert_eq!(run(1), run(1));

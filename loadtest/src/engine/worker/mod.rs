@@ -299,7 +299,7 @@ impl Worker {
                 let mut may_differ = false;
                 for datagram in run.datagrams() {
                     if let Some(line) = &mut slot.line {
-                        let fate = line.down(moment.at, datagram.len(), rtp::is_media(datagram));
+                        let fate = line.down(moment.at, datagram.len());
                         let whose = (id, slot.serial);
                         put_on_line(fate, whose, &mut slot.viewer, from, datagram, transit, &mut tools);
                     } else {
