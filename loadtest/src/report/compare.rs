@@ -4,13 +4,15 @@ use std::fmt::Write;
 
 use super::chart::{Chart, Line};
 use super::number;
-use super::page::{escape, page, section, table, value};
+use super::page::{escape, page, section, table, unbroken, value};
 use super::result::Run;
 use super::series::Steps;
 use crate::measure::{Counter, Figure, Level, Timing, Window};
 
 /// Differences below this are the noise of any two runs.
 const NOISE_PERCENT: f64 = 5.0;
+/// Figures of all viewers together: with more of them there is more of it, which is neither better nor worse.
+const OF_ALL: &[&str] = &["server_cpu_percent", "server_memory_mib", "client_cpu_percent"];
 /// More beside each other than this is not read.
 pub const MOST_RUNS: usize = 6;
 
@@ -34,14 +36,14 @@ impl Row {
         (first != 0.0).then(|| (this - first) * 100.0 / first.abs())
     }
 
+    fn is_of_all(&self) -> bool {
+        OF_ALL.iter().any(|name| Figure::named(name) == Some(self.figure))
+    }
+
     fn verdict(&self, n: usize) -> &'static str {
         match (self.change(n), self.figure.is_better_low()) {
-            (Some(change), Some(low)) if change.abs() >= NOISE_PERCENT => {
-                if (change < 0.0) == low {
-                    "better"
-                } else {
-                    "worse"
-                }
+            (Some(change), Some(low)) if change.abs() >= NOISE_PERCENT && !self.is_of_all() => {
+                if (change < 0.0) == low { "better" } else { "worse" }
             }
             _ => "",
         }
@@ -67,11 +69,49 @@ impl<'a> Comparison<'a> {
         Figure::all().map(row).filter(says_something).collect()
     }
 
+    /// What keeps the runs from being compared as they stand.
+    fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        let differ = |of: &dyn Fn(&Run) -> String| {
+            let mut all = self.runs.iter().map(|(_, run)| of(run));
+            let first = all.next();
+            all.any(|other| Some(other) != first)
+        };
+        if differ(&|run| run.scenario.name.clone()) {
+            remarks.push("The runs are of different scenarios.".to_owned());
+        }
+        if let Some(viewers) = Figure::named("viewers")
+            && let [least, .., most] = &self.sorted(viewers)[..]
+            && most - least > most * NOISE_PERCENT / 100.0
+        {
+            remarks.push(format!(
+                "The runs had different numbers of viewers, {} to {}: with them differs what all cost together.",
+                number::short(*least),
+                number::short(*most)
+            ));
+        }
+        remarks
+    }
+
+    /// A figure of all runs, the lowest first.
+    fn sorted(&self, figure: Figure) -> Vec<f64> {
+        let mut values: Vec<f64> = self
+            .windows
+            .iter()
+            .filter_map(|window| figure.value(window))
+            .collect();
+        values.sort_by(f64::total_cmp);
+        values
+    }
+
     /// For a terminal.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         for (name, run) in self.runs {
             let _ = writeln!(text, "{name}: {}", run.sentence());
+        }
+        for remark in self.remarks() {
+            let _ = writeln!(text, "note: {remark}");
         }
         let names = self
             .runs
@@ -104,18 +144,29 @@ impl<'a> Comparison<'a> {
         for (name, run) in self.runs {
             let _ = writeln!(
                 body,
-                "<h1>{}: <small>{}</small></h1>",
+                "<h1>{} {} <small>{}</small></h1>\n<p class=\"about\">{} · {}</p>",
                 escape(name),
-                escape(&run.sentence())
+                run.badge(),
+                escape(&run.sentence()),
+                escape(&run.scenario.name),
+                run.place(),
             );
         }
         body.push_str("</header>\n");
+        let remarks: String = self
+            .remarks()
+            .iter()
+            .map(|remark| format!("<li>{}</li>", escape(remark)))
+            .collect();
+        if !remarks.is_empty() {
+            let _ = writeln!(body, "<ul class=\"remarks\">{remarks}</ul>");
+        }
         body.push_str(&self.charts());
         let mut rows = String::new();
         for row in self.rows() {
             let _ = write!(rows, "<tr><td>{}</td>", escape(&row.figure.says()));
             for (n, window) in self.windows.iter().enumerate() {
-                let _ = write!(rows, "<td>{}</td>", value(row.figure, window));
+                let _ = write!(rows, "<td>{}</td>", unbroken(&value(row.figure, window)));
                 if n > 0 {
                     let change = row.change(n).map(number::change).unwrap_or_default();
                     let verdict = row.verdict(n);
@@ -126,13 +177,14 @@ impl<'a> Comparison<'a> {
                     } else {
                         ""
                     };
+                    let change = unbroken(&change);
                     let _ = write!(rows, "<td class=\"{class}\">{change} {verdict}</td>");
                 }
             }
             rows.push_str("</tr>");
         }
         let names = self.runs.iter().enumerate().map(|(n, (name, _))| {
-            let change = if n > 0 { "<th></th>" } else { "" };
+            let change = if n > 0 { "<th>change</th>" } else { "" };
             format!("<th>{}</th>{change}", escape(name))
         });
         body.push_str(&section(

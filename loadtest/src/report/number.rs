@@ -35,11 +35,19 @@ pub(crate) fn short(value: f64) -> String {
 
 /// A change in percent, and one beyond three times as much in times.
 pub(crate) fn change(percent: f64) -> String {
-    if percent > 200.0 {
+    if percent.abs() < 0.5 {
+        "same".to_owned()
+    } else if percent > 200.0 {
         format!("×{}", short(1.0 + percent / 100.0))
     } else {
         format!("{percent:+.0} %")
     }
+}
+
+/// `1 connection`, `3,100 connections`.
+pub(crate) fn several(count: u64, what: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{} {what}{ending}", grouped(count))
 }
 
 /// With its unit.
@@ -73,9 +81,14 @@ mod tests {
             assert_eq!(short(value), text);
         }
         assert_eq!(with_unit(12.0, "ms"), "12 ms");
+        assert_eq!(
+            several(1, "packet") + &several(2_000, "packet"),
+            "1 packet2,000 packets"
+        );
         for (percent, text) in [
             (-50.4, "-50 %"),
-            (0.0, "+0 %"),
+            (0.0, "same"),
+            (-0.4, "same"),
             (200.0, "+200 %"),
             (9_618.0, "×97.2"),
         ] {

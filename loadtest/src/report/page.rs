@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::number::{grouped, short, with_unit};
+use super::number::{grouped, several, short, with_unit};
 use super::result::{End, Run, Verdict};
 use crate::measure::{Counter, Figure, Timing, Window};
 
@@ -60,17 +60,37 @@ impl Run {
     }
 
     fn head(&self) -> String {
+        let machines = match self.machines.len() {
+            0 | 1 => String::new(),
+            several => format!(" by {several} load machines"),
+        };
+        format!(
+            "<header>\n<p class=\"kicker\">Load test <b>{}</b>{machines} {}</p>\n\
+             <h1>{}</h1>\n<p class=\"about\">{}</p>\n</header>\n",
+            escape(&self.scenario.name),
+            self.badge(),
+            escape(&self.sentence()),
+            escape(&self.scenario.about),
+        )
+    }
+
+    /// Whether it passed.
+    pub(super) fn badge(&self) -> String {
         let (class, word) = match (self.has_passed(), self.end) {
             (_, End::Interrupted) => ("stopped", "stopped early"),
             (true, End::Finished) => ("passed", "passed"),
             (false, End::Finished) => ("failed", "did not pass"),
         };
+        format!("<span class=\"badge {class}\">{word}</span>")
+    }
+
+    /// When it was, how long, and where to.
+    pub(super) fn place(&self) -> String {
         format!(
-            "<header>\n<p class=\"kicker\">Load test <b>{}</b> <span class=\"badge {class}\">{word}</span></p>\n\
-             <h1>{}</h1>\n<p class=\"about\">{}</p>\n</header>\n",
-            escape(&self.scenario.name),
-            escape(&self.sentence()),
-            escape(&self.scenario.about),
+            "{} · {} s against {}",
+            date(self.started_unix_ms),
+            short(self.seconds),
+            escape(&self.scenario.server.url),
         )
     }
 
@@ -167,7 +187,7 @@ impl Run {
             let window = Window::whole([&group.measures], &[]);
             let values: String = figures
                 .iter()
-                .map(|figure| format!("<td>{}</td>", value(*figure, &window)))
+                .map(|figure| format!("<td>{}</td>", unbroken(&value(*figure, &window))))
                 .collect();
             let injected = window.counter(Counter::InjectedLost);
             let injected = if injected > 0 {
@@ -243,11 +263,11 @@ impl Run {
             })
             .collect();
         let note = format!(
-            "<p class=\"note\">{} connections; {} packets asked for again, {} sent again; {} keyframes asked for.</p>",
-            grouped(self.publishers.connections),
-            grouped(self.publishers.nacked),
+            "<p class=\"note\">{}; {} asked for again, {} sent again; {} asked for.</p>",
+            several(self.publishers.connections, "connection"),
+            several(self.publishers.nacked, "packet"),
             grouped(self.publishers.repaired),
-            grouped(self.publishers.keyframe_requests),
+            several(self.publishers.keyframe_requests, "keyframe"),
         );
         let head = "<th>stream</th><th>packets</th><th>kbit/s</th><th>frames</th><th>keyframes</th>";
         section("Published", &(table(head, &rows) + &note))
@@ -279,12 +299,10 @@ impl Run {
             .collect();
         format!(
             "<details><summary>The scenario, with every value</summary><pre>{}</pre></details>\n\
-             <footer>{} · {} · {} s against {} · from {}</footer>\n",
+             <footer>{} · {} · from {}</footer>\n",
             escape(&self.scenario.to_toml()),
             escape(&self.tool),
-            date(self.started_unix_ms),
-            short(self.seconds),
-            escape(&self.scenario.server.url),
+            self.place(),
             escape(&machines.join(", ")),
         )
     }
@@ -323,8 +341,9 @@ fn verdicts(verdicts: &[Verdict]) -> String {
             ("bad", "did not hold")
         };
         format!(
-            "<tr><td>{}</td><td class=\"{class}\">{word}</td><td>{value}</td><td>{}</td></tr>",
+            "<tr><td>{}</td><td class=\"{class}\">{word}</td><td>{}</td><td>{}</td></tr>",
             escape(&says),
+            unbroken(&value),
             escape(&verdict.allowed())
         )
     };
@@ -361,11 +380,16 @@ fn times(window: &Window) -> String {
     )
 }
 
-/// A figure's value in a cell.
+/// A figure's value, for a line of text.
 pub(super) fn value(figure: Figure, window: &Window) -> String {
     figure
         .value(window)
         .map_or("–".into(), |value| with_unit(value, figure.unit()))
+}
+
+/// What stays on one line in a cell: a number with its unit.
+pub(super) fn unbroken(text: &str) -> String {
+    text.replace(' ', "&nbsp;")
 }
 
 pub(super) fn section(title: &str, body: &str) -> String {

@@ -262,7 +262,38 @@ fn runs_beside_each_other_say_which_is_better() {
         .unwrap();
     assert!(!cpu.contains("better") && !cpu.contains("worse"), "{cpu}");
     let html = comparison.to_html();
-    assert!(html.contains("-50 % better") && html.contains("<b>Packets lost</b>"));
+    assert!(html.contains("-50&nbsp;% better") && html.contains("<b>Packets lost</b>"));
+    assert!(
+        !html.contains("class=\"remarks\"") && !text.contains("note:"),
+        "{text}"
+    );
     let back = [runs[1].clone(), runs[0].clone()];
-    assert!(Comparison::new(&back).to_html().contains("+100 % worse"));
+    assert!(Comparison::new(&back).to_html().contains("+100&nbsp;% worse"));
+}
+
+#[test]
+fn runs_that_are_not_alike_are_said_to_be_so() {
+    let mut twice = run("steady", 10);
+    twice.merge(run("steady", 10)).unwrap();
+    assert!(twice.to_html().contains("by 2 load machines"));
+    for sample in &mut twice.server {
+        sample.cpu_s *= 3.0;
+    }
+    let runs = [("one".to_owned(), run("steady", 10)), ("two".to_owned(), twice)];
+    let text = Comparison::new(&runs).to_text();
+    assert!(
+        text.contains("different numbers of viewers, 100 to 200"),
+        "{text}"
+    );
+    let says = |what: &str| text.lines().find(|line| line.starts_with(what)).unwrap();
+    let all = says("server CPU, 100 %");
+    assert!(all.contains("+200 %") && !all.ends_with("worse"), "{all}");
+    assert!(says("server CPU per packet").ends_with("worse"));
+
+    let runs = [
+        ("a".to_owned(), run("steady", 10)),
+        ("b".to_owned(), run("churn", 10)),
+    ];
+    let html = Comparison::new(&runs).to_html();
+    assert!(html.contains("<li>The runs are of different scenarios.</li>"));
 }
