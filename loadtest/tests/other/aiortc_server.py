@@ -2,7 +2,7 @@
 
     python3 -m venv /tmp/aiortc && /tmp/aiortc/bin/pip install aiortc aiohttp
     /tmp/aiortc/bin/python loadtest/tests/other/aiortc_server.py 8099
-    vitrine loadtest publish --url http://localhost:8099/whip --source demo &
+    vitrine loadtest publish --url http://localhost:8099/whip &
     vitrine loadtest watch --url http://localhost:8099/whep --viewers 5 --seconds 10
 
 It decodes what is published and encodes it for every viewer; without a publisher viewers get aiortc's own test picture.
