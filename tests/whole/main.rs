@@ -8,6 +8,7 @@
 )]
 
 mod buying;
+mod codecs;
 mod crash;
 mod ending;
 mod fleet;
@@ -21,5 +22,6 @@ mod sale;
 mod scenarios;
 mod server;
 mod shared;
+mod stage;
 mod storm;
 mod viewer;
