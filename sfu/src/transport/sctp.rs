@@ -30,6 +30,8 @@ const RTO_MAX_MS: u64 = 1_000;
 const MAX_INIT_RETRANSMITS: usize = 9;
 /// DATA in one chunk: a DTLS datagram less its record overhead (13 header, 8 nonce, 16 tag) and SCTP's headers.
 const MAX_PAYLOAD: u32 = 1200 - 37 - 28;
+/// The longest time from one INIT ACK to its repetition; then the peer's clock is fast enough.
+const LONGEST_ANSWER: Duration = Duration::from_secs(1);
 /// Streams offered in each direction. Browsers number channels from 0 in steps of two.
 const MAX_STREAMS: u16 = 256;
 /// Channels open at once: three are ours, the rest is room to reopen them.
@@ -59,20 +61,45 @@ struct Channel {
     unsent: SentBytes,
 }
 
-type Half = (AssociationHandle, sctp_proto::Association);
+/// Our INIT ACK, until the peer has gone on: whether it is lost only the peer's clock would tell.
+struct Answer {
+    packet: Bytes,
+    again: Option<Instant>,
+    wait: Duration,
+}
+
+impl Answer {
+    fn new(packet: Bytes, now: Instant) -> Answer {
+        let wait = Duration::from_millis(RTO_INITIAL_MS);
+        Answer {
+            packet,
+            again: Some(now + wait),
+            wait,
+        }
+    }
+
+    /// The packet once more, when it is time. A peer that has it ignores another (RFC 9260 §5.2.3).
+    fn repeat(&mut self, now: Instant) -> Option<Bytes> {
+        self.again.filter(|at| *at <= now)?;
+        self.wait *= 2;
+        self.again = (self.wait <= LONGEST_ANSWER).then_some(now + self.wait);
+        Some(self.packet.clone())
+    }
+}
 
 /// The SCTP association of one peer.
 ///
-/// Both sides begin it, so that it takes the faster of the two clocks to repeat what was lost. Stacks that know
-/// INIT collisions (RFC 9260 §5.2) take either; others answer only one direction. So ours and the peer's attempt
-/// are kept apart, and one is given up before the other can complete.
+/// Both sides begin it, so that it takes the faster of the two clocks to repeat what was lost; some peers only answer,
+/// others only begin. RFC 9260 §5.2.1 wants one tag in both attempts where they cross; the crate has one for each, and
+/// pion, which talks to the tag it heard last, would talk to nobody. So the peer's INIT ends our attempt, unless that is
+/// past its first answer. Then the answer to the INIT is repeated by our clock.
 pub(super) struct Sctp {
     endpoint: Endpoint,
-    initiated: Option<Half>,
-    accepted: Option<Half>,
-    inits: usize,
-    /// Our attempt is past the point of giving way.
+    association: Option<(AssociationHandle, sctp_proto::Association)>,
+    /// Whether the association is our attempt and past the point of giving way.
     echoed: bool,
+    inits: usize,
+    answer: Option<Answer>,
     established: bool,
     lost: bool,
     settings: ChannelSettings,
@@ -112,13 +139,13 @@ impl Sctp {
         let mut endpoint = Endpoint::new(Arc::new(endpoint_config), Some(Arc::new(server)));
         let mut client = ClientConfig::new();
         client.transport = transport;
-        let initiated = endpoint.connect(client, peer()).ok();
+        let association = endpoint.connect(client, peer()).ok();
         Sctp {
             endpoint,
-            initiated,
-            accepted: None,
-            inits: 0,
+            association,
             echoed: false,
+            inits: 0,
+            answer: None,
             established: false,
             lost: false,
             settings,
@@ -142,62 +169,38 @@ impl Sctp {
             self.dropped += 1;
             return;
         };
-        match event {
-            DatagramEvent::NewAssociation(association) => {
+        match (event, &mut self.association) {
+            (DatagramEvent::NewAssociation(theirs), _) => {
                 self.inits += 1;
-                self.accepted = Some((handle, association));
+                self.association = Some((handle, theirs));
             }
-            DatagramEvent::AssociationEvent(event) => {
-                let is = |half: &&mut Half| half.0 == handle;
-                if let Some((_, association)) = self.initiated.as_mut().filter(is) {
-                    association.handle_event(event);
-                    if chunk == Some(INIT_ACK) && !self.established {
-                        self.echoed = true;
-                        self.accepted = None;
-                    }
-                } else if let Some((_, association)) = self.accepted.as_mut().filter(is) {
-                    association.handle_event(event);
-                } else {
-                    self.dropped += 1;
-                }
+            (DatagramEvent::AssociationEvent(event), Some((ours, association))) if *ours == handle => {
+                association.handle_event(event);
+                self.echoed |= chunk == Some(INIT_ACK);
             }
+            // Of an attempt that was given up.
+            _ => self.dropped += 1,
         }
         self.pump(events);
     }
 
-    /// The association in use, to be read from or written to.
+    /// The association, to be read from or written to.
     fn association(&mut self) -> Option<&mut sctp_proto::Association> {
         if !self.established {
             return None;
         }
-        let half = self.initiated.as_mut().or(self.accepted.as_mut());
-        half.map(|(_, association)| association)
-    }
-
-    fn associations(&self) -> impl Iterator<Item = &sctp_proto::Association> {
-        let halves = self.initiated.iter().chain(&self.accepted);
-        halves.map(|(_, association)| association)
+        self.association.as_mut().map(|(_, association)| association)
     }
 
     /// Moves what happened into `events`.
     pub(super) fn pump(&mut self, events: &mut VecDeque<TransportEvent>) {
         loop {
             let mut progress = false;
-            while let Some(event) = Self::poll(&mut self.accepted) {
+            while let Some((_, association)) = &mut self.association
+                && let Some(event) = association.poll()
+            {
                 progress = true;
-                if matches!(event, Event::Connected) {
-                    self.initiated = None;
-                    self.established = true;
-                }
-                self.on_event(event, false, events);
-            }
-            while let Some(event) = Self::poll(&mut self.initiated) {
-                progress = true;
-                if matches!(event, Event::Connected) {
-                    self.accepted = None;
-                    self.established = true;
-                }
-                self.on_event(event, true, events);
+                self.on_event(event, events);
             }
             progress |= self.read(events);
             if !progress {
@@ -206,20 +209,17 @@ impl Sctp {
         }
     }
 
-    fn poll(half: &mut Option<Half>) -> Option<Event> {
-        half.as_mut()?.1.poll()
-    }
-
-    fn on_event(&mut self, event: Event, ours: bool, events: &mut VecDeque<TransportEvent>) {
+    fn on_event(&mut self, event: Event, events: &mut VecDeque<TransportEvent>) {
         match event {
+            Event::Connected => {
+                self.established = true;
+                self.answer = None;
+            }
             Event::HandshakeFailed { .. } | Event::AssociationLost { .. } => {
-                if self.established {
-                    self.lost = true;
-                } else if ours {
-                    self.initiated = None;
-                    self.echoed = false;
-                } else {
-                    self.accepted = None;
+                self.lost = self.established;
+                self.echoed = false;
+                if !self.established {
+                    self.association = None;
                 }
             }
             Event::Stream(StreamEvent::Readable { id }) if !self.readable.contains(&id) => {
@@ -407,18 +407,21 @@ impl Sctp {
 
     /// The next packets for DTLS.
     pub(super) fn poll_transmit(&mut self, now: Instant) -> Option<Vec<Bytes>> {
-        let own = [self.initiated.as_mut(), self.accepted.as_mut()]
-            .into_iter()
-            .flatten()
-            .find_map(|(_, association)| association.poll_transmit(now));
+        let association = self.association.as_mut();
+        let own = association.and_then(|(_, association)| association.poll_transmit(now));
         let transmit = own.or_else(|| self.endpoint.poll_transmit());
         let Some(transmit) = transmit else {
             self.channels.iter_mut().for_each(|open| open.unsent.settle());
-            return None;
+            return self.answer.as_mut()?.repeat(now).map(|packet| vec![packet]);
         };
         let Payload::RawEncode(mut packets) = transmit.payload else {
             return Some(Vec::new());
         };
+        if !self.established
+            && let Some(packet) = packets.iter().find(|packet| packet.get(12) == Some(&INIT_ACK))
+        {
+            self.answer = Some(Answer::new(packet.clone(), now));
+        }
         let mut has_data = false;
         for packet in &packets {
             has_data |= self.count(packet);
@@ -446,13 +449,14 @@ impl Sctp {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.associations()
-            .filter_map(|association| association.poll_timeout())
-            .min()
+        let association = self.association.as_ref();
+        let timer = association.and_then(|(_, association)| association.poll_timeout());
+        let answer = self.answer.as_ref().and_then(|answer| answer.again);
+        timer.into_iter().chain(answer).min()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, events: &mut VecDeque<TransportEvent>) {
-        for (_, association) in self.initiated.iter_mut().chain(&mut self.accepted) {
+        if let Some((_, association)) = &mut self.association {
             association.handle_timeout(now);
         }
         self.pump(events);
@@ -473,3 +477,6 @@ impl Sctp {
 fn peer() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, sctp_proto::DEFAULT_SCTP_PORT))
 }
+
+#[cfg(test)]
+mod tests;
