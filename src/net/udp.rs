@@ -169,7 +169,13 @@ impl UdpPort {
         } = self;
         let runs = outbox.runs().filter(|run| matches!(run.to, Remote::Udp { .. }));
         let runs = runs.inspect(|_| *count += 1);
-        overflow.send(Batches::of(runs), |runs| hand_over(socket, state, *is_ipv6, runs));
+        let way = |run: &Run<'_>| way(*is_ipv6, run);
+        let many = |runs: &[Run<'_>]| {
+            let can_cut = runs.len() > 1 && state.max_gso_segments() >= MAX_SEGMENTS;
+            can_cut.then(|| batch::send(socket, runs, way))
+        };
+        let one = |run: &Run<'_>| hand_over_one(socket, state, way(run), run);
+        overflow.send(Batches::of(runs), |runs| hand_over(runs, many, one));
     }
 
     /// Sends what waits for room in the kernel.
@@ -185,19 +191,20 @@ impl UdpPort {
     }
 }
 
-/// Gives the kernel runs, in one call where it can cut them up.
-fn hand_over(socket: &UdpSocket, state: &UdpSocketState, is_ipv6: bool, runs: &[Run<'_>]) -> Handed {
+/// Gives the kernel runs: `many` in one call, where it can, and `one` alone.
+fn hand_over(
+    runs: &[Run<'_>],
+    many: impl Fn(&[Run<'_>]) -> Option<io::Result<usize>>,
+    one: impl Fn(&Run<'_>) -> Handed,
+) -> Handed {
     let mut sent = 0;
     while let Some(rest @ [first, ..]) = runs.get(sent..) {
-        if rest.len() > 1
-            && state.max_gso_segments() >= MAX_SEGMENTS
-            && let Ok(count @ 1..) = batch::send(socket, rest, |run| way(is_ipv6, run))
-        {
+        if let Some(Ok(count @ 1..)) = many(rest) {
             sent += count;
             continue;
         }
         // What stopped it shows when the next run is sent alone.
-        match hand_over_one(socket, state, is_ipv6, first) {
+        match one(first) {
             Handed::Taken => sent += 1,
             Handed::Full(left) => return Handed::Full(Left { runs: sent, ..left }),
             Handed::Refused(left) => return Handed::Refused(Left { runs: sent, ..left }),
@@ -207,8 +214,8 @@ fn hand_over(socket: &UdpSocket, state: &UdpSocketState, is_ipv6: bool, runs: &[
 }
 
 /// Gives the kernel one run, in one call where it can cut it up.
-fn hand_over_one(socket: &UdpSocket, state: &UdpSocketState, is_ipv6: bool, run: &Run<'_>) -> Handed {
-    let Some(way) = way(is_ipv6, run) else {
+fn hand_over_one(socket: &UdpSocket, state: &UdpSocketState, way: Option<Way>, run: &Run<'_>) -> Handed {
+    let Some(way) = way else {
         return Handed::Taken;
     };
     let segment = run.segment.max(1);
@@ -364,7 +371,12 @@ mod tests {
         for bind in ["127.0.0.1:0", "[::1]:0"] {
             let mut port = UdpPort::bind(0).unwrap();
             let clients: Vec<_> = (0..3).map(|_| client(bind)).collect();
-            let local = clients[0].local_addr().unwrap().ip();
+            // They answer from there, not from where the route would have it.
+            let local: IpAddr = if bind.starts_with('1') {
+                [127, 0, 0, 2].into()
+            } else {
+                Ipv6Addr::LOCALHOST.into()
+            };
             let mut outbox = Outbox::new();
             let mut push = |to: SocketAddr, local, lengths: &[usize]| {
                 for &len in lengths {
@@ -392,16 +404,49 @@ mod tests {
                 &[1200, 1200],
             ]) {
                 let mut buffer = [0; 2000];
-                let lengths: Vec<usize> = expected
-                    .iter()
-                    .map(|_| client.recv(&mut buffer).unwrap())
-                    .collect();
-                assert_eq!(lengths, expected);
+                for &len in expected {
+                    let (got, from) = client.recv_from(&mut buffer).unwrap();
+                    let source = if len == 1300 || len == 50 {
+                        client.local_addr().unwrap().ip()
+                    } else {
+                        local
+                    };
+                    assert_eq!((got, from.ip()), (len, source));
+                }
             }
             let failed = if local.is_ipv4() { 2 } else { 0 };
             assert_eq!(port.counts().send_failed, failed);
             assert_eq!(port.counts().without_gso, 0);
         }
+    }
+
+    #[test]
+    fn what_is_left_of_many_runs_is_told_by_its_place_among_all() {
+        let bytes = [0; 30];
+        let runs: Vec<Run<'_>> = (0..5)
+            .map(|port| Run {
+                to: Remote::Udp {
+                    peer: ([127, 0, 0, 1], port).into(),
+                    local: None,
+                },
+                bytes: &bytes,
+                segment: 10,
+                is_video: true,
+            })
+            .collect();
+        let left = Left { runs: 0, bytes: 10 };
+        // The call for many takes two runs and then none; the third leaves alone, a part of the fourth does not.
+        let many = |rest: &[Run<'_>]| (rest.len() == 5).then_some(Ok(2));
+        for stopped in [Handed::Full, Handed::Refused] {
+            let one = |run: &Run<'_>| match run.to {
+                Remote::Udp { peer, .. } if peer.port() == 3 => stopped(left),
+                _ => Handed::Taken,
+            };
+            let handed = hand_over(&runs, many, one);
+            assert_eq!(handed, stopped(Left { runs: 3, bytes: 10 }));
+        }
+        let nobody = |_: &[Run<'_>]| Some(Err(io::ErrorKind::WouldBlock.into()));
+        assert_eq!(hand_over(&runs, nobody, |_| Handed::Taken), Handed::Taken);
     }
 
     #[test]

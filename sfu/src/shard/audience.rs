@@ -168,3 +168,25 @@ fn best_layer(now: Instant, publication: &Publication) -> Option<EncodingId> {
     let track = publication.track(MediaKind::Video)?;
     track.ladder(now).last().map(|encoding: &&Encoding| encoding.id)
 }
+
+#[cfg(test)]
+mod tests {
+    use smallvec::smallvec;
+
+    use super::*;
+
+    #[test]
+    fn whoever_was_counted_with_a_layer_gets_no_other() {
+        let [large, small, other] = [0, 1, 2].map(|layer| EncodingId { section: 0, layer });
+        let audience = Audience {
+            layers: smallvec![(large, 60), (small, 30)],
+            ..Audience::default()
+        };
+        // Ten of a hundred have come since.
+        assert_eq!(audience.at_most(100, large), 70);
+        assert_eq!(audience.at_most(100, small), 40);
+        assert_eq!(audience.at_most(100, other), 10);
+        assert_eq!(audience.at_most(20, small), 0, "some have left since");
+        assert_eq!(Audience::default().at_most(7, large), 7);
+    }
+}
