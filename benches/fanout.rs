@@ -1,9 +1,9 @@
 //! One message to everybody in a room: processor time of the shard's thread for each viewer and message, all told: SCTP,
 //! DTLS, sending, and what the viewers' acknowledgements cost. In a room where nothing else happens, one message in a
-//! tick and several; and beside a show, behind whose pictures messages ride. Each with the thread's pauses between
-//! turns and, for comparison, without. Beside it the floor of the same run, and the parts that are not the kernel's.
+//! tick and several, and messages at random moments with the time that each is on its way; and beside a show, behind
+//! whose pictures messages ride. Beside it the floor of the same run, and the parts that are not the kernel's.
 //!
-//! `cargo bench --workspace --bench fanout [-- --quick] [-- --viewers 500] [-- --turn-us 1000]`; quick is the floor and the parts
+//! `cargo bench --workspace --bench fanout [-- --quick] [-- --viewers 500] [-- --turn-us 0]`; quick is the floor and the parts
 
 #![allow(
     missing_docs,
@@ -16,8 +16,11 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 use sfu::backlog::Urgency;
 use vitrine::media::command::Command;
+use vitrine_benches::channels::stamp;
 use vitrine_benches::crowd::{Crowd, Watching};
 use vitrine_benches::floor::{Calls, Floor};
 use vitrine_benches::house::House;
@@ -50,87 +53,142 @@ const MESSAGES: [(&str, &str); 3] = [
         r#"{"kind":"chat","seq":4711,"at":1800000000000,"name":"Ada","text":"Does it come in green, too?"}"#,
     ),
 ];
+/// Messages a second that come at random moments.
+const RATES: [u32; 3] = [10, 20, 50];
+/// In which whatever was told has left, and was acknowledged.
+const REST: Duration = Duration::from_millis(300);
 /// What SCTP adds to a message in a packet, and an acknowledgement's bytes.
 const PACKET_AND_CHUNK: usize = 28;
 const ACKNOWLEDGEMENT: usize = 28;
 
-/// Sends ticks until the time is over; how many.
-fn tell(house: &House, messages: usize, time: Duration, mut between: impl FnMut(Duration)) -> u32 {
-    let end = Instant::now() + time;
-    let mut told = 0;
-    while Instant::now() < end {
-        for (channel, text) in &MESSAGES[..messages] {
-            let broadcast = Command::Broadcast {
-                room: "room".into(),
-                channel,
-                data: Bytes::from_static(text.as_bytes()),
-                urgency: Urgency::Passing,
-            };
-            house.lane(0).command(broadcast).unwrap();
+/// What is told, and when.
+#[derive(Clone, Copy)]
+enum Telling {
+    /// So many messages in each tick.
+    Ticks(usize),
+    /// So many a second, at random.
+    Scattered(u32),
+}
+
+impl Telling {
+    fn name(self) -> String {
+        match self {
+            Telling::Ticks(messages) => format!("{messages} in a tick"),
+            Telling::Scattered(rate) => format!("{rate} a second at random"),
         }
-        told += 1;
-        between(TICK);
     }
-    told
+
+    /// Tells until the time is over, and waits until all have it; how many messages.
+    fn run(self, house: &House, rng: &mut SmallRng, between: &mut impl FnMut(Duration)) -> u32 {
+        let end = Instant::now() + ROUND;
+        let mut told = 0;
+        while Instant::now() < end {
+            match self {
+                Telling::Ticks(messages) => {
+                    for &(channel, text) in &MESSAGES[..messages] {
+                        tell(house, channel, Bytes::from_static(text.as_bytes()));
+                        told += 1;
+                    }
+                    between(TICK);
+                }
+                Telling::Scattered(rate) => {
+                    let (channel, text) = MESSAGES[told as usize % MESSAGES.len()];
+                    // As long as the others, and it tells when it was said.
+                    let mut text = text.replacen('{', &format!("{},", stamp()), 1);
+                    text.truncate(MESSAGES[0].1.len());
+                    tell(house, channel, text.into());
+                    told += 1;
+                    // Times between events that know nothing of one another.
+                    let nothing: f64 = rng.random();
+                    between(Duration::from_secs_f64(-(1.0 - nothing).ln() / f64::from(rate)));
+                }
+            }
+        }
+        between(REST);
+        told
+    }
+}
+
+fn tell(house: &House, channel: &'static str, data: Bytes) {
+    let broadcast = Command::Broadcast {
+        room: "room".into(),
+        channel,
+        data,
+        urgency: Urgency::State,
+    };
+    house.lane(0).command(broadcast).unwrap();
 }
 
 fn measure(
-    name: &str,
+    place: &str,
     house: &House,
     watching: Watching,
-    (viewers, messages): (usize, usize),
+    (viewers, telling): (usize, Telling),
     mut between: impl FnMut(Duration),
 ) -> Crowd {
+    let mut rng = SmallRng::seed_from_u64(1);
     between(Duration::from_secs(1));
-    let (heard, turns) = (house.report(0), house.report(0).turns);
+    let begun = Instant::now();
+    let turns = house.report(0).turns;
+    let mut all = 0;
     let mut costs: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let before = house.cpu(0);
-            between(ROUND);
-            let middle = house.cpu(0);
-            let told = tell(house, messages, ROUND, &mut between) * messages as u32;
-            let (without, with) = (middle - before, house.cpu(0) - middle);
-            (with.as_secs_f64() - without.as_secs_f64()) * 1e6 / (f64::from(told) * viewers as f64)
+            let from = Instant::now();
+            between(ROUND + REST);
+            let (middle, without) = (house.cpu(0), from.elapsed());
+            let from = Instant::now();
+            let told = telling.run(house, &mut rng, &mut between);
+            let with = from.elapsed();
+            all += told;
+            let usual = (middle - before).as_secs_f64() * with.as_secs_f64() / without.as_secs_f64();
+            ((house.cpu(0) - middle).as_secs_f64() - usual) * 1e6 / (f64::from(told) * viewers as f64)
         })
         .collect();
-    let after = house.report(0);
-    let took = (after.turns - turns) as f64;
-    between(Duration::from_millis(500));
-    let (crowd, _) = watching.stop();
+    let turns = (house.report(0).turns - turns) as f64 / begun.elapsed().as_secs_f64();
+    let (mut crowd, _) = watching.stop();
     costs.sort_by(f64::total_cmp);
+    let mut delays = crowd.delays();
+    delays.sort_unstable();
+    let ms = |percent: usize| delays[(delays.len() - 1) * percent / 100].as_secs_f64() * 1e3;
+    let delay = if delays.is_empty() {
+        String::new()
+    } else {
+        format!(", on its way for {:.0} ms (p50), {:.0} ms (p99)", ms(50), ms(99))
+    };
     println!(
-        "  {name:<40} {:6.2} µs ({:.2} to {:.2}), {:.0} turns a second, {:.1} datagrams in each",
+        "  {:<36} {:6.2} µs ({:.2} to {:.2}){delay}, {turns:.0} turns a second",
+        format!("{place}, {}", telling.name()),
         costs[ROUNDS / 2],
         costs[ROUNDS / 4],
         costs[ROUNDS - 1 - ROUNDS / 4],
-        took / (2 * ROUNDS as u32 * ROUND).as_secs_f64(),
-        (after.shard.datagrams_in - heard.shard.datagrams_in) as f64 / took,
     );
     crowd
 }
 
-/// The rows with one time from turn to turn.
+/// All rows.
 fn rows(interval: Duration, viewers: usize, party: &Party) {
-    println!("from turn to turn {interval:?}:");
+    println!("all told, from turn to turn {interval:?}:");
     let mut house = House::turning_every(interval, 1, |_| {});
     let mut crowd = Crowd::new(party, 1, false).with_channels();
     crowd.join(&mut house, 0, "room", Part::Viewer, viewers);
-    for messages in [1, MESSAGES.len()] {
-        let name = format!("alone, {messages} in a tick");
+    let ticks = [1, MESSAGES.len()].map(Telling::Ticks);
+    for telling in ticks.into_iter().chain(RATES.map(Telling::Scattered)) {
         let watching = crowd.watch(Duration::from_millis(100));
-        crowd = measure(&name, &house, watching, (viewers, messages), std::thread::sleep);
+        crowd = measure("alone", &house, watching, (viewers, telling), std::thread::sleep);
     }
     let heard = crowd.messages();
     let mut publisher = Publisher::join(&mut house, party, 90_000, 0, "room", Pattern::Chromium, BITRATE);
-    for messages in [1, MESSAGES.len()] {
-        let name = format!("beside a show of 1 Mbit/s, {messages} in a tick");
+    for telling in ticks.into_iter().chain([Telling::Scattered(RATES[1])]) {
         let watching = crowd.watch(Duration::from_millis(100));
-        crowd = measure(&name, &house, watching, (viewers, messages), |time| {
+        crowd = measure("with pictures", &house, watching, (viewers, telling), |time| {
+            let end = Instant::now() + time;
             publisher.run(time);
+            std::thread::sleep(end.saturating_duration_since(Instant::now()));
         });
     }
     println!(
-        "  messages sent {}, of which came {heard} alone and {} beside the show",
+        "  messages sent {}, of which came {heard} alone and {} beside the show of 1 Mbit/s",
         house.report(0).shard.messages_out,
         crowd.messages() - heard
     );
@@ -192,7 +250,5 @@ fn main() {
     if options.quick {
         return;
     }
-    for interval in [options.turn_interval(), Duration::ZERO] {
-        rows(interval, viewers, &party);
-    }
+    rows(options.turn_interval(), viewers, &party);
 }

@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use sctp_proto::{
@@ -14,6 +14,8 @@ use sctp_proto::{
 /// Labels, stream numbers and DCEP channel types (RFC 8832 §5.1) as the viewer's page opens them.
 const CHANNELS: [(&str, u16, u8); 3] = [("shop", 0, 0x00), ("live", 2, 0x81), ("chat", 4, 0x00)];
 const DCEP_OPEN: u8 = 3;
+/// What a message begins with that tells when it was said, in microseconds of the wall clock.
+const STAMP: &str = r#"{"at":"#;
 
 /// One viewer's channels.
 pub struct Channels {
@@ -23,6 +25,8 @@ pub struct Channels {
     open: usize,
     /// Messages received.
     pub received: u64,
+    /// How long those with a stamp were on their way.
+    pub took: Vec<Duration>,
 }
 
 impl Channels {
@@ -34,6 +38,7 @@ impl Channels {
             association: None,
             open: 0,
             received: 0,
+            took: Vec::new(),
         }
     }
 
@@ -105,15 +110,18 @@ impl Channels {
 
     fn read_stream(&mut self, id: u16) {
         let (_, association) = self.association.as_mut().unwrap();
-        while let Some(message) = association
+        while let Some(mut message) = association
             .stream(id)
             .ok()
             .and_then(|mut stream| stream.read_sctp().ok().flatten())
         {
-            match message.ppi {
-                Ppid::Dcep => self.open += 1,
-                _ => self.received += 1,
+            if message.ppi == Ppid::Dcep {
+                self.open += 1;
+                continue;
             }
+            self.received += 1;
+            let text = message.next(message.len()).map(|chunk| chunk.bytes);
+            self.took.extend(text.and_then(|text| since_stamp(&text)));
         }
     }
 
@@ -151,6 +159,22 @@ impl Default for Channels {
     fn default() -> Self {
         Channels::new()
     }
+}
+
+/// The time now as a message tells it.
+pub fn stamp() -> String {
+    format!("{STAMP}{}", wall_clock().as_micros())
+}
+
+fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+}
+
+fn since_stamp(text: &[u8]) -> Option<Duration> {
+    let rest = std::str::from_utf8(text).ok()?.strip_prefix(STAMP)?;
+    let digits = rest.split(|digit: char| !digit.is_ascii_digit()).next()?;
+    let said = Duration::from_micros(digits.parse().ok()?);
+    wall_clock().checked_sub(said)
 }
 
 /// SCTP inside DTLS has no addresses; the crate wants one.

@@ -331,6 +331,17 @@ impl Crowd {
         channels.map(|channels| channels.received).sum()
     }
 
+    /// How long messages with a stamp were on their way, since this was asked last.
+    pub fn delays(&mut self) -> Vec<Duration> {
+        let channels = self
+            .members
+            .iter_mut()
+            .filter_map(|member| member.channels.as_mut());
+        channels
+            .flat_map(|channels| std::mem::take(&mut channels.took))
+            .collect()
+    }
+
     /// A member, by its place in the order of joining.
     pub fn peer(&mut self, place: usize) -> &mut Peer {
         &mut self.members[place].peer
