@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Shard;
 use super::deadlines::Owner;
-use super::peer::{Channels, Due};
+use super::peer::Due;
 use super::room::Source;
 use crate::relay::Relay;
 use crate::transport::Outbox;
@@ -128,7 +128,6 @@ impl Shard {
             return;
         };
         room.begin_round(now, &self.hold);
-        let has_riders = room.riders_since.is_some() && !room.round.messages_are_due;
         while self.outbox.queued().0 < until
             && let Some(viewer) = room.next_viewer()
         {
@@ -141,13 +140,11 @@ impl Shard {
                 continue;
             }
             let publication = room.stage.as_ref().map(|stage| &stage.publication);
-            let channels = if has_riders {
-                peer.channels_beside_riders()
-            } else {
-                Channels::Now
-            };
             let (compound, keyframes) = (&mut self.compound, &mut self.keyframes);
-            peer.serve(now, publication, channels, &mut self.outbox, compound, keyframes);
+            let has_picture = peer.write_media(now, publication, &mut self.outbox, compound, keyframes);
+            let (hold, counts) = (&self.hold, &mut self.counts);
+            let is_told = room.write_channels(now, peer, has_picture, hold, &mut self.outbox, counts);
+            self.told += u64::from(is_told);
             peer.take_news(&mut self.events);
             let deadline = peer.deadline().map(|at| at.max(now + EARLIEST_RETURN));
             self.deadlines.arm(Owner::Peer(viewer), &mut peer.armed, deadline);
@@ -162,26 +159,20 @@ impl Shard {
             return;
         };
         let room_key = peer.room;
-        let room = self.rooms.get(room_key);
-        let stage = room.and_then(|room| room.stage.as_ref());
-        let channels = if room.is_some_and(|room| room.riders_since.is_some()) {
-            peer.channels_beside_riders()
-        } else {
-            Channels::Now
+        let Some(room) = self.rooms.get_mut(room_key) else {
+            return;
         };
-        match peer.due {
+        let publication = room.stage.as_ref().map(|stage| &stage.publication);
+        let (compound, keyframes) = (&mut self.compound, &mut self.keyframes);
+        let has_picture = match std::mem::replace(&mut peer.due, Due::Nothing) {
             // Its room's turn has come meanwhile.
             Due::Nothing => return,
-            Due::Channels => peer.serve_channels(now, channels, &mut self.outbox),
-            Due::All => peer.serve(
-                now,
-                stage.map(|stage| &stage.publication),
-                channels,
-                &mut self.outbox,
-                &mut self.compound,
-                &mut self.keyframes,
-            ),
-        }
+            Due::Channels => false,
+            Due::All => peer.write_media(now, publication, &mut self.outbox, compound, keyframes),
+        };
+        let (hold, counts) = (&self.hold, &mut self.counts);
+        let is_told = room.write_channels(now, peer, has_picture, hold, &mut self.outbox, counts);
+        self.told += u64::from(is_told);
         peer.take_news(&mut self.events);
         let deadline = peer.deadline().map(|at| at.max(now + EARLIEST_RETURN));
         self.deadlines.arm(Owner::Peer(key), &mut peer.armed, deadline);
@@ -211,11 +202,9 @@ impl Shard {
             return false;
         };
         room.dirty = room.has_rest();
-        let Some(stage) = &mut room.stage else {
-            return room.dirty;
-        };
-        match stage.source {
-            Source::Shard(shard) => {
+        match room.stage.as_mut().map(|stage| (stage.source, stage)) {
+            None => {}
+            Some((Source::Shard(shard), stage)) => {
                 while let Some(encoding) = stage.publication.poll_keyframe_request(now) {
                     let request = Relay::Keyframe {
                         room: room.name.clone(),
@@ -225,7 +214,7 @@ impl Shard {
                     self.relays.push_back((Some(shard), request));
                 }
             }
-            Source::Peer(publisher) => {
+            Some((Source::Peer(publisher), stage)) => {
                 if let Some(peer) = self.peers.get_mut(publisher) {
                     peer.send_feedback(now, &mut stage.publication, &mut self.outbox, &mut self.compound);
                     self.events.extend(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::costs::{Costs, Sent};
 use crate::media::Allowance;
 
 /// Below this load nothing is held, from the other on packets are held as long as the configuration allows. A frame
@@ -25,25 +26,12 @@ const FRAME: Duration = Duration::from_millis(33);
 /// comes meanwhile for those of the room whose turn has not come. To look at the sockets costs a hundredth of it.
 const TURN: Duration = Duration::from_micros(500);
 
-/// What a packet to one viewer costs before it is known: the dearest measured, alone in its run.
-const PACKET: Duration = Duration::from_micros(2);
-/// The least that sealing and sending take anywhere, and the most that is believed: a thread that seems to need more is
-/// busy with something else, handshakes for one.
-const LEAST_PACKET: Duration = Duration::from_nanos(300);
-const MOST_PACKET: Duration = Duration::from_micros(20);
-/// Packets that must have left between two looks at the load for their cost to be told from everything else.
-const ENOUGH: u64 = 500;
-/// What the newest look counts against those before.
-const NEWEST: f32 = 0.3;
-
-/// How busy the thread is and what a packet costs it.
+/// How busy the thread is and what it pays for what it sends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hold {
     longest: Duration,
     load: f32,
-    packet: Duration,
-    /// Packets that had left at the last look.
-    sent: u64,
+    pub(super) costs: Costs,
 }
 
 impl Hold {
@@ -52,24 +40,15 @@ impl Hold {
         Hold {
             longest,
             load: 0.0,
-            packet: PACKET,
-            sent: 0,
+            costs: Costs::new(),
         }
     }
 
-    /// A look at the thread: the share of its time that it works, for how long it worked since the last look, and how
-    /// many packets have left in all.
-    pub(super) fn look(&mut self, load: f32, worked: Duration, sent: u64) {
+    /// A look at the thread: the share of its time that it works, for how long it worked since the last look, and what it
+    /// has sent in all.
+    pub(super) fn look(&mut self, load: f32, worked: Duration, sent: Sent) {
         self.load = load;
-        let count = sent.saturating_sub(self.sent);
-        self.sent = sent;
-        if count < ENOUGH {
-            return;
-        }
-        let each = worked.as_secs_f32() / count as f32;
-        let known = self.packet.as_secs_f32();
-        let packet = Duration::from_secs_f32((known + NEWEST * (each - known)).max(0.0));
-        self.packet = packet.clamp(LEAST_PACKET, MOST_PACKET);
+        self.costs.look(worked, sent);
     }
 
     /// What may be held of one encoding with so many viewers.
@@ -78,7 +57,11 @@ impl Hold {
             .longest
             .mul_f32(share(self.load, HOLDS_FROM, HOLDS_FULLY_FROM));
         let more = (FRAME - SENT_WITHIN).mul_f32(share(self.load, HOLDS_MORE_FROM, HOLDS_ALL_FROM));
-        let to_all = self.packet.as_nanos().saturating_mul(viewers.max(1) as u128);
+        let to_all = self
+            .costs
+            .packet
+            .as_nanos()
+            .saturating_mul(viewers.max(1) as u128);
         let packets = (SENT_WITHIN + more).as_nanos() / to_all.max(1);
         Allowance {
             longest,
@@ -88,7 +71,7 @@ impl Hold {
 
     /// Packets sent before sockets are looked at again.
     pub(super) fn turn(&self) -> u64 {
-        let packets = TURN.as_nanos() / self.packet.as_nanos().max(1);
+        let packets = TURN.as_nanos() / self.costs.packet.as_nanos().max(1);
         u64::try_from(packets).unwrap_or(u64::MAX)
     }
 }
@@ -103,12 +86,18 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+    /// What a packet costs where nothing else is known.
+    const PACKET: Duration = Duration::from_micros(2);
 
     /// A thread that needs so long for each packet, as known after a while.
     fn thread(load: f32, packet: Duration) -> Hold {
         let mut hold = Hold::new(12 * MS);
-        for look in 1..=40 {
-            hold.look(load, packet * 10_000, look * 10_000);
+        for look in 1..=40_u32 {
+            let sent = Sent {
+                packets: u64::from(look) * 10_000,
+                messages: 0,
+            };
+            hold.look(load, packet * 10_000, sent);
         }
         hold
     }
@@ -145,9 +134,6 @@ mod tests {
         // What a thread does beside sending is no cost of packets, and no cost is nothing.
         assert_eq!(thread(0.4, MS).of(390).packets, 1);
         assert!(thread(0.4, Duration::ZERO).of(300).packets <= 100);
-        let mut joins = Hold::new(12 * MS);
-        joins.look(0.4, 40 * MS, ENOUGH - 1);
-        assert_eq!(joins.turn(), Hold::new(12 * MS).turn());
     }
 
     #[test]

@@ -147,7 +147,11 @@ impl Shard {
                     }
                 }
                 TransportEvent::ChannelOpen { channel, label } => {
+                    self.catch_up(key);
                     let label = intern(&self.labels, &label);
+                    let Some(peer) = self.peers.get_mut(key) else {
+                        return;
+                    };
                     peer.channels.retain(|&mut (open, _)| open != channel);
                     peer.channels.push((channel, label.clone()));
                     self.events.push_back(Event::ChannelOpen {
@@ -179,7 +183,7 @@ fn label(peer: &Peer, channel: ChannelId) -> Option<Arc<str>> {
 }
 
 /// Thousands of peers share the labels that the server itself knows.
-fn intern(known: &[Arc<str>], label: &str) -> Arc<str> {
+pub(super) fn intern(known: &[Arc<str>], label: &str) -> Arc<str> {
     let shared = known.iter().find(|known| ***known == *label);
     shared.map_or_else(|| Arc::from(label), Arc::clone)
 }

@@ -110,6 +110,11 @@ impl Shard {
             now,
         );
         let room = self.room_named(&room);
+        let heard = match role {
+            Role::Viewer(_) => self.rooms.get(room).map_or(0, |room| room.said.end()),
+            // Hosts are told by themselves.
+            Role::Publisher { .. } => u64::MAX,
+        };
         let key = self.peers.insert(Peer {
             id,
             room,
@@ -123,7 +128,9 @@ impl Shard {
             known: Pace::new(now),
             unknown: Pace::new(now),
             listens: true,
+            heard,
             waiting: None,
+            has_fallen_behind: false,
             has_caught_up: false,
             has_own: false,
             due: Due::Nothing,

@@ -1,13 +1,19 @@
 //! Data-channel messages out.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::Shard;
-use super::config::{Event, ShardStats};
+use super::announcements::{Announcement, Announcements};
+use super::config::ShardStats;
+use super::hold::Hold;
+use super::ingest::intern;
 use super::peer::Peer;
+use super::room::Room;
 use crate::backlog::{Backlog, Urgency};
-use crate::transport::ChannelId;
+use crate::transport::{ChannelId, Outbox};
 
 /// Bytes of one channel that SCTP may hold unsent before messages wait here, where what is urgent overtakes.
 const AT_ONCE: usize = 16 << 10;
@@ -30,8 +36,7 @@ enum Queued {
     Waits,
     /// The one before it could not be sent.
     Skipped,
-    /// The line is too slow: what waited is lost.
-    Behind,
+    /// The channel is not open, or the line is too slow.
     Refused,
 }
 
@@ -43,18 +48,28 @@ impl Shard {
         data: &Bytes,
         urgency: Urgency,
     ) -> bool {
+        self.catch_up(key);
         let Some(peer) = self.peers.get_mut(key) else {
             return false;
         };
         let queued = queue(peer, channel, data, urgency);
         self.counts.count(queued);
+        peer.take_news(&mut self.events);
         peer.has_own |= queued == Queued::Yes;
-        match queued {
-            Queued::Yes => self.touch_peer(key),
-            Queued::Behind => self.events.push_back(Event::Behind { peer: peer.id }),
-            Queued::Waits | Queued::Skipped | Queued::Refused => {}
+        if queued == Queued::Yes {
+            self.touch_peer(key);
         }
         matches!(queued, Queued::Yes | Queued::Waits)
+    }
+
+    /// Puts into a viewer's queue what waits for all, before something that is not for all changes what it is or hears.
+    pub(super) fn catch_up(&mut self, key: usize) {
+        if let Some(peer) = self.peers.get_mut(key)
+            && let Some(room) = self.rooms.get(peer.room)
+        {
+            peer.hear(&room.said, room.said.end(), &mut self.counts);
+            peer.take_news(&mut self.events);
+        }
     }
 
     pub(super) fn queue_broadcast(&mut self, room: &str, channel: &str, data: &Bytes, urgency: Urgency) {
@@ -64,19 +79,22 @@ impl Shard {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
-        for &viewer in &room.viewers {
-            if let Some(peer) = self.peers.get_mut(viewer)
-                && peer.listens
-                && peer.channel(channel).is_some()
-            {
-                let queued = queue(peer, channel, data, urgency);
-                self.counts.count(queued);
-                if queued == Queued::Behind {
-                    self.events.push_back(Event::Behind { peer: peer.id });
+        if !room.viewers.is_empty() {
+            if room.said.is_too_much(data.len()) {
+                for peer in room.viewers.iter() {
+                    if let Some(peer) = self.peers.get_mut(*peer) {
+                        peer.hear(&room.said, room.said.end(), &mut self.counts);
+                        peer.take_news(&mut self.events);
+                    }
                 }
+                room.said.hand_over();
             }
+            room.said.say(Announcement {
+                channel: intern(&self.labels, channel),
+                data: data.clone(),
+                urgency,
+            });
         }
-        room.has_messages = true;
         // Hosts are few, and no picture goes to them that a message could ride behind.
         let hosts: SmallVec<[usize; 2]> = room.publishers.iter().copied().collect();
         for host in hosts {
@@ -94,7 +112,7 @@ impl ShardStats {
         match queued {
             Queued::Yes | Queued::Waits => self.messages_out += 1,
             Queued::Skipped => {}
-            Queued::Behind | Queued::Refused => self.messages_refused += 1,
+            Queued::Refused => self.messages_refused += 1,
         }
     }
 }
@@ -131,14 +149,59 @@ fn queue(peer: &mut Peer, channel: &str, data: &Bytes, urgency: Urgency) -> Queu
     waiting.backlog.keep_answers();
     peer.listens = false;
     // Told once, until it has caught up.
-    if std::mem::replace(&mut waiting.is_behind, true) {
-        Queued::Refused
-    } else {
-        Queued::Behind
+    peer.has_fallen_behind |= !std::mem::replace(&mut waiting.is_behind, true);
+    Queued::Refused
+}
+
+impl Room {
+    /// Writes a viewer's data channels, with what of the room's messages is for it now, unless they wait for a picture and
+    /// none was written; whether it was told something.
+    pub(super) fn write_channels(
+        &mut self,
+        now: Instant,
+        peer: &mut Peer,
+        has_picture: bool,
+        hold: &Hold,
+        outbox: &mut Outbox,
+        counts: &mut ShardStats,
+    ) -> bool {
+        let before = match self.said.riders() {
+            Some(riders) if has_picture => riders,
+            Some(_) if self.round.tells.is_none() && peer.awaits_picture() => return false,
+            _ => self.said.begun(),
+        };
+        let is_told = peer.hear(&self.said, before, counts);
+        if is_told {
+            self.said.ride(now, before, self.telling_takes(hold));
+        }
+        peer.write_channels(now, outbox);
+        is_told
     }
 }
 
 impl Peer {
+    /// Takes what its room is told and it has not heard, before that number; whether there was anything for it.
+    pub(super) fn hear(&mut self, said: &Announcements, before: u64, counts: &mut ShardStats) -> bool {
+        let from = self.heard;
+        if before <= from {
+            return false;
+        }
+        self.heard = before;
+        let mut has_any = false;
+        for announcement in said.between(from, before) {
+            if self.listens && self.channel(&announcement.channel).is_some() {
+                counts.count(queue(
+                    self,
+                    &announcement.channel,
+                    &announcement.data,
+                    announcement.urgency,
+                ));
+                has_any = true;
+            }
+        }
+        has_any
+    }
+
     /// Hands SCTP what waits and what it has room for.
     pub(super) fn drain(&mut self) {
         let Some(waiting) = &mut self.waiting else { return };

@@ -1,7 +1,9 @@
 //! One thread's share of the server: its peers, its view of the rooms, its timers.
 
+mod announcements;
 mod audience;
 mod config;
+mod costs;
 mod counts;
 mod deadlines;
 mod door;
@@ -15,6 +17,7 @@ mod peer;
 mod room;
 mod routes;
 mod stage;
+mod tick;
 mod wheel;
 
 use std::collections::{HashMap, VecDeque};
@@ -35,6 +38,7 @@ use crate::playback::LayerLimit;
 use crate::relay::{EncodingId, Generation, Relay, RoomName, ShardId};
 use crate::sdp::Offer;
 use crate::transport::{Outbox, Remote};
+use costs::Sent;
 use deadlines::Deadlines;
 use door::Door;
 use hold::Hold;
@@ -62,6 +66,8 @@ pub struct Shard {
     /// When the last flush left something to be written by the next.
     rest_since: Option<Instant>,
     outbox: Outbox,
+    /// Viewers who were given messages to everybody, once for each time.
+    told: u64,
     events: VecDeque<Event>,
     relays: VecDeque<(Option<ShardId>, Relay)>,
     /// Counted by the shard itself.
@@ -92,6 +98,7 @@ impl Shard {
             hold: Hold::new(config.hold_max),
             rest_since: None,
             outbox: Outbox::new(),
+            told: 0,
             events: VecDeque::new(),
             relays: VecDeque::new(),
             counts: ShardStats::default(),
@@ -174,15 +181,19 @@ impl Shard {
     }
 
     /// Sends a message to everybody in the room who listens, with that channel open. Passing ones skip peers whose last
-    /// one could not be sent.
+    /// one could not be sent. What follows others soon waits, up to a fifth of a second where that is dear, and leaves
+    /// with what follows it; to each peer all messages of a channel leave in the order they were sent.
     pub fn broadcast(&mut self, room: &str, channel: &str, data: &Bytes, urgency: Urgency) {
         self.queue_broadcast(room, channel, data, urgency);
     }
 
     /// Whether a peer gets what is broadcast; everybody does until told otherwise, or until [`Event::Behind`].
     pub fn listen(&mut self, peer: PeerId, listens: bool) {
-        if let Some((_, peer)) = self.peer_mut(peer) {
-            peer.listens = listens;
+        if let Some((key, _)) = self.peer_mut(peer) {
+            self.catch_up(key);
+            if let Some(peer) = self.peers.get_mut(key) {
+                peer.listens = listens;
+            }
         }
     }
 
@@ -231,7 +242,9 @@ impl Shard {
     /// last: the busier it is, the longer packets of a picture are held toward the end of their frame
     /// ([`ShardConfig::hold_max`]), but no more of them than are sent within a moment.
     pub fn set_load(&mut self, load: f32, worked: Duration) {
-        self.hold.look(load, worked, self.outbox.queued().0);
+        let messages = self.told;
+        let packets = self.outbox.queued().0.saturating_sub(messages);
+        self.hold.look(load, worked, Sent { messages, packets });
     }
 
     /// Datagrams to send.

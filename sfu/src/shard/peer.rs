@@ -28,14 +28,6 @@ pub(super) enum Role {
     Viewer(Box<Playback>),
 }
 
-/// When what waits in the data channels leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Channels {
-    Now,
-    /// As the tail of the run that a part of a picture makes, or another time.
-    BehindPicture,
-}
-
 /// What the next flush does for a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
@@ -67,8 +59,12 @@ pub(super) struct Peer {
     pub unknown: Pace,
     /// Whether it gets what is broadcast.
     pub listens: bool,
+    /// What its room's viewers were told before this number it has been given, or was not there for.
+    pub heard: u64,
     /// Messages that its line has not taken; nothing while it keeps up.
     pub waiting: Option<Box<Waiting>>,
+    /// Lost messages: to be told.
+    pub has_fallen_behind: bool,
     /// Lost messages, and has taken all that came since: to be told.
     pub has_caught_up: bool,
     /// Something in its data channels is its alone, a receipt, and waits for nothing.
@@ -94,14 +90,12 @@ impl Peer {
         transport.into_iter().chain(media).min()
     }
 
-    /// What waits in its data channels while messages to everybody wait for the next picture: what it sent, feedback or an
-    /// acknowledgement, is no reason to send it packets of its own.
-    pub(super) fn channels_beside_riders(&self) -> Channels {
+    /// Whether what waits in its data channels waits for the next picture with the messages to everybody: what it sent,
+    /// feedback or an acknowledgement, is no reason to send it packets of its own.
+    pub(super) fn awaits_picture(&self) -> bool {
         match &self.role {
-            Role::Viewer(playback) if playback.pictured().is_some() && !self.has_own => {
-                Channels::BehindPicture
-            }
-            _ => Channels::Now,
+            Role::Viewer(playback) => playback.pictured().is_some() && !self.has_own,
+            Role::Publisher { .. } => false,
         }
     }
 
@@ -113,17 +107,16 @@ impl Peer {
         }
     }
 
-    /// Writes all that is due: media and reports of a viewer, then what rides behind them, data channels and
-    /// handshakes. `keyframes` gets what the publisher is to be asked for.
-    pub(super) fn serve(
+    /// Writes what is due of a viewer's media and reports; whether that was part of a picture, behind which its data
+    /// channels can ride. `keyframes` gets what the publisher is to be asked for.
+    pub(super) fn write_media(
         &mut self,
         now: Instant,
         publication: Option<&Publication>,
-        channels: Channels,
         outbox: &mut Outbox,
         compound: &mut Vec<u8>,
         keyframes: &mut Vec<EncodingId>,
-    ) {
+    ) -> bool {
         self.due = Due::Nothing;
         let (_, before) = outbox.queued();
         if let (Role::Viewer(playback), Some(path)) = (&mut self.role, self.association.path())
@@ -144,20 +137,11 @@ impl Peer {
             }
         }
         let (_, after) = outbox.queued();
-        if channels == Channels::Now || after - before >= PICTURE {
-            self.write_channels(now, outbox);
-        }
+        after - before >= PICTURE
     }
 
-    /// Writes what the transport has to say, if it need not wait for a picture.
-    pub(super) fn serve_channels(&mut self, now: Instant, channels: Channels, outbox: &mut Outbox) {
-        self.due = Due::Nothing;
-        if channels == Channels::Now {
-            self.write_channels(now, outbox);
-        }
-    }
-
-    fn write_channels(&mut self, now: Instant, outbox: &mut Outbox) {
+    /// Writes what the transport has to say: data channels and handshakes.
+    pub(super) fn write_channels(&mut self, now: Instant, outbox: &mut Outbox) {
         self.has_own = false;
         self.drain();
         self.association.flush(now, outbox);
@@ -165,6 +149,9 @@ impl Peer {
 
     /// What became of it while it was served.
     pub(super) fn take_news(&mut self, events: &mut VecDeque<Event>) {
+        if std::mem::take(&mut self.has_fallen_behind) {
+            events.push_back(Event::Behind { peer: self.id });
+        }
         if std::mem::take(&mut self.has_caught_up) {
             events.push_back(Event::CaughtUp { peer: self.id });
         }

@@ -2,16 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::announcements::Announcements;
 use super::audience::Audience;
 use super::config::{Event, PeerId};
 use super::deadlines::Armed;
 use super::hold::Hold;
 use crate::media::Publication;
 use crate::relay::{Generation, RoomName, ShardId};
-
-/// For how long messages to everybody wait for the next picture, behind which they cost a sixth of what they cost
-/// alone: a frame at 25 per second.
-const LONGEST_WAIT: Duration = Duration::from_millis(40);
 
 /// Where a publication's packets come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +41,8 @@ pub(super) struct Round {
     left: usize,
     /// For them there is only something if they want packets that are held for the others.
     pub only_eager: bool,
-    /// Messages wait for no picture any more.
-    pub messages_are_due: bool,
+    /// What was said before this number goes to them, picture or not, and is forgotten then.
+    pub tells: Option<u64>,
 }
 
 pub(super) struct Room {
@@ -62,10 +59,8 @@ pub(super) struct Room {
     pub armed: Armed,
     /// New media for every viewer since the last flush.
     pub has_media: bool,
-    /// Messages to every viewer since the last flush.
-    pub has_messages: bool,
-    /// Since when messages wait for the next picture.
-    pub riders_since: Option<Instant>,
+    /// What the viewers are told.
+    pub said: Announcements,
     /// When packets that are held toward the end of their frame must leave.
     pub held_until: Option<Instant>,
     pub round: Round,
@@ -87,8 +82,7 @@ impl Room {
             next_audience: None,
             armed: Armed::default(),
             has_media: false,
-            has_messages: false,
-            riders_since: None,
+            said: Announcements::default(),
             held_until: None,
             round: Round::default(),
             has_eager: false,
@@ -104,7 +98,7 @@ impl Room {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let riders = self.riders_since.map(|since| since + LONGEST_WAIT);
+        let said = self.said.poll_timeout();
         let stage = self.stage.as_ref();
         let health = stage.filter(|stage| matches!(stage.source, Source::Peer(_)));
         let health = health.map(|stage| stage.next_health);
@@ -112,7 +106,7 @@ impl Room {
             .next_audience
             .filter(|_| stage.is_some() && !self.viewers.is_empty());
         let publication = stage.and_then(|stage| stage.publication.poll_timeout());
-        [riders, health, audience, publication, self.held_until]
+        [said, health, audience, publication, self.held_until]
             .into_iter()
             .flatten()
             .min()
@@ -120,7 +114,7 @@ impl Room {
 
     /// Decides what viewers get. What is new goes to those whose turn has not come, too, and then to the others.
     pub(super) fn begin_round(&mut self, now: Instant, hold: &Hold) {
-        let are_due = self.messages_are_due(now);
+        let are_due = self.messages_are_due(now, hold);
         if !std::mem::take(&mut self.has_media) && !are_due {
             return;
         }
@@ -133,7 +127,9 @@ impl Room {
         if !only_eager {
             self.round.left = all;
             self.round.only_eager = false;
-            self.round.messages_are_due |= are_due;
+            if are_due {
+                self.round.tells = Some(self.said.begun());
+            }
         } else if self.has_eager && self.round.left == 0 {
             self.round.left = all;
             self.round.only_eager = true;
@@ -148,7 +144,9 @@ impl Room {
     /// The next viewer of the round.
     pub(super) fn next_viewer(&mut self) -> Option<usize> {
         let Some(left) = self.round.left.checked_sub(1) else {
-            self.round.messages_are_due = false;
+            if let Some(number) = self.round.tells.take() {
+                self.said.forget_before(number);
+            }
             return None;
         };
         if self.round.next >= self.viewers.len() {
@@ -162,7 +160,7 @@ impl Room {
 
     /// Whether something is left for its viewers.
     pub(super) fn has_rest(&self) -> bool {
-        self.round.left > 0 || self.has_media || self.has_messages
+        self.round.left > 0 || self.has_media || self.said.is_new()
     }
 
     /// A viewer goes; nobody loses the turn.
@@ -176,20 +174,17 @@ impl Room {
         }
     }
 
-    /// Whether what waits in the viewers' data channels must leave now, picture or not.
-    pub(super) fn messages_are_due(&mut self, now: Instant) -> bool {
-        let has_picture = self
-            .stage
-            .as_ref()
-            .is_some_and(|stage| stage.publication.is_flowing(now));
-        let since = match (std::mem::take(&mut self.has_messages), self.riders_since) {
-            (false, None) => return false,
-            (true, None) => now,
-            (_, Some(since)) => since,
-        };
-        let is_due = !has_picture || now >= since + LONGEST_WAIT;
-        self.riders_since = (!is_due).then_some(since);
-        is_due
+    /// Whether what the viewers are told must leave now, picture or not.
+    fn messages_are_due(&mut self, now: Instant, hold: &Hold) -> bool {
+        let stage = self.stage.as_ref();
+        let has_picture = stage.is_some_and(|stage| stage.publication.is_flowing(now));
+        self.said.turn(now, has_picture, self.telling_takes(hold))
+    }
+
+    /// How long it takes to send messages to every viewer.
+    pub(super) fn telling_takes(&self, hold: &Hold) -> Duration {
+        let viewers = u32::try_from(self.viewers.len()).unwrap_or(u32::MAX);
+        hold.costs.messages.saturating_mul(viewers)
     }
 
     /// The stage when `peer` is on it.

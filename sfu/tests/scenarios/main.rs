@@ -24,4 +24,5 @@ mod joining;
 mod lines;
 mod shards;
 mod slow;
+mod telling;
 mod watching;

@@ -127,8 +127,19 @@ impl World {
 
     /// A host goes live; returns its place in `hosts`.
     pub(crate) fn go_live(&mut self, shard: usize, camera: Camera) -> usize {
+        self.go_live_with(shard, camera, |_| {})
+    }
+
+    /// A host goes live, prepared before its offer.
+    pub(crate) fn go_live_with(
+        &mut self,
+        shard: usize,
+        camera: Camera,
+        prepare: impl FnOnce(&mut Client),
+    ) -> usize {
         let client = self.client(shard, &[camera.picture], camera.layers.len() == 1);
         let mut host = Host::new(self.now, self.hosts.len() as u8, client, camera);
+        prepare(&mut host.client);
         let (offer, ice) = self.offer(&mut host.client, Direction::Publish);
         self.answer(&mut host.client, &offer, &ice);
         self.generations += 1;
@@ -223,6 +234,12 @@ impl World {
         let client = &self.viewers[viewer].client;
         let data = Bytes::copy_from_slice(text.as_bytes());
         self.shards[client.shard].send_message(client.peer, channel, &data, urgency)
+    }
+
+    pub(crate) fn send_to_host(&mut self, host: usize, channel: &str, text: &str) -> bool {
+        let client = &self.hosts[host].client;
+        let data = Bytes::copy_from_slice(text.as_bytes());
+        self.shards[client.shard].send_message(client.peer, channel, &data, Urgency::State)
     }
 
     /// To everybody in the room, wherever they are.
