@@ -28,7 +28,7 @@ const CHEAP: u32 = 20_000;
 const DEAR: u32 = 1_000;
 
 /// Every target.
-pub const TARGETS: [Target; 30] = [
+pub const TARGETS: [Target; 31] = [
     target("sdp_offer", sdp::offer, DEAR),
     target("sdp_fragment", sdp::fragment, CHEAP),
     target("stun", transport::stun, CHEAP),
@@ -52,6 +52,7 @@ pub const TARGETS: [Target; 30] = [
     target("shop_catalogue", shop::catalogue, DEAR),
     target("ledger_backup", shop::backup, DEAR),
     target("datagrams", shard::datagrams, DEAR),
+    target("handshake", shard::handshake, DEAR),
     target("viewer_answer", viewer::answer, CHEAP),
     target("viewer_packet", viewer::packet, CHEAP),
     target("viewer_reports", viewer::reports, CHEAP),
