@@ -231,3 +231,116 @@ impl Stage {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::media::MediaConfig;
+    use crate::negotiation::{Codec, ExtensionMap, Feedback, Label, MediaKind, Payload, ReceivedMedia};
+    use crate::shard::costs::Sent;
+
+    const PAYLOAD_TYPE: u8 = 96;
+
+    /// A room with a picture on stage and three viewers.
+    fn room(now: Instant) -> Room {
+        let payload = Payload {
+            payload_type: PAYLOAD_TYPE,
+            codec: Codec::Vp8,
+            rtx: None,
+            feedback: Feedback {
+                nack: true,
+                pli: true,
+                fir: false,
+                transport_cc: false,
+                remb: false,
+            },
+        };
+        let media = ReceivedMedia {
+            kind: MediaKind::Video,
+            mid: Label::new(b"0").unwrap(),
+            payloads: vec![payload],
+            extensions: ExtensionMap::default(),
+            ssrcs: Vec::new(),
+            rids: Vec::new(),
+        };
+        let mut room = Room::new("room".into());
+        room.viewers = vec![10, 11, 12];
+        room.stage = Some(Stage {
+            generation: Generation(1),
+            source: Source::Peer(0),
+            publication: Publication::new(Arc::new(vec![media]), MediaConfig::default(), 1, now),
+            on_air: false,
+            settles_at: now,
+            next_health: now,
+        });
+        room
+    }
+
+    /// A packet of a frame that is not its last: held where that is allowed.
+    fn begins_frame(room: &mut Room, now: Instant, sequence: u8) {
+        let mut packet = [0; 16];
+        packet[..4].copy_from_slice(&[0x80, PAYLOAD_TYPE, 0, sequence]);
+        packet[11..].copy_from_slice(&[9, 0x10, 1, 2, 3]);
+        let stage = room.stage.as_mut().unwrap();
+        stage.publication.handle_rtp(now, &packet);
+        room.has_media = true;
+    }
+
+    fn served(room: &mut Room) -> Vec<usize> {
+        std::iter::from_fn(|| room.next_viewer()).collect()
+    }
+
+    #[test]
+    fn what_is_held_goes_to_those_who_want_it_at_once_and_to_nobody_else() {
+        let now = crate::media::begin();
+        let mut hold = Hold::new(Duration::from_millis(12));
+        hold.look(1.0, Duration::ZERO, Sent::default());
+        let mut room = room(now);
+        begins_frame(&mut room, now, 1);
+        room.begin_round(now, &hold);
+        assert_eq!(served(&mut room), [], "all wait for the whole frame");
+        assert!(room.held_until.is_some() && !room.has_rest());
+
+        room.has_eager = true;
+        begins_frame(&mut room, now, 2);
+        room.begin_round(now, &hold);
+        assert!(room.round.only_eager);
+        assert_eq!(served(&mut room), [10, 11, 12], "each is asked");
+    }
+
+    #[test]
+    fn who_wants_packets_at_once_gets_them_when_all_others_have_theirs() {
+        let now = crate::media::begin();
+        let mut room = room(now);
+        begins_frame(&mut room, now, 1);
+        room.begin_round(now, &Hold::new(Duration::ZERO));
+        assert_eq!(room.next_viewer(), Some(10), "and there the time is over");
+
+        let mut hold = Hold::new(Duration::from_millis(12));
+        hold.look(1.0, Duration::ZERO, Sent::default());
+        room.has_eager = true;
+        begins_frame(&mut room, now, 2);
+        room.begin_round(now, &hold);
+        assert_eq!(served(&mut room), [11, 12]);
+        assert!(room.has_rest() && !room.round.only_eager);
+        room.begin_round(now, &hold);
+        assert!(room.round.only_eager);
+        assert_eq!(served(&mut room), [10, 11, 12]);
+        assert!(!room.has_rest());
+    }
+
+    #[test]
+    fn nobody_loses_the_turn_when_a_viewer_goes() {
+        let now = crate::media::begin();
+        let mut room = room(now);
+        begins_frame(&mut room, now, 1);
+        room.begin_round(now, &Hold::new(Duration::ZERO));
+        assert_eq!(room.next_viewer(), Some(10));
+        room.remove_viewer(10);
+        assert_eq!(room.next_viewer(), Some(11));
+        room.remove_viewer(12);
+        assert!(served(&mut room).iter().all(|viewer| *viewer == 11));
+    }
+}

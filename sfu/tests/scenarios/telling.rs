@@ -15,14 +15,18 @@ const INTERVAL: Duration = Duration::from_millis(6);
 /// A line, and the half of a millisecond by which timers may be late.
 const LINE: Duration = Duration::from_millis(21);
 
-/// A crowd that nothing is shown to, with its channels open.
 fn crowd(seed: u64) -> World {
+    crowd_of(CROWD, seed)
+}
+
+/// Viewers whom nothing is shown, with their channels open.
+fn crowd_of(count: usize, seed: u64) -> World {
     let mut world = World::new(seed, 1);
-    for _ in 0..CROWD {
+    for _ in 0..count {
         world.watch_with(0, three_channels);
     }
     world.run_until(Duration::from_secs(3), "channels", |world| {
-        opened(world) == 3 * CROWD
+        opened(world) == 3 * count
     });
     world.run(ms(500));
     world
@@ -137,4 +141,26 @@ fn hosts_are_told_once_and_at_once() {
     world.run(ms(100));
     assert!((0..3).all(|viewer| heard(&world, viewer).len() == 3));
     assert_eq!(world.hosts[host].client.messages.len(), 6);
+}
+
+#[test]
+fn what_many_viewers_are_sent_one_by_one_leaves_in_turns() {
+    const MANY: usize = 2 * CROWD;
+    let mut world = crowd_of(MANY, 366);
+    for _ in 0..10 {
+        world.broadcast("chat", "hello", Urgency::Talk);
+        world.run(ms(50));
+    }
+    // It seems to take the thread the most that is believed for a packet, and a turn has time for 25 of these.
+    world.shards[0].set_load(0.5, Duration::from_secs(100));
+    assert!((0..MANY).all(|viewer| world.send(viewer, "shop", "yours")));
+    let (now, shard) = (world.now, &mut world.shards[0]);
+    let mut sent = Vec::new();
+    for is_rest in [true, false] {
+        shard.flush_through(now, &mut |_| {});
+        sent.push(shard.outbox().runs().count());
+        shard.outbox().clear();
+        assert_eq!(shard.poll_timeout() == Some(now), is_rest);
+    }
+    assert_eq!(sent, [25, MANY - 25]);
 }
