@@ -99,12 +99,41 @@ fn of_a_long_frame_no_more_is_held_than_is_allowed() {
     };
     let mut released = Vec::new();
     for sequence in 0..8 {
+        let now = now + sequence as u32 * 2 * GAP;
         history.push(part(now, sequence, 0, 100, sequence == 7));
-        let release = history.release(now, allowed);
+        history.release(now, allowed);
+        let release = history.release(now + GAP, allowed);
         assert_eq!(release.next.is_none(), ready(&history) == history.end());
         released.push(ready(&history));
     }
     assert_eq!(released, [0, 0, 3, 3, 3, 6, 6, 8]);
+}
+
+#[test]
+fn what_comes_without_a_pause_is_waited_for_a_moment_longer() {
+    let begin = begin();
+    let allowed = Allowance {
+        packets: 3,
+        ..all_for(SECOND)
+    };
+    // Microseconds between the packets of a frame, and with how many of them it begins to leave and when.
+    for (between, leaves, with) in [(50, 500, 11), (400, 2000, 6), (600, 1700, 3)] {
+        let mut history = History::new(1 << 20, SECOND);
+        let mut left = None;
+        for us in (0..5000).step_by(50) {
+            let now = begin + Duration::from_micros(us);
+            let place = us / between;
+            if us.is_multiple_of(between) && place < 11 {
+                history.push(part(now, place, 0, 100, place == 10));
+            }
+            let release = history.release(now, allowed);
+            assert!(release.next.is_none_or(|next| next > now));
+            if ready(&history) > 0 {
+                left.get_or_insert((us, ready(&history)));
+            }
+        }
+        assert_eq!(left, Some((leaves, with)), "{between} µs");
+    }
 }
 
 #[test]
