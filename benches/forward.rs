@@ -27,6 +27,8 @@ const ROOM: &str = "forward";
 const FEEDBACK: Duration = Duration::from_millis(100);
 /// Before anything is measured: estimates and loads settle.
 const WARM_UP: Duration = Duration::from_millis(1500);
+/// In which what is on its way is sent.
+const REST: Duration = Duration::from_millis(50);
 
 /// One row.
 struct Row {
@@ -88,11 +90,12 @@ impl Row {
         let mut publisher = Publisher::join(house, party, number, 0, ROOM, self.pattern, self.bitrate);
         let watching = crowd.watch(FEEDBACK);
         publisher.run(WARM_UP);
+        // What is on its way is sent, before and after.
+        std::thread::sleep(REST);
         let (before, cpu) = (house.report(0), house.cpu(0));
         let time = Duration::from_secs(if quick { 2 } else { 4 });
         let frames = publisher.run(time);
-        // What is on its way is sent, too.
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(REST);
         let (after, spent) = (house.report(0), house.cpu(0) - cpu);
         let sent = after.shard.playback.packets - before.shard.playback.packets;
         let runs = after.udp.runs - before.udp.runs;

@@ -125,8 +125,10 @@ struct Member {
 pub struct Times {
     /// Of every packet of a picture.
     pub packets: Vec<Duration>,
-    /// Of the last packet of each frame, without which it cannot be shown.
+    /// Of the last packet of each frame, without which it cannot be shown, but for keyframes.
     pub frames: Vec<Duration>,
+    /// Of the last packet of each keyframe.
+    pub keyframes: Vec<Duration>,
 }
 
 /// What came to a crowd.
@@ -299,7 +301,7 @@ impl Crowd {
     pub fn watch(mut self, interval: Duration) -> Watching {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let timed = Arc::new(Mutex::new((0, 0)));
+        let timed = Arc::new(Mutex::new([0; 3]));
         let counted = Arc::clone(&timed);
         let count = self.members.len().max(1) as u32;
         let now = Instant::now();
@@ -313,7 +315,12 @@ impl Crowd {
             while !stopped.load(Ordering::Relaxed) {
                 let now = Instant::now();
                 self.tend(now, interval, &mut total);
-                *counted.lock().unwrap() = (total.times.packets.len(), total.times.frames.len());
+                let Times {
+                    packets,
+                    frames,
+                    keyframes,
+                } = &total.times;
+                *counted.lock().unwrap() = [packets, frames, keyframes].map(Vec::len);
                 std::thread::sleep(LOOK);
             }
             (self, total)
@@ -419,13 +426,16 @@ impl Member {
         let Some(stamp) = packet.payload().last_chunk() else {
             return;
         };
-        let Some(took) = at.checked_sub(Duration::from_nanos(u64::from_be_bytes(*stamp))) else {
+        let stamp = u64::from_be_bytes(*stamp);
+        let Some(took) = at.checked_sub(Duration::from_nanos(stamp)) else {
             return;
         };
         // Sound, and what is sent again, has no stamp of now.
         if took < LONGEST_WAY {
             times.packets.push(took);
-            if packet.marker() {
+            if packet.marker() && stamp % 2 == 1 {
+                times.keyframes.push(took);
+            } else if packet.marker() {
                 times.frames.push(took);
             }
         }
@@ -458,13 +468,13 @@ fn place(address: Ipv4Addr, first: u64) -> Option<usize> {
 /// A crowd that watches.
 pub struct Watching {
     stop: Arc<AtomicBool>,
-    timed: Arc<Mutex<(usize, usize)>>,
+    timed: Arc<Mutex<[usize; 3]>>,
     thread: JoinHandle<(Crowd, Received)>,
 }
 
 impl Watching {
-    /// Packets and frames timed so far.
-    pub fn timed(&self) -> (usize, usize) {
+    /// Packets, frames and keyframes timed so far.
+    pub fn timed(&self) -> [usize; 3] {
         *self.timed.lock().unwrap()
     }
 

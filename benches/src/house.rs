@@ -1,10 +1,12 @@
 //! The server's media threads as they are, on loopback, and what they use of the processor.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use core_affinity::CoreId;
 use nix::time::{ClockId, clock_gettime};
 use sfu::media::MediaConfig;
 use sfu::negotiation::IceCredentials;
@@ -38,6 +40,28 @@ impl House {
 
     /// The same with another time from turn to turn of a busy shard.
     pub fn turning_every(interval: Duration, shards: u16, change: impl Fn(&mut ShardConfig)) -> House {
+        House::start(interval, shards, None, change)
+    }
+
+    /// One shard that has a core of its own: the calling thread, and those it starts from now on, keep to another.
+    pub fn apart(interval: Duration, change: impl Fn(&mut ShardConfig)) -> House {
+        let cores = core_affinity::get_core_ids().unwrap_or_default();
+        static MINE: OnceLock<Option<[CoreId; 2]>> = OnceLock::new();
+        // Asked a second time, the system would only name the core that was kept to.
+        let cores = MINE.get_or_init(|| cores.first_chunk().copied());
+        let Some([theirs, others]) = *cores else {
+            return House::start(interval, 1, None, change);
+        };
+        core_affinity::set_for_current(others);
+        House::start(interval, 1, Some(theirs), change)
+    }
+
+    fn start(
+        interval: Duration,
+        shards: u16,
+        core: Option<CoreId>,
+        change: impl Fn(&mut ShardConfig),
+    ) -> House {
         let identity = Identity::generate().unwrap();
         let now = Instant::now();
         let mut doors = Vec::new();
@@ -68,7 +92,7 @@ impl House {
             };
             change(&mut config);
             let (alive, _) = oneshot::channel();
-            seat.start(config, u64::from(id), None, lanes.clone(), events.clone(), alive)
+            seat.start(config, u64::from(id), core, lanes.clone(), events.clone(), alive)
                 .unwrap()
         });
         let threads = threads.collect();
@@ -148,6 +172,11 @@ impl House {
         thread_cpu(&format!("shard-{shard}"))
     }
 
+    /// For how long a shard's thread had something to do and no processor to do it on, by the kernel's count.
+    pub fn waited(&self, shard: usize) -> Duration {
+        schedstat(&task(&format!("shard-{shard}")))[1]
+    }
+
     /// Says goodbye to everybody and ends the threads.
     pub fn close(self) {
         for lane in &self.lanes {
@@ -163,13 +192,17 @@ impl House {
 
 /// Processor time of this process's thread of that name.
 pub fn thread_cpu(name: &str) -> Duration {
+    cpu_of(&task(name))
+}
+
+/// What the kernel tells of this process's thread of that name.
+fn task(name: &str) -> PathBuf {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let paths = tasks.map(|task| task.unwrap().path());
     let named = paths
         .filter(|path| std::fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim_end() == name));
     // The newest: an older house's thread may still be on its way out.
-    let path = named.max().unwrap();
-    cpu_of(&path.join("schedstat"))
+    named.max().unwrap().join("schedstat")
 }
 
 /// Processor time of the calling thread, to the nanosecond: what `/proc` says of a thread that runs is as old as the
@@ -178,10 +211,15 @@ pub fn own_cpu() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
 }
 
-/// The first number of a `schedstat` is nanoseconds on a processor.
-pub(crate) fn cpu_of(path: &std::path::Path) -> Duration {
+pub(crate) fn cpu_of(path: &Path) -> Duration {
+    schedstat(path)[0]
+}
+
+/// How long a thread was on a processor, and how long it waited for one.
+fn schedstat(path: &Path) -> [Duration; 2] {
     let text = std::fs::read_to_string(path).unwrap();
-    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+    let mut nanos = text.split(' ').map(|number| number.parse().unwrap());
+    [(); 2].map(|()| Duration::from_nanos(nanos.next().unwrap()))
 }
 
 /// A room's name.

@@ -85,9 +85,10 @@ impl Stream {
             h264(frame.is_key, part.starts, ends)
         };
         body.resize(part.len.max(body.len() + 8) - 8, 0x5a);
-        // When it was sent, for viewers that time it.
+        // When it was sent, for viewers that time it; its last bit tells keyframes from other frames.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        body.extend((now.as_nanos() as u64).to_be_bytes());
+        let stamp = now.as_nanos() as u64 & !1 | u64::from(frame.is_key);
+        body.extend(stamp.to_be_bytes());
         self.sequence = self.sequence.wrapping_add(1);
         let mut sealed = Vec::with_capacity(header.len() + body.len() + 32);
         let parts = RtpParts {
