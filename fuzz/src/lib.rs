@@ -28,7 +28,7 @@ const CHEAP: u32 = 20_000;
 const DEAR: u32 = 1_000;
 
 /// Every target.
-pub const TARGETS: [Target; 31] = [
+pub const TARGETS: [Target; 32] = [
     target("sdp_offer", sdp::offer, DEAR),
     target("sdp_fragment", sdp::fragment, CHEAP),
     target("stun", transport::stun, CHEAP),
@@ -44,6 +44,7 @@ pub const TARGETS: [Target; 31] = [
     target("h264", payload::h264, CHEAP),
     target("av1", payload::av1, CHEAP),
     target("dependency_descriptor", payload::dependency_descriptor, CHEAP),
+    target("frame_marking", payload::frame_marking, CHEAP),
     target("ingest", ingest::publication, DEAR),
     target("feedback", ingest::feedback, DEAR),
     target("shop_message", shop::message, CHEAP),

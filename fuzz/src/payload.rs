@@ -2,6 +2,7 @@
 
 use sfu::media::payload::av1::{Av1Units, frame_size};
 use sfu::media::payload::dependency::{DependencyDescriptor, Templates};
+use sfu::media::payload::frame_marking::FrameMarking;
 use sfu::media::payload::h264::{H264Units, picture_size};
 use sfu::media::payload::red::RedHeader;
 use sfu::media::payload::vp8::Vp8Descriptor;
@@ -48,5 +49,12 @@ pub(crate) fn dependency_descriptor(input: &[u8]) {
     let mut templates = Templates::default();
     for value in pieces(input) {
         let _ = DependencyDescriptor::parse(value, &mut templates);
+    }
+}
+
+/// RFC 9626 §3.
+pub(crate) fn frame_marking(input: &[u8]) {
+    if let Some(read) = FrameMarking::parse(input) {
+        assert!(read.temporal < 8);
     }
 }

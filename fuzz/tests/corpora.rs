@@ -104,8 +104,8 @@ macro_rules! targets {
 
 targets! {
     sdp_offer sdp_fragment stun client_hello srtp_header dcep ice_tcp rtp rtcp vp8 vp9 red h264 av1 dependency_descriptor
-    ingest feedback shop_message shop_command shop_session shop_catalogue ledger_backup datagrams handshake viewer_answer
-    viewer_packet viewer_reports viewer_events
+    frame_marking ingest feedback shop_message shop_command shop_session shop_catalogue ledger_backup datagrams handshake
+    viewer_answer viewer_packet viewer_reports viewer_events
     media_file scenario loadtest_result
 }
 

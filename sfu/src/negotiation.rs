@@ -198,6 +198,8 @@ pub enum Extension {
     AudioLevel,
     /// `https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension`
     DependencyDescriptor,
+    /// `urn:ietf:params:rtp-hdrext:framemarking`, from publishers only
+    FrameMarking,
     /// `http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time`
     AbsCaptureTime,
     /// `http://www.webrtc.org/experiments/rtp-hdrext/color-space`
@@ -215,7 +217,6 @@ impl Extension {
             Extension::VideoOrientation
             | Extension::PlayoutDelay
             | Extension::AudioLevel
-            | Extension::DependencyDescriptor
             | Extension::ColorSpace
             | Extension::VideoContentType => true,
             Extension::Mid
@@ -224,6 +225,9 @@ impl Extension {
             | Extension::TransportSequence
             | Extension::AbsSendTime
             | Extension::TransmissionOffset
+            // It is written anew: its frames are numbered as the viewer gets them.
+            | Extension::DependencyDescriptor
+            | Extension::FrameMarking
             // Its clock is the publisher's; ours is in the sender reports.
             | Extension::AbsCaptureTime
             | Extension::VideoTiming => false,

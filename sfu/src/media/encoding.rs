@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::checkup::Checkup;
-use super::history::{Allowance, History, PayloadInfo, Release, StoredPacket};
+use super::history::{Allowance, History, Release, StoredPacket};
 use super::keyframes::KeyframeRequest;
+use super::layering::Layering;
 use super::meter::Meter;
 use super::parts::Parts;
-use super::payload::dependency::{DependencyDescriptor, Templates};
-use super::payload::{Keyframe, PayloadFacts};
+use super::payload::{Keyframe, LayerSizes, PayloadFacts};
 use super::publication::MediaConfig;
 use super::reception::Reception;
 use super::rtp_packet::RtpPacket;
@@ -47,6 +47,8 @@ pub struct Encoding {
     pub(super) checkup: Checkup,
     codec: Option<Codec>,
     size: Option<(u16, u16)>,
+    /// Of its spatial layers, where told; 0 of both for none.
+    layer_sizes: LayerSizes,
     meter: Meter,
     parts: Parts,
     last_packet: Option<Instant>,
@@ -54,7 +56,7 @@ pub struct Encoding {
     /// Pictures the track's other encodings began since.
     missed: u8,
     report: Option<(Instant, u64, u32)>,
-    templates: Templates,
+    layering: Layering,
     /// Timestamp of the newest packet and of the newest keyframe.
     picture: Option<u32>,
     keyframe_picture: Option<u32>,
@@ -88,13 +90,14 @@ impl Encoding {
             checkup: Checkup::default(),
             codec: None,
             size: None,
+            layer_sizes: LayerSizes::default(),
             meter: Meter::default(),
             parts: Parts::default(),
             last_packet: None,
             inactive_after: config.inactive_after,
             missed: 0,
             report: None,
-            templates: Templates::default(),
+            layering: Layering::default(),
             picture: None,
             keyframe_picture: None,
         }
@@ -154,6 +157,23 @@ impl Encoding {
     /// Coded size in pixels (width, height) where the keyframe told.
     pub fn size(&self) -> Option<(u16, u16)> {
         self.size
+    }
+
+    /// The same of its picture up to a spatial layer. Where the publisher does not tell it, each layer is half as wide and
+    /// high as the next, as browsers make them (W3C WebRTC-SVC §6).
+    pub fn size_up_to(&self, spatial: u8) -> Option<(u16, u16)> {
+        let highest = self.highest_layers().0;
+        if spatial >= highest {
+            return self.size;
+        }
+        match self.layer_sizes.get(usize::from(spatial)) {
+            Some(&told) if told != (0, 0) => Some(told),
+            _ => self.size.map(|(width, height)| {
+                let halvings = u32::from(highest - spatial);
+                let half = |side: u16| side.checked_shr(halvings).unwrap_or(0).max(1);
+                (half(width), half(height))
+            }),
+        }
     }
 
     /// The last sender report: when it came, NTP (32.32), RTP timestamp.
@@ -218,7 +238,6 @@ impl Encoding {
         if taken == Taken::New && !packet.payload().is_empty() {
             self.reception.arrive(now, timestamp, codec.clock_rate());
         }
-        let descriptor = self.describe(media, packet);
         let keyframe_start = self.is_keyframe_start(codec, facts.keyframe, timestamp);
         if keyframe_start {
             self.keyframe.satisfied();
@@ -242,23 +261,13 @@ impl Encoding {
                 self.checkup.picture(now);
             }
         }
-        let frame_start = descriptor
-            .map(|descriptor| descriptor.frame_start)
-            .or(facts.frame_start)
-            .unwrap_or(is_new_picture);
-        let (spatial, layer_end) = match (descriptor, facts.info) {
-            (Some(descriptor), _) => (descriptor.spatial, descriptor.frame_end),
-            (
-                None,
-                PayloadInfo::Vp9 {
-                    spatial, layer_end, ..
-                },
-            ) => (spatial, layer_end),
-            _ => (0, packet.marker()),
-        };
+        let place = self.layering.place(media, packet, &facts, is_new_picture);
+        if let Some(sizes) = place.sizes.or(facts.layer_sizes) {
+            self.layer_sizes = sizes;
+        }
         if codec.kind() == MediaKind::Video {
-            let temporal = descriptor.map_or(facts.temporal, |descriptor| descriptor.temporal);
-            self.parts.count(now, (spatial, temporal), packet.bytes().len());
+            self.parts
+                .count(now, (place.spatial, place.temporal), packet.bytes().len());
         }
         let offset = packet.payload_offset();
         self.history.push(StoredPacket {
@@ -268,11 +277,13 @@ impl Encoding {
             marker: packet.marker(),
             codec,
             keyframe_start,
-            frame_start,
-            spatial,
-            layer_end,
-            temporal: descriptor.map_or(facts.temporal, |descriptor| descriptor.temporal),
-            temporal_sync: facts.temporal_sync,
+            frame_start: place.frame_start,
+            spatial: place.spatial,
+            layer_end: place.layer_end,
+            temporal: place.temporal,
+            temporal_sync: place.temporal_sync,
+            opens: place.opens,
+            dependency: place.dependency,
             info: facts.info,
             bytes: bytes.slice(..offset + packet.payload().len()),
             payload_offset: offset as u16,
@@ -309,10 +320,5 @@ impl Encoding {
         codec
             .zip(back)
             .is_some_and(|(codec, back)| (1..codec.clock_rate() * LONGEST_REORDERING_S).contains(&back))
-    }
-
-    fn describe(&mut self, media: &ReceivedMedia, packet: &RtpPacket<'_>) -> Option<DependencyDescriptor> {
-        let id = media.extensions.id(Extension::DependencyDescriptor)?;
-        DependencyDescriptor::parse(packet.extension(id)?, &mut self.templates)
     }
 }

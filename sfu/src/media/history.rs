@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::payload::dependency::LayerSet;
 use super::payload::red::RedHeader;
 use crate::negotiation::Codec;
 
@@ -66,6 +67,10 @@ pub struct StoredPacket {
     pub temporal: u8,
     /// Whether the next lower temporal layers alone may be continued from here upward.
     pub temporal_sync: bool,
+    /// The layers that may be gone to from here by who can decode this packet's frame.
+    pub opens: LayerSet,
+    /// Where in `bytes` its dependency descriptor stands, and its length; 0 for none.
+    pub dependency: (u16, u8),
     /// Payload fields to rewrite.
     pub info: PayloadInfo,
     /// RTP header with extensions, as the publisher sent it (for extensions passed through), then the payload
@@ -87,6 +92,13 @@ impl StoredPacket {
             .unwrap_or_default()
     }
 
+    /// Its dependency descriptor; empty for none.
+    pub fn dependency(&self) -> &[u8] {
+        let (at, len) = self.dependency;
+        let descriptor = self.bytes.get(usize::from(at)..).unwrap_or_default();
+        descriptor.get(..usize::from(len)).unwrap_or_default()
+    }
+
     /// The payload without padding.
     pub fn payload(&self) -> &[u8] {
         self.bytes
@@ -102,6 +114,9 @@ const OVERHEAD: usize = 2 * size_of::<StoredPacket>() + 2 * size_of::<u64>();
 /// Padding that a packet may get to be as long as its neighbours. libwebrtc cuts a frame into packets that differ by a
 /// byte, the longer ones last; what differs by more (a frame's last packet) ends its run anyway.
 const MAX_PADDING: usize = 4;
+
+/// Spatial layers whose bytes are counted apart; those above count as the highest.
+const SPATIAL_LAYERS: usize = 4;
 
 /// Slots of the sequence index at first: a second of a middling stream.
 const INITIAL_SLOTS: usize = 256;
@@ -119,8 +134,8 @@ pub struct History {
     max_time: Duration,
     /// Position and sequence of the newest keyframe's first packet, kept or not.
     keyframe: Option<(u64, u64)>,
-    /// Bytes on the wire of everything since that keyframe.
-    group_bytes: u64,
+    /// Bytes on the wire of everything since that keyframe, by spatial layer.
+    group_bytes: [u64; SPATIAL_LAYERS],
     /// Positions by sequence number modulo the length, a power of two. A slot may be stale: the packet tells.
     index: Vec<u64>,
     /// Packets before this position may leave; everything until the first [`History::release`].
@@ -167,7 +182,7 @@ impl History {
             max_bytes,
             max_time,
             keyframe: None,
-            group_bytes: 0,
+            group_bytes: [0; SPATIAL_LAYERS],
             index: Vec::new(),
             released: u64::MAX,
             frames_end: 0,
@@ -181,9 +196,12 @@ impl History {
         // A first packet that was retransmitted may come after the next keyframe began: the newer one stays.
         if packet.keyframe_start && self.keyframe.is_none_or(|(_, newest)| packet.sequence > newest) {
             self.keyframe = Some((position, packet.sequence));
-            self.group_bytes = 0;
+            self.group_bytes = [0; SPATIAL_LAYERS];
         }
-        self.group_bytes += packet.bytes.len() as u64;
+        let layer = usize::from(packet.spatial).min(SPATIAL_LAYERS - 1);
+        if let Some(layer) = self.group_bytes.get_mut(layer) {
+            *layer += packet.bytes.len() as u64;
+        }
         self.note_frame(position, &packet);
         let now = packet.arrival;
         self.bytes += cost(&packet);
@@ -215,6 +233,17 @@ impl History {
         (self.get(position)?.sequence == sequence).then_some(position)
     }
 
+    /// The packet that its publisher sent right after this one.
+    pub fn after(&self, packet: &StoredPacket) -> Option<&StoredPacket> {
+        self.get(self.find(packet.sequence + 1)?)
+    }
+
+    /// Whether nothing that its publisher sent after it has come.
+    pub fn is_newest(&self, packet: &StoredPacket) -> bool {
+        self.newest
+            .is_none_or(|(sequence, _)| sequence <= packet.sequence)
+    }
+
     /// Where the newest complete-enough group of pictures starts: the position of the last `keyframe_start` whose
     /// packets are all still kept.
     pub fn keyframe(&self) -> Option<u64> {
@@ -223,17 +252,19 @@ impl History {
             .filter(|&position| position >= self.start)
     }
 
-    /// Bytes of the packets since the newest keyframe, its own included.
-    pub fn group_bytes(&self) -> u64 {
-        self.group_bytes
+    /// Bytes of the packets since the newest keyframe, its own included, up to a spatial layer.
+    pub fn group_bytes(&self, spatial: u8) -> u64 {
+        let layers = usize::from(spatial).min(SPATIAL_LAYERS - 1);
+        self.group_bytes.iter().take(layers + 1).sum()
     }
 
-    /// Bytes of the newest keyframe's own packets, as far as they have come.
-    pub fn keyframe_bytes(&self) -> u64 {
+    /// Bytes of the newest keyframe's own packets up to a spatial layer, as far as they have come.
+    pub fn keyframe_bytes(&self, spatial: u8) -> u64 {
         let packets = self.keyframe().into_iter().flat_map(|start| start..self.end());
         let mut packets = packets.filter_map(|position| self.get(position)).peekable();
         let timestamp = packets.peek().map(|first| first.timestamp);
         let picture = packets.take_while(|packet| Some(packet.timestamp) == timestamp);
+        let picture = picture.filter(|packet| packet.spatial <= spatial);
         picture.map(|packet| packet.bytes.len() as u64).sum()
     }
 

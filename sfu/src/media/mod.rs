@@ -7,6 +7,7 @@ mod feedback;
 mod health;
 pub mod history;
 mod keyframes;
+mod layering;
 mod meter;
 mod parts;
 pub mod payload;

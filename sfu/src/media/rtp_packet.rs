@@ -114,6 +114,14 @@ impl<'a> RtpPacket<'a> {
         }
     }
 
+    /// Where in the packet the value of the extension with this id stands.
+    pub fn extension_place(&self, id: u8) -> Option<Range<usize>> {
+        let mut all = self.extensions();
+        let (_, value) = all.find(|&(known, _)| known == id)?;
+        let end = self.extensions.end.checked_sub(all.rest.len())?;
+        Some(end.checked_sub(value.len())?..end)
+    }
+
     /// The value of the extension with this id.
     pub fn extension(&self, id: u8) -> Option<&'a [u8]> {
         self.extensions()

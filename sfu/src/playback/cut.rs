@@ -1,6 +1,9 @@
 //! Which layers of one encoding a viewer gets. A viewer may want fewer than are sent: what is above is left out, from
 //! picture to picture, and comes back where a decoder can begin with it (RFC 7741 §4.2 `Y`, RFC 9628 §4.2 `U` and
-//! `P`, else a keyframe).
+//! `P`, the dependency descriptor's switch indications, else a keyframe).
+//!
+//! Spatial layers below the one shown are sent with every picture, also where it is not predicted from them between
+//! keyframes (`L3T3_KEY`): a viewer whose line narrows goes down to them at once, and nobody is asked for a keyframe.
 
 use super::LayerLimit;
 use crate::media::StoredPacket;
@@ -109,13 +112,16 @@ impl Cut {
         self.seen.spatial = self.seen.spatial.max(packet.spatial);
         self.seen.temporal = self.seen.temporal.max(packet.temporal);
         self.marks |= packet.temporal_sync && packet.temporal > 0;
+        self.marks |= !packet.keyframe_start && !packet.opens.is_empty();
         let is_new = packet.sequence >= self.next;
         if is_new {
             self.turn(packet);
             self.next = packet.sequence + 1;
         }
-        let goes = packet.spatial <= self.now.spatial && packet.temporal <= self.now.temporal;
-        if goes {
+        if self.sends(packet) {
+            if is_new {
+                self.open(packet);
+            }
             return Passage::Through;
         }
         if is_new {
@@ -151,6 +157,28 @@ impl Cut {
         }
     }
 
+    /// Whether the packet is of the layers that are sent now.
+    pub(super) fn sends(&self, packet: &StoredPacket) -> bool {
+        packet.spatial <= self.now.spatial && packet.temporal <= self.now.temporal
+    }
+
+    /// Whether its picture is sent now, but not this part of it.
+    pub(super) fn is_above(&self, packet: &StoredPacket) -> bool {
+        packet.spatial > self.now.spatial && packet.temporal <= self.now.temporal
+    }
+
+    /// Goes up behind a frame that is decoded, where it says that this may be done.
+    fn open(&mut self, packet: &StoredPacket) {
+        let (top, wanted) = (self.now.and(self.seen), self.wanted.and(self.seen));
+        let opens = |spatial, temporal| packet.opens.contains(spatial, temporal);
+        if wanted.temporal > top.temporal && opens(top.spatial, wanted.temporal) {
+            self.now.temporal = self.wanted.temporal;
+        }
+        if wanted.spatial > top.spatial && opens(wanted.spatial, self.now.and(self.seen).temporal) {
+            self.now.spatial = self.wanted.spatial;
+        }
+    }
+
     /// Packets and pictures left out since the last time that something was asked for here.
     pub(super) fn take_left_out(&mut self) -> Option<(u64, u16)> {
         let packets = std::mem::take(&mut self.packets);
@@ -159,8 +187,17 @@ impl Cut {
     }
 
     /// Whether the picture ends with this packet: with the highest layer sent, which needs the marker then
-    /// (RFC 9628 §4.1; AV1 RTP §4.2).
-    pub(super) fn ends_picture(&self, packet: &StoredPacket) -> bool {
-        packet.marker || (packet.layer_end && packet.spatial == self.now.spatial)
+    /// (RFC 9628 §4.1; AV1 RTP §4.2). An encoder that drops a layer's frame does not always mark the one below: then the
+    /// packet `after` tells, for browsers wait for the marker until they ask for a keyframe.
+    pub(super) fn ends_picture(&self, packet: &StoredPacket, after: Option<&StoredPacket>) -> bool {
+        let is_last = || after.is_some_and(|after| after.timestamp != packet.timestamp);
+        packet.marker || (packet.layer_end && (packet.spatial == self.now.spatial || is_last()))
+    }
+
+    /// Whether what comes after this packet has to tell whether it ends the picture. Nothing is late for that: the picture
+    /// is shown with its highest layer.
+    pub(super) fn awaits_layer(&self, packet: &StoredPacket) -> bool {
+        let highest = self.now.spatial.min(self.seen.spatial);
+        packet.layer_end && !packet.marker && packet.spatial < highest
     }
 }

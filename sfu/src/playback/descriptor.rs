@@ -1,4 +1,5 @@
-//! Picture ids that go on where another encoding or publisher begins (RFC 7741 §4.2, RFC 9628 §4.2).
+//! Picture ids and frame numbers that go on where another encoding or publisher begins (RFC 7741 §4.2, RFC 9628 §4.2, RTP
+//! Payload Format For AV1 §A.8.2).
 
 use smallvec::SmallVec;
 
@@ -10,6 +11,7 @@ use crate::media::history::PayloadInfo;
 pub(super) struct PictureOffsets {
     id: u16,
     tl0: u8,
+    frame: u16,
 }
 
 /// The last picture a viewer got.
@@ -17,7 +19,11 @@ pub(super) struct PictureOffsets {
 pub(super) struct Pictures {
     id: Option<u16>,
     tl0: Option<u8>,
+    frame: Option<u16>,
 }
+
+/// A dependency descriptor, rewritten: as long as a structure of nine targets.
+pub(super) type Dependency = SmallVec<[u8; 64]>;
 
 /// The start of a payload, rewritten; the rest follows untouched.
 pub(super) type Lead = SmallVec<[u8; 16]>;
@@ -56,6 +62,10 @@ impl Pictures {
                 (Some(last), Some((_, tl0))) => last.wrapping_add(1).wrapping_sub(tl0),
                 _ => 0,
             },
+            frame: match (self.frame, frame_number(first)) {
+                (Some(last), Some(frame)) => last.wrapping_add(1).wrapping_sub(frame),
+                _ => 0,
+            },
         }
     }
 
@@ -75,6 +85,12 @@ impl Pictures {
                 self.tl0 = Some(tl0);
             }
         }
+        if let Some(frame) = frame_number(packet) {
+            let frame = frame.wrapping_add(offsets.frame);
+            if self.frame.is_none_or(|last| frame.wrapping_sub(last) < 1 << 15) {
+                self.frame = Some(frame);
+            }
+        }
     }
 }
 
@@ -89,6 +105,15 @@ impl PictureOffsets {
             },
             _ => self,
         }
+    }
+
+    /// The packet's dependency descriptor with the viewer's frame number; `None` where it has none. That layers are left
+    /// out needs no word: frames name what they need by distance.
+    pub(super) fn dependency(self, packet: &StoredPacket) -> Option<Dependency> {
+        let frame = frame_number(packet)?.wrapping_add(self.frame);
+        let mut descriptor = Dependency::from_slice(packet.dependency());
+        descriptor.get_mut(1..3)?.copy_from_slice(&frame.to_be_bytes());
+        Some(descriptor)
     }
 
     /// Appends the changed start of a payload to `lead`; returns how many payload bytes it stands for.
@@ -119,6 +144,15 @@ impl PictureOffsets {
         }
         end
     }
+}
+
+/// Of a packet with a dependency descriptor (A.8.2: behind the first byte).
+fn frame_number(packet: &StoredPacket) -> Option<u16> {
+    packet
+        .dependency()
+        .get(1..)?
+        .first_chunk()
+        .map(|number| u16::from_be_bytes(*number))
 }
 
 fn set(bytes: &mut Lead, at: usize, value: u8) {

@@ -172,7 +172,7 @@ impl Playback {
             .max(self.bandwidth.brings().unwrap_or_default());
         let room = carries.saturating_sub(self.beside(publication).bitrate);
         let soon = room / 8 * UPWARD_PATIENCE.as_millis() as u64 / 1000;
-        if target.history.keyframe_bytes() <= soon {
+        if target.history.keyframe_bytes(self.entering.spatial) <= soon {
             return false;
         }
         let since = *self.passing_since.get_or_insert(now);
@@ -199,7 +199,6 @@ impl Playback {
         ladder: &[&Encoding],
         keyframes: &mut Vec<EncodingId>,
     ) {
-        self.entering = Layers::within(self.limit);
         let can_start = |encoding: &&Encoding| encoding.history.keyframe().is_some();
         let pinned = self.limit.rid.is_some().then_some(chosen).filter(can_start);
         let lowest = ladder
@@ -207,7 +206,10 @@ impl Playback {
             .copied()
             .find(|encoding| can_start(encoding) && encoding.bitrate() <= chosen.bitrate());
         match pinned.or(lowest) {
-            Some(encoding) => self.enter_cached(now, publication, encoding, Appetite::Soon, keyframes),
+            Some(encoding) => {
+                self.entering = select::lowest_of(encoding, self.limit);
+                self.enter_cached(now, publication, encoding, Appetite::Soon, keyframes);
+            }
             None => keyframes.push(chosen.id),
         }
     }

@@ -245,7 +245,8 @@ impl Playback {
         };
         // Sound first: it is small and it is what is missed first.
         for sender in &mut self.senders {
-            sender.repair(publication, round_trip, &mut line);
+            let is_broken = sender.repair(publication, round_trip, &mut line);
+            keyframes.extend(sender.encoding().filter(|_| is_broken));
             match sender.forward(publication, &mut line) {
                 Progress::Good => {}
                 Progress::NeedsKeyframe(encoding) => keyframes.push(encoding),

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::LayerLimit;
 use super::cut::Layers;
 use crate::media::{Encoding, Track};
-use crate::negotiation::SentMedia;
+use crate::negotiation::{Codec, Extension, SentMedia};
 
 /// Of an estimate, what everything together may take when a layer is chosen anew, in percent: a picture's rate
 /// varies.
@@ -152,7 +152,12 @@ fn steps<'p>(
     let mut steps = SmallVec::new();
     for encoding in playable(now, track, media) {
         let (spatial, temporal) = encoding.highest_layers();
-        let (top_spatial, top_temporal) = (spatial.min(most.spatial), temporal.min(most.temporal));
+        let playable = if can_tell_layers(media, encoding) {
+            spatial
+        } else {
+            0
+        };
+        let (top_spatial, top_temporal) = (playable.min(most.spatial), temporal.min(most.temporal));
         let lowest_spatial = limit.spatial.map_or(0, |pinned| pinned.min(top_spatial));
         for s in lowest_spatial..=top_spatial {
             let lowest = if steps.is_empty() {
@@ -179,8 +184,25 @@ fn steps<'p>(
     steps
 }
 
-fn is_within(limit: LayerLimit, encoding: &Encoding) -> bool {
-    let side = encoding.size().map_or(0, |(width, height)| width.max(height));
+/// The smallest picture of an encoding, where its viewer has not named a layer.
+pub(super) fn lowest_of(encoding: &Encoding, limit: LayerLimit) -> Layers {
+    let has_smaller = limit.spatial.is_none() && encoding.highest_layers().0 > 0;
+    Layers::within(limit).and(Layers {
+        spatial: if has_smaller { 0 } else { u8::MAX },
+        ..Layers::ALL
+    })
+}
+
+/// AV1 says in its dependency descriptor only which of a picture's bytes are which spatial layer's. Without it browsers
+/// decode the lowest alone.
+fn can_tell_layers(media: &SentMedia, encoding: &Encoding) -> bool {
+    !matches!(encoding.codec(), Some(Codec::Av1 { .. }))
+        || media.extensions.id(Extension::DependencyDescriptor).is_some()
+}
+
+fn is_within(limit: LayerLimit, step: &Step<'_>) -> bool {
+    let size = step.encoding.size_up_to(step.layers.spatial);
+    let side = size.map_or(0, |(width, height)| width.max(height));
     limit.max_side.is_none_or(|most| side <= most)
 }
 
@@ -226,7 +248,7 @@ pub(super) fn choose<'p>(
             // A rate that is not known yet may be any.
             step.bitrate > 0 && beside.with(step.needs()) <= estimate * SHARE_TO_ENTER / 100
         };
-        is_within(limit, step.encoding) && fits
+        is_within(limit, step) && fits
     };
     Some(ladder.iter().rev().find(fits).copied().unwrap_or(lowest))
 }
@@ -243,7 +265,7 @@ pub(super) fn soonest<'p>(
 ) -> Step<'p> {
     let ladder = steps(now, track, media, limit);
     let is_soon = |step: &&Step<'_>| {
-        let bytes = step.encoding.history.keyframe_bytes();
+        let bytes = step.encoding.history.keyframe_bytes(step.layers.spatial);
         bytes > 0 && bytes <= soon
     };
     let place = ladder
@@ -277,9 +299,9 @@ pub(super) fn above(
         None if pinned => (LayerReason::Pinned, None),
         None if Layers::within(limit) != Layers::ALL => (LayerReason::Limited, None),
         None => (LayerReason::Best, None),
-        Some(next) if !is_within(limit, next.encoding) => (LayerReason::Limited, None),
+        Some(next) if !is_within(limit, next) => (LayerReason::Limited, None),
         Some(_) => {
-            let within = above.iter().filter(|step| is_within(limit, step.encoding));
+            let within = above.iter().filter(|step| is_within(limit, step));
             let mut wanted = within.map(|step| room.beside.with(step.needs()) * 100 / SHARE_TO_ENTER);
             (
                 LayerReason::Line,

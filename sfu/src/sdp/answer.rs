@@ -153,6 +153,9 @@ fn rtp(out: &mut Lines, outline: &SectionOutline, direction: &str, payloads: &[P
     if outline.reduced_size_rtcp {
         out.line(format_args!("a=rtcp-rsize"));
     }
+    if outline.mixed_extensions {
+        out.line(format_args!("a=extmap-allow-mixed"));
+    }
     for &(id, extension, suffix) in &outline.extensions {
         out.line(format_args!(
             "a=extmap:{id}{suffix} {}",

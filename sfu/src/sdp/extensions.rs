@@ -5,7 +5,7 @@ use super::{Direction, OfferError, malformed};
 use crate::negotiation::{Extension, ExtensionMap};
 
 /// Every extension with its URI.
-const URIS: [(Extension, &str); 14] = [
+const URIS: [(Extension, &str); 15] = [
     (Extension::Mid, "urn:ietf:params:rtp-hdrext:sdes:mid"),
     (Extension::Rid, "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"),
     (
@@ -37,6 +37,7 @@ const URIS: [(Extension, &str); 14] = [
         Extension::DependencyDescriptor,
         "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
     ),
+    (Extension::FrameMarking, "urn:ietf:params:rtp-hdrext:framemarking"),
     (
         Extension::AbsCaptureTime,
         "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
@@ -55,7 +56,8 @@ const URIS: [(Extension, &str); 14] = [
     ),
 ];
 
-/// Ids of the one-byte form: without `a=extmap-allow-mixed` in the answer nobody sends the two-byte one.
+/// Ids of the one-byte form. The two-byte one has more, and is taken where `a=extmap-allow-mixed` is offered; but every
+/// browser's ids are these, and an extension with another is not agreed.
 const ONE_BYTE_IDS: std::ops::RangeInclusive<u16> = 1..=14;
 
 /// The URI an extension is negotiated by.
@@ -88,6 +90,10 @@ pub(super) fn parse(attributes: &[Attribute<'_>], direction: Direction) -> Resul
         let Some(&(extension, _)) = URIS.iter().find(|&&(_, known)| known == uri) else {
             continue;
         };
+        if extension == Extension::FrameMarking && direction == Direction::Play {
+            // Nothing is left out behind the server.
+            continue;
+        }
         let suffix = match (offered_way, direction) {
             ("sendrecv", _) => "",
             ("sendonly", Direction::Publish) => "/recvonly",

@@ -27,7 +27,7 @@ pub(super) fn parse(text: &str, direction: Direction, seed: u64) -> Result<Offer
                 kind.name()
             ));
         }
-        let mut outline = section::outline(section, kind, mid)?;
+        let mut outline = section::outline(&session, section, kind, mid)?;
         let media_kind = match kind {
             SectionKind::Audio => Some(MediaKind::Audio),
             SectionKind::Video => Some(MediaKind::Video),

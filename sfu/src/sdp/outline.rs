@@ -49,6 +49,9 @@ pub(super) struct SectionOutline {
     pub(super) protocol: &'static str,
     /// `a=rtcp-rsize` was offered (RFC 5506 §5.1).
     pub(super) reduced_size_rtcp: bool,
+    /// `a=extmap-allow-mixed` was offered (RFC 8285 §6). Without it in the answer browsers leave out the dependency
+    /// descriptor altogether, because its structure does not fit the one-byte form.
+    pub(super) mixed_extensions: bool,
     /// `a=fmtp` values, for payloads that have one.
     pub(super) formats: Vec<(u8, String)>,
     /// Header extensions with the suffix their answer has, empty for both ways.

@@ -36,6 +36,7 @@ pub(super) fn kind(section: &Section<'_>) -> Result<SectionKind, OfferError> {
 
 /// Reads the shape of a section that is in use.
 pub(super) fn outline(
+    session: &Session<'_>,
     section: &Section<'_>,
     kind: SectionKind,
     mid: Label,
@@ -69,6 +70,9 @@ pub(super) fn outline(
         mid,
         protocol,
         reduced_size_rtcp: has(&section.attributes, "rtcp-rsize"),
+        mixed_extensions: [&session.attributes, &section.attributes]
+            .into_iter()
+            .any(|attributes| has(attributes, "extmap-allow-mixed")),
         formats: Vec::new(),
         extensions: Vec::new(),
     })

@@ -11,6 +11,7 @@ use sfu::relay::{EncodingId, RelayedMedia};
 
 const AUDIO: u8 = 111;
 const VIDEO: u8 = 96;
+const VP9: u8 = 98;
 const FRAMES_PER_SECOND: u32 = 30;
 /// Payload bytes of a packet.
 const PART: usize = 1100;
@@ -66,6 +67,10 @@ pub(crate) struct Camera {
     pub(crate) obeys: bool,
     /// Temporal layers, 1 to 3.
     pub(crate) temporal: u8,
+    /// Its layers are spatial layers of one encoding (VP9 in mode `L3T3_KEY`), and each one's rate is with those below.
+    pub(crate) scalable: bool,
+    /// Every so many pictures the encoder leaves out the highest layer's frame, and does not mark the one below.
+    pub(crate) skips: u32,
     /// A keyframe is so many times as large as another frame.
     pub(crate) keyframe: f64,
     /// Every so many groups one begins with a new scene, and its keyframe is three times as large as the others.
@@ -80,8 +85,20 @@ impl Camera {
             group: 100_000,
             obeys: true,
             temporal: 1,
+            scalable: false,
+            skips: u32::MAX,
             keyframe: 5.0,
             scene: u32::MAX,
+        }
+    }
+
+    /// A browser's spatial layers.
+    pub(crate) fn scalable() -> Camera {
+        Camera {
+            layers: vec![(320, 180, 150), (640, 360, 600), (1280, 720, 2000)],
+            temporal: 3,
+            scalable: true,
+            ..Camera::simulcast()
         }
     }
 
@@ -91,9 +108,7 @@ impl Camera {
             layers: vec![(640, 360, 600), (1280, 720, 2000)],
             group: 60,
             obeys: false,
-            temporal: 1,
-            keyframe: 5.0,
-            scene: u32::MAX,
+            ..Camera::simulcast()
         }
     }
 
@@ -139,10 +154,15 @@ impl Camera {
             ssrcs: Vec::new(),
             rids,
         };
-        let rids = (0..self.layers.len()).map(|layer| Label::new(format!("r{layer}").as_bytes()).unwrap());
+        let rids = if self.scalable { 0 } else { self.layers.len() };
+        let rids = (0..rids).map(|layer| Label::new(format!("r{layer}").as_bytes()).unwrap());
         Arc::new(vec![
             media(MediaKind::Audio, "0", AUDIO, Codec::Opus, Vec::new()),
-            media(MediaKind::Video, "1", VIDEO, Codec::Vp8, rids.collect()),
+            if self.scalable {
+                media(MediaKind::Video, "1", VP9, Codec::Vp9 { profile: 0 }, Vec::new())
+            } else {
+                media(MediaKind::Video, "1", VIDEO, Codec::Vp8, rids.collect())
+            },
         ])
     }
 }
@@ -157,6 +177,19 @@ struct Layer {
     newest: [u32; 3],
     asked: bool,
     keyframes: u32,
+}
+
+impl Layer {
+    /// A frame goes on from the newest of its or a lower temporal layer: which, and whether that is of the base layer.
+    fn follow(&mut self, frame: u32, is_keyframe: bool, temporal: usize) -> (u32, bool) {
+        if is_keyframe {
+            self.newest = [frame; 3];
+        }
+        let needs = self.newest[..=temporal].iter().copied().max().unwrap();
+        let sync = needs == self.newest[0];
+        self.newest[temporal] = frame;
+        (needs, sync)
+    }
 }
 
 /// A camera running.
@@ -220,8 +253,13 @@ impl Shooting {
             item(0, 0, packet);
             self.sounds = self.sounds.wrapping_add(1);
         }
+        if self.camera.scalable {
+            for packet in self.picture() {
+                item(1, 0, packet);
+            }
+        }
         for layer in 0..self.layers.len() {
-            if !self.off[layer] {
+            if !self.camera.scalable && !self.off[layer] {
                 for packet in self.frame(layer) {
                     item(1, layer as u8, packet);
                 }
@@ -232,13 +270,14 @@ impl Shooting {
         items
     }
 
-    fn frame(&mut self, index: usize) -> Vec<Vec<u8>> {
-        let (width, height, kbps) = self.camera.layers[index];
+    /// What kind of frame an encoding has next: a keyframe, its temporal layer, the frame it needs, whether that is one of
+    /// the base layer.
+    fn step(&mut self, index: usize) -> (bool, usize, u32, bool) {
         let layer = &mut self.layers[index];
         let is_keyframe = layer.frame == 0 || layer.asked || layer.since_keyframe >= self.camera.group;
         if is_keyframe {
             (layer.asked, layer.since_keyframe, layer.keyframe) = (false, 0, layer.frame);
-            layer.newest = [layer.frame; 3];
+            layer.keyframes += 1;
         }
         let temporal = match (self.camera.temporal, layer.since_keyframe % 4) {
             (2, 1 | 3) => 1,
@@ -246,21 +285,91 @@ impl Shooting {
             (3, 1 | 3) => 2,
             _ => 0,
         };
-        // The newest frame of this or a lower temporal layer.
-        let needs = (0..=temporal).map(|lower| layer.newest[lower]).max().unwrap();
-        // Whether it needs nothing but the base layer (RFC 7741 §4.2, Y).
-        let sync = needs == layer.newest[0];
-        layer.newest[temporal] = layer.frame;
+        let (needs, sync) = layer.follow(layer.frame, is_keyframe, temporal);
+        (is_keyframe, temporal, needs, sync)
+    }
+
+    /// Bytes of a frame of so many kilobits per second.
+    fn size(&mut self, kbps: u32, is_keyframe: bool, keyframes: u32) -> usize {
         let group = f64::from(self.camera.group);
         let usual = f64::from(kbps * 125 / FRAMES_PER_SECOND) * group / (group + self.camera.keyframe - 1.0);
         let varied = usual * self.random.random_range(0.7..1.3);
         let size = if is_keyframe {
-            layer.keyframes += 1;
-            let is_scene = (layer.keyframes - 1).is_multiple_of(self.camera.scene);
+            let is_scene = (keyframes - 1).is_multiple_of(self.camera.scene);
             usual * self.camera.keyframe * if is_scene { 3.0 } else { 1.0 }
         } else {
             varied
-        } as usize;
+        };
+        size as usize
+    }
+
+    /// A picture of all spatial layers. Between keyframes none is predicted from the one below.
+    fn picture(&mut self) -> Vec<Vec<u8>> {
+        let (is_keyframe, temporal, needs, _) = self.step(0);
+        let Layer {
+            frame,
+            sequence,
+            keyframes,
+            ..
+        } = self.layers[0];
+        let is_skipped = !is_keyframe && frame % self.camera.skips == 3;
+        let highest = self.layers.len() - 1;
+        let mut packets: Vec<Vec<u8>> = Vec::new();
+        for spatial in 0..=highest - usize::from(is_skipped) {
+            let needs = match spatial {
+                0 => needs,
+                _ => self.layers[spatial].follow(frame, is_keyframe, temporal).0,
+            };
+            let below = spatial
+                .checked_sub(1)
+                .map_or(0, |below| self.camera.layers[below].2);
+            let own = self.camera.layers[spatial].2 - below;
+            let size = self.size(own, is_keyframe, keyframes);
+            let parts = size.div_ceil(PART).max(1);
+            for part in 0..parts {
+                let is_last = part + 1 == parts;
+                let sequence = sequence.wrapping_add(packets.len() as u16);
+                let mut packet = header(
+                    VP9,
+                    is_last && spatial == highest,
+                    sequence,
+                    self.frames * 3000,
+                    100,
+                );
+                let place = (spatial as u8, temporal as u8);
+                let ends = (part == 0, is_last);
+                let sizes =
+                    (is_keyframe && spatial == 0 && part == 0).then_some(self.camera.layers.as_slice());
+                vp9(&mut packet, frame, frame - needs, place, ends, sizes);
+                let stamp = Stamp {
+                    layer: spatial as u8,
+                    temporal: temporal as u8,
+                    part: part as u8,
+                    parts: parts as u8,
+                    frame,
+                    needs,
+                };
+                packet.resize(
+                    (12 + size / parts).saturating_sub(Stamp::LEN).max(packet.len()),
+                    5,
+                );
+                packet.extend_from_slice(&stamp.to_bytes());
+                packets.push(packet);
+            }
+        }
+        let layer = &mut self.layers[0];
+        layer.sequence = layer.sequence.wrapping_add(packets.len() as u16);
+        layer.frame += 1;
+        layer.since_keyframe += 1;
+        packets
+    }
+
+    fn frame(&mut self, index: usize) -> Vec<Vec<u8>> {
+        let (width, height, kbps) = self.camera.layers[index];
+        // Whether it needs nothing but the base layer (RFC 7741 §4.2, Y).
+        let (is_keyframe, temporal, needs, sync) = self.step(index);
+        let size = self.size(kbps, is_keyframe, self.layers[index].keyframes);
+        let layer = &mut self.layers[index];
         let parts = size.div_ceil(PART).max(1);
         let picture = (layer.frame & 0x7fff) as u16;
         let packets = (0..parts).map(|part| {
@@ -324,6 +433,45 @@ fn vp8(
             out.extend_from_slice(&[0x9d, 0x01, 0x2a]);
             out.extend_from_slice(&width.to_le_bytes());
             out.extend_from_slice(&height.to_le_bytes());
+        }
+    }
+}
+
+/// RFC 9628 §4.2 in flexible mode with a 15-bit picture id: what Chromium sends in mode `L3T3_KEY`. `back`: how many pictures
+/// before the one it needs is, 0 for a keyframe. `(start, end)`: of the layer's frame.
+fn vp9(
+    out: &mut Vec<u8>,
+    picture: u32,
+    back: u32,
+    (spatial, temporal): (u8, u8),
+    (start, end): (bool, bool),
+    sizes: Option<&[(u16, u16, u32)]>,
+) {
+    let is_keyframe = back == 0;
+    let [high, low] = ((picture & 0x7fff) as u16).to_be_bytes();
+    // I P L F B E V Z.
+    let flags = [
+        true,
+        !is_keyframe,
+        true,
+        true,
+        start,
+        end,
+        sizes.is_some(),
+        !is_keyframe,
+    ];
+    let first = flags.iter().fold(0, |all, flag| all << 1 | u8::from(*flag));
+    // TID U SID D.
+    let layers = temporal << 5 | 0x10 | spatial << 1 | u8::from(is_keyframe && spatial > 0);
+    out.extend_from_slice(&[first, 0x80 | high, low, layers]);
+    if !is_keyframe {
+        out.push((back << 1) as u8);
+    }
+    if let Some(sizes) = sizes {
+        out.push((sizes.len() as u8 - 1) << 5 | 0x10);
+        for (width, height, _) in sizes {
+            out.extend_from_slice(&width.to_be_bytes());
+            out.extend_from_slice(&height.to_be_bytes());
         }
     }
 }

@@ -22,4 +22,5 @@ mod crowd;
 mod golden;
 mod phases;
 mod returning;
+mod scalable;
 mod stories;

@@ -1,8 +1,10 @@
 //! What a browser's decoder makes of the packets: frames are shown in order, and whenever a whole keyframe is there it
-//! begins anew with it, as libwebrtc's frame buffer does.
+//! begins anew with it, as libwebrtc's frame buffer does. A picture is whole with its marker, whichever layer has it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+use sfu::media::RtpPacket;
 
 use super::camera::Stamp;
 
@@ -12,30 +14,36 @@ pub(crate) struct Shown {
     pub(crate) stamp: Stamp,
 }
 
-#[derive(Debug)]
-struct Frame {
-    stamp: Stamp,
-    first: u64,
-    parts: Vec<bool>,
+/// A picture; of several spatial layers, if it has those.
+#[derive(Debug, Default)]
+struct Picture {
+    layers: Vec<(Stamp, Vec<bool>)>,
+    /// The layer with the marker.
+    highest: Option<u8>,
+    /// The highest number.
+    last: u64,
 }
+
+/// A frame of a layer.
+type Frame = (u8, u32);
 
 #[derive(Default)]
 pub(crate) struct Screen {
     /// By the viewer's own time.
-    frames: BTreeMap<u64, Frame>,
+    pictures: BTreeMap<u64, Picture>,
     /// The newest one shown.
     clock: Option<u64>,
     timestamp: Option<u64>,
-    /// What can be built upon: frames of the layer since its keyframe.
-    layer: Option<u8>,
-    decoded: Vec<u32>,
+    /// What can be built upon: frames since the keyframe.
+    decoded: Vec<Frame>,
     pub(crate) shown: Vec<Shown>,
 }
 
 impl Screen {
     /// Takes a packet of its number; gives the number before which nothing is needed any more.
-    pub(crate) fn take(&mut self, now: Duration, number: u64, timestamp: u32, payload: &[u8]) -> Option<u64> {
-        let stamp = Stamp::read(payload)?;
+    pub(crate) fn take(&mut self, now: Duration, number: u64, packet: &RtpPacket<'_>) -> Option<u64> {
+        let stamp = Stamp::read(packet.payload())?;
+        let timestamp = packet.timestamp();
         let newest = *self.timestamp.get_or_insert((1 << 32) + u64::from(timestamp));
         let step = timestamp.wrapping_sub(newest as u32) as i32;
         let time = newest.wrapping_add_signed(step.into());
@@ -43,17 +51,8 @@ impl Screen {
         if self.clock.is_some_and(|clock| time <= clock) {
             return None;
         }
-        let frame = self.frames.entry(time).or_insert_with(|| Frame {
-            stamp,
-            first: number - u64::from(stamp.part),
-            parts: vec![false; usize::from(stamp.parts)],
-        });
-        assert_eq!(
-            (frame.stamp.layer, frame.stamp.frame),
-            (stamp.layer, stamp.frame),
-            "two frames at one time"
-        );
-        frame.parts[usize::from(stamp.part)] = true;
+        let picture = self.pictures.entry(time).or_default();
+        picture.take(number, packet.marker(), stamp);
         let mut needless = None;
         while let Some(time) = self.next() {
             needless = Some(self.show(now, time));
@@ -62,31 +61,62 @@ impl Screen {
     }
 
     fn next(&self) -> Option<u64> {
-        let ready = |frame: &Frame| {
-            let follows = self.layer == Some(frame.stamp.layer) && self.decoded.contains(&frame.stamp.needs);
-            frame.parts.iter().all(|part| *part) && (frame.stamp.is_keyframe() || follows)
-        };
-        let found = self.frames.iter().find(|(_, frame)| ready(frame))?;
+        let found = self
+            .pictures
+            .iter()
+            .find(|(_, picture)| picture.is_ready(&self.decoded))?;
         Some(*found.0)
     }
 
     fn show(&mut self, now: Duration, time: u64) -> u64 {
-        let rest = self.frames.split_off(&(time + 1));
-        let frame = self.frames.remove(&time).unwrap();
-        self.frames = rest;
+        let rest = self.pictures.split_off(&(time + 1));
+        let picture = self.pictures.remove(&time).unwrap();
+        self.pictures = rest;
         self.clock = Some(time);
-        if frame.stamp.is_keyframe() {
+        let (stamp, _) = *picture
+            .layers
+            .iter()
+            .max_by_key(|(stamp, _)| stamp.layer)
+            .unwrap();
+        if stamp.is_keyframe() {
             self.decoded.clear();
         }
-        self.layer = Some(frame.stamp.layer);
-        self.decoded.push(frame.stamp.frame);
-        if self.decoded.len() > 8 {
-            self.decoded.remove(0);
+        let frames = picture.layers.iter().map(|(stamp, _)| (stamp.layer, stamp.frame));
+        self.decoded.extend(frames);
+        let old = self.decoded.len().saturating_sub(24);
+        self.decoded.drain(..old);
+        self.shown.push(Shown { at: now, stamp });
+        picture.last + 1
+    }
+}
+
+impl Picture {
+    fn take(&mut self, number: u64, marker: bool, stamp: Stamp) {
+        if let Some((first, _)) = self.layers.first() {
+            assert_eq!(first.frame, stamp.frame, "two pictures at one time");
         }
-        self.shown.push(Shown {
-            at: now,
-            stamp: frame.stamp,
+        let place = self
+            .layers
+            .iter()
+            .position(|(known, _)| known.layer == stamp.layer);
+        let place = place.unwrap_or_else(|| {
+            self.layers.push((stamp, vec![false; usize::from(stamp.parts)]));
+            self.layers.len() - 1
         });
-        frame.first + frame.parts.len() as u64
+        self.layers[place].1[usize::from(stamp.part)] = true;
+        if marker {
+            self.highest = Some(stamp.layer);
+        }
+        self.last = self.last.max(number);
+    }
+
+    /// Whether it is there with its marker, and all that it needs was decoded.
+    fn is_ready(&self, decoded: &[Frame]) -> bool {
+        let is_ready = |(stamp, parts): &(Stamp, Vec<bool>)| {
+            let can = stamp.is_keyframe() || decoded.contains(&(stamp.layer, stamp.needs));
+            parts.iter().all(|part| *part) && can
+        };
+        let highest = self.layers.iter().map(|(stamp, _)| stamp.layer).max();
+        self.highest.is_some() && self.highest == highest && self.layers.iter().all(is_ready)
     }
 }

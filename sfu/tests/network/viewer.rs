@@ -16,8 +16,8 @@ use super::screen::Screen;
 
 const OFFER: &str = include_str!("../offers/chromium-play.sdp");
 const AUDIO: u8 = 111;
-const VIDEO: u8 = 96;
-const VIDEO_RTX: u8 = 97;
+const VIDEO: [u8; 2] = [96, 98];
+const VIDEO_RTX: [u8; 2] = [97, 99];
 const TRANSPORT_SEQUENCE: u8 = 3;
 /// A browser checks its consent this often.
 const CHECKS: Duration = Duration::from_secs(4);
@@ -254,21 +254,21 @@ impl Viewer {
                 self.sounds.push(now);
                 return;
             }
-            VIDEO => {
+            video if VIDEO.contains(&video) => {
                 self.video = Some(packet.ssrc());
                 self.media += packet.bytes().len() as u64;
                 let number = self.missing.came(packet.sequence());
-                self.screen.take(now, number, packet.timestamp(), payload)
+                self.screen.take(now, number, packet)
             }
-            VIDEO_RTX => {
+            rtx if VIDEO_RTX.contains(&rtx) => {
                 self.repairs = Some(packet.ssrc());
                 // Without, it is padding.
-                let Some((&number, payload)) = payload.split_first_chunk() else {
+                let Some((&number, _)) = payload.split_first_chunk() else {
                     return;
                 };
                 let number = self.missing.extend(u16::from_be_bytes(number));
                 self.missing.repaired(number);
-                self.screen.take(now, number, packet.timestamp(), payload)
+                self.screen.take(now, number, packet)
             }
             other => panic!("payload type {other}"),
         };

@@ -18,6 +18,8 @@ fn packet(at: Instant, sequence: u64, keyframe_start: bool) -> StoredPacket {
         layer_end: true,
         temporal: 0,
         temporal_sync: false,
+        opens: LayerSet::NONE,
+        dependency: (0, 0),
         info: PayloadInfo::Opaque,
         bytes: Bytes::from(vec![0; 1000]),
         payload_offset: 12,
@@ -211,7 +213,10 @@ fn an_old_keyframe_that_comes_late_is_not_the_newest() {
     for (sequence, key) in [(10, true), (21, false), (30, true), (20, true)] {
         history.push(packet(now, sequence, key));
     }
-    assert_eq!((history.keyframe(), history.group_bytes()), (Some(2), 2000));
+    assert_eq!(
+        (history.keyframe(), history.group_bytes(u8::MAX)),
+        (Some(2), 2000)
+    );
 }
 
 #[test]

@@ -1,12 +1,17 @@
 //! H.264 payloads (RFC 6184 §5): what NAL units a packet brings, as far as joining and sizes need it.
 //! Interleaved mode (STAP-B, MTAP, FU-B) is not supported: no browser offers it.
 
+use super::Disposable;
 use super::bits::Bits;
 
 /// NAL unit types (ITU-T H.264 table 7-1, RFC 6184 table 1).
 const SLICE: u8 = 1;
+const PARTITION_C: u8 = 4;
 const IDR: u8 = 5;
+const SEI: u8 = 6;
 const SPS: u8 = 7;
+const DELIMITER: u8 = 9;
+const FILLER: u8 = 12;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 
@@ -26,12 +31,17 @@ pub struct H264Units {
     pub profile: Option<u8>,
     /// A B slice begins here: browsers will stutter.
     pub bidirectional: bool,
+    /// Whether anything here is of use to other pictures than its own (ITU-T H.264 §7.4.1, nal_ref_idc).
+    pub disposable: Disposable,
 }
 
 impl H264Units {
     /// Looks at a payload; `None` when it is too short to say anything. Behind a wrong length nothing more is read.
     pub fn parse(payload: &[u8]) -> Option<H264Units> {
-        let mut units = H264Units::default();
+        let mut units = H264Units {
+            disposable: Disposable::Beside,
+            ..H264Units::default()
+        };
         let (&first, rest) = payload.split_first()?;
         match first & 0x1f {
             STAP_A => {
@@ -42,9 +52,13 @@ impl H264Units {
                     units.unit(unit);
                     rest = tail;
                 }
+                if !rest.is_empty() {
+                    units.disposable = Disposable::No;
+                }
             }
             FU_A => {
                 let (&head, fragment) = rest.split_first()?;
+                units.weigh(first & 0x60 | head & 0x1f);
                 // S: the unit starts here; its header is made of both bytes.
                 if head & 0x80 != 0 {
                     units.body(head & 0x1f, fragment);
@@ -57,8 +71,21 @@ impl H264Units {
 
     fn unit(&mut self, unit: &[u8]) {
         if let Some((&head, body)) = unit.split_first() {
+            self.weigh(head);
             self.body(head & 0x1f, body);
         }
+    }
+
+    /// What a unit with this header means for who would leave it out.
+    fn weigh(&mut self, head: u8) {
+        let is_reference = head & 0x60 != 0;
+        self.disposable = match (head & 0x1f, self.disposable) {
+            (_, Disposable::No) => Disposable::No,
+            (SEI | DELIMITER | FILLER, before) => before,
+            // Slices and their partitions.
+            (SLICE..=PARTITION_C, _) if !is_reference => Disposable::Picture,
+            _ => Disposable::No,
+        };
     }
 
     fn body(&mut self, kind: u8, body: &[u8]) {
@@ -247,6 +274,29 @@ mod tests {
                 .bidirectional,
             "slice_type 1"
         );
+    }
+
+    #[test]
+    fn what_nothing_is_predicted_from_may_be_left_out() {
+        let weigh = |payload: &[u8]| H264Units::parse(payload).unwrap().disposable;
+        assert_eq!(weigh(&[0x01, 0x9a]), Disposable::Picture);
+        assert_eq!(weigh(&[0x41, 0x9a]), Disposable::No, "a reference");
+        assert_eq!(weigh(&[0x05, 0x88]), Disposable::No, "a keyframe");
+        assert_eq!(weigh(&sps()), Disposable::No);
+        assert_eq!(
+            weigh(&[0x08, 0xce]),
+            Disposable::No,
+            "parameters, whatever they say"
+        );
+        assert_eq!([weigh(&[0x09, 0xf0]), weigh(&[0x06, 5])], [Disposable::Beside; 2]);
+        // A delimiter and a slice together; fragments by their second byte.
+        assert_eq!(
+            weigh(&[0x18, 0, 2, 0x09, 0xf0, 0, 2, 0x01, 0x9a]),
+            Disposable::Picture
+        );
+        assert_eq!(weigh(&[0x78, 0, 2, 0x09, 0xf0, 0, 2, 0x61, 0x9a]), Disposable::No);
+        assert_eq!(weigh(&[0x1c, 0x41, 0x9a]), Disposable::Picture);
+        assert_eq!(weigh(&[0x3c, 0x41, 0x9a]), Disposable::No);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod av1;
 pub(crate) mod bits;
 pub mod dependency;
+pub mod frame_marking;
 pub mod h264;
 pub mod red;
 pub mod vp8;
@@ -10,6 +11,7 @@ pub mod vp9;
 
 use super::history::PayloadInfo;
 use crate::negotiation::Codec;
+use dependency::LayerSet;
 
 /// What is known of a packet from its own payload, whatever the codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,16 +22,37 @@ pub struct PayloadFacts {
     pub keyframe: Keyframe,
     /// Coded width and height in pixels.
     pub size: Option<(u16, u16)>,
+    /// The same of each spatial layer, 0 of both where there are no more (VP9).
+    pub layer_sizes: Option<LayerSizes>,
     /// Temporal layer.
     pub temporal: u8,
     /// See `StoredPacket::temporal_sync`.
     pub temporal_sync: bool,
+    /// See `StoredPacket::opens`.
+    pub opens: LayerSet,
+    /// Whether only pictures that nothing needs would miss the packet (H.264).
+    pub disposable: Disposable,
     /// Fields to rewrite.
     pub info: PayloadInfo,
     /// A B slice (H.264).
     pub bidirectional: bool,
     /// `profile_idc` where a parameter set tells it (H.264).
     pub h264_profile: Option<u8>,
+}
+
+/// Width and height in pixels of each spatial layer, from the lowest; as many as browsers make.
+pub type LayerSizes = [(u16, u16); 4];
+
+/// Whether a decoder can do without a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disposable {
+    /// No, or it can not be read.
+    #[default]
+    No,
+    /// It is of a picture that no other is predicted from.
+    Picture,
+    /// It has nothing of a picture.
+    Beside,
 }
 
 /// Whether a decoder can begin with a packet.
@@ -49,8 +72,11 @@ impl PayloadFacts {
         frame_start: Some(false),
         keyframe: Keyframe::No,
         size: None,
+        layer_sizes: None,
         temporal: 0,
         temporal_sync: false,
+        opens: LayerSet::NONE,
+        disposable: Disposable::No,
         info: PayloadInfo::Opaque,
         bidirectional: false,
         h264_profile: None,
@@ -104,8 +130,14 @@ impl PayloadFacts {
             frame_start: Some(read.frame_start()),
             keyframe: Keyframe::start_if(read.keyframe_start()),
             size: read.size,
+            layer_sizes: read.layer_sizes,
             temporal: read.temporal,
-            temporal_sync: read.switching_up,
+            // RFC 9628 §4.2: no later picture of a higher temporal layer needs one from before this one.
+            opens: if read.switching_up {
+                LayerSet::temporal_of(read.spatial)
+            } else {
+                LayerSet::NONE
+            },
             info: PayloadInfo::Vp9 {
                 picture_id: read.picture_id,
                 tl0_pic_idx: read.tl0_pic_idx,
@@ -129,6 +161,7 @@ impl PayloadFacts {
             frame_start: None,
             keyframe,
             size: read.size,
+            disposable: read.disposable,
             bidirectional: read.bidirectional,
             h264_profile: read.profile,
             ..Self::EMPTY

@@ -1,5 +1,7 @@
 //! The VP9 payload descriptor (RFC 9628 §4.2).
 
+use super::LayerSizes;
+
 /// What the descriptor says. Offsets are into the payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vp9Descriptor {
@@ -23,6 +25,8 @@ pub struct Vp9Descriptor {
     pub inter_layer: bool,
     /// The largest spatial layer's width and height in pixels, from the scalability structure.
     pub size: Option<(u16, u16)>,
+    /// The same of each layer, from the lowest; 0 of both where there are no more.
+    pub layer_sizes: Option<LayerSizes>,
     /// Length of the descriptor in bytes.
     pub len: u16,
 }
@@ -77,7 +81,7 @@ impl Vp9Descriptor {
             }
         }
         if has_structure {
-            descriptor.size = structure(&mut rest)?;
+            (descriptor.size, descriptor.layer_sizes) = structure(&mut rest)?;
         }
         descriptor.len = u16::try_from(rest.at).ok()?;
         Some(descriptor)
@@ -94,13 +98,21 @@ impl Vp9Descriptor {
     }
 }
 
-/// RFC 9628 §4.2.1: the scalability structure; the size of its last, largest layer when sizes are given.
-fn structure(rest: &mut Cursor<'_>) -> Option<Option<(u16, u16)>> {
+/// The largest layer's size, and each layer's.
+type Sizes = (Option<(u16, u16)>, Option<LayerSizes>);
+
+/// RFC 9628 §4.2.1: the scalability structure; the size of its last, largest layer and of each when sizes are given.
+fn structure(rest: &mut Cursor<'_>) -> Option<Sizes> {
     let head = rest.byte()?;
-    let mut size = None;
+    let (mut size, mut sizes) = (None, None);
     if head & 0x10 != 0 {
-        for _ in 0..=head >> 5 {
-            size = Some((rest.short()?, rest.short()?));
+        for layer in 0..=head >> 5 {
+            let read = (rest.short()?, rest.short()?);
+            size = Some(read);
+            let sizes = sizes.get_or_insert_with(LayerSizes::default);
+            if let Some(place) = sizes.get_mut(usize::from(layer)) {
+                *place = read;
+            }
         }
     }
     if head & 0x08 != 0 {
@@ -111,7 +123,7 @@ fn structure(rest: &mut Cursor<'_>) -> Option<Option<(u16, u16)>> {
             }
         }
     }
-    Some(size)
+    Some((size, sizes))
 }
 
 struct Cursor<'a> {
@@ -167,6 +179,7 @@ mod tests {
         assert_eq!((d.temporal, d.spatial, d.switching_up), (0, 0, true));
         assert!(d.frame_start() && d.keyframe_start());
         assert_eq!(d.size, Some((640, 360)));
+        assert_eq!(d.layer_sizes, Some([(320, 180), (640, 360), (0, 0), (0, 0)]));
         assert_eq!(usize::from(d.len), payload.len() - 1);
     }
 

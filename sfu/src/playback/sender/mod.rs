@@ -111,7 +111,8 @@ impl Sender {
             self.enter(encoding, position);
             // A stream that has only begun has no rate to pace by, and little to catch up with: who waited for it goes with
             // it as it comes. Paced by a guess he would fall behind a large first keyframe, and stand still until the next.
-            let burst = || Burst::new(now, pace, appetite, keyframe.timestamp, history.group_bytes());
+            let group = history.group_bytes(self.cut.wanted().spatial);
+            let burst = || Burst::new(now, pace, appetite, keyframe.timestamp, group);
             self.burst = (encoding.bitrate() > 0).then(burst);
         }
     }
@@ -168,6 +169,7 @@ impl Sender {
             return Progress::Lost;
         };
         let history = &encoding.history;
+        let group_bytes = history.group_bytes(self.cut.wanted().spatial);
         let mut progress = Progress::Good;
         if let Some(burst) = &mut self.burst {
             burst.wait(line.now, line.backlog);
@@ -178,7 +180,7 @@ impl Sender {
             }
         }
         if let Some(burst) = &mut self.burst
-            && burst.limit(line.limit, line.room, history.group_bytes())
+            && burst.limit(line.limit, line.room, group_bytes)
         {
             progress = Progress::NeedsKeyframe(cursor.encoding);
         }
@@ -194,7 +196,7 @@ impl Sender {
                 && let Some(position) = history.keyframe().filter(|&position| position > cursor.position)
                 && let Some(keyframe) = history.get(position)
             {
-                burst.begin(keyframe.timestamp, history.group_bytes());
+                burst.begin(keyframe.timestamp, group_bytes);
                 cursor.position = position;
                 cursor.is_fresh = true;
             }
@@ -216,12 +218,15 @@ impl Sender {
                 }
                 break;
             };
+            if self.cut.awaits_layer(packet) && history.is_newest(packet) {
+                break;
+            }
             if packet.keyframe_start
                 && self.burst.is_none()
                 && let Some(pace) = self.keyframe_pace(encoding, line)
             {
-                let (picture, group) = (packet.timestamp, history.group_bytes());
-                self.burst = Some(Burst::new(line.now, pace, Appetite::Live, picture, group));
+                let picture = packet.timestamp;
+                self.burst = Some(Burst::new(line.now, pace, Appetite::Live, picture, group_bytes));
             }
             let is_late = |burst: &Burst| burst.is_late(line.now, packet.arrival);
             if self.burst.as_ref().is_some_and(is_late) {
@@ -292,7 +297,7 @@ impl Sender {
         self.pictures.sent(packet, segment.pictures);
         let fields = Fields {
             payload_type: payload.payload_type,
-            marker: self.cut.ends_picture(packet),
+            marker: self.cut.ends_picture(packet, encoding.history.after(packet)),
             // A publisher's packet of padding only keeps its place: a hole would be asked for.
             padding: if packet.payload().is_empty() {
                 1
@@ -324,6 +329,7 @@ impl Sender {
         line: &mut Line<'_, S>,
     ) -> bool {
         let delay = line.playout_delay;
+        let dependency;
         let mut extensions = Extensions::new();
         if let Some(publisher) = publisher {
             header::passed_through(packet, publisher, &self.media.extensions, &mut extensions);
@@ -336,6 +342,14 @@ impl Sender {
             if !self.is_known || packet.keyframe_start {
                 extensions.push((id, delay.bytes()));
             }
+        }
+        // The other codecs' payloads say it, and browsers read it there.
+        if matches!(packet.codec, Codec::Av1 { .. })
+            && let Some(id) = self.media.extensions.id(Extension::DependencyDescriptor)
+            && let Some(rewritten) = segment.pictures.dependency(packet)
+        {
+            dependency = rewritten;
+            extensions.push((id, dependency.as_slice()));
         }
         let replaced = match packet.info {
             PayloadInfo::Red(header) => self.rename(header, packet, &mut lead),

@@ -16,16 +16,18 @@ const NOTABLE_LOSS: f32 = 0.01;
 const PADDING: u8 = 224;
 
 impl Sender {
-    /// Sends again what the viewer asked for.
+    /// Sends again what the viewer asked for. True when something is missing to it that is not sent again: a picture cut
+    /// down on its way can not be completed, and browsers build on whole pictures only.
     pub(in crate::playback) fn repair<S: RtpSink>(
         &mut self,
         publication: &Publication,
         round_trip: Duration,
         line: &mut Line<'_, S>,
-    ) {
+    ) -> bool {
         if self.repairs.is_empty() {
-            return;
+            return false;
         }
+        let mut is_broken = false;
         // A repair that is lost, too, costs another round trip: where that is long, a second one is worth more.
         let twice =
             line.limit.is_none() && round_trip >= LONG_ROUND_TRIP && line.bandwidth.loss() >= NOTABLE_LOSS;
@@ -51,6 +53,13 @@ impl Sender {
             let Some(packet) = history.find(sequence).and_then(|position| history.get(position)) else {
                 continue;
             };
+            // Of a layer that the line turned out too thin for, a repair would only delay what is left.
+            if line.limit.is_some() && !self.cut.sends(packet) {
+                let keyframe = history.keyframe().and_then(|position| history.get(position));
+                let is_of_this_group = keyframe.is_none_or(|first| first.sequence < packet.sequence);
+                is_broken |= is_of_this_group && self.cut.is_above(packet);
+                continue;
+            }
             // Without RTX it cannot be sent again: the same number must never be sealed with another content.
             let rtx = self
                 .media
@@ -59,7 +68,7 @@ impl Sender {
             let Some(payload_type) = rtx else { continue };
             let timestamp = self.segments.stamp(&segment, packet.timestamp);
             let fields = Fields {
-                marker: self.cut.ends_picture(packet),
+                marker: self.cut.ends_picture(packet, history.after(packet)),
                 ..self.next_repair(payload_type, timestamp)
             };
             let publisher = publishers_extensions(publication, segment.encoding);
@@ -68,6 +77,7 @@ impl Sender {
                 line.stats.retransmitted += 1;
             }
         }
+        is_broken
     }
 
     /// Sends one packet of padding, to see whether the line carries more. Returns its bytes, 0 when there is no such

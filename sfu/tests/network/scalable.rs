@@ -1,0 +1,79 @@
+//! A browser's spatial layers in one encoding: viewers go down in the midst of a group of pictures, and up at a keyframe.
+
+use std::time::Duration;
+
+use super::bottleneck::Bottleneck;
+use super::camera::Camera;
+use super::world::World;
+
+fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+#[test]
+fn a_squeeze_of_spatial_layers() {
+    for (round_trip, kbps, fits) in [(20, 400, 0), (60, 400, 0), (200, 400, 0), (60, 900, 1)] {
+        let line = Bottleneck {
+            delay: ms(round_trip / 2),
+            ..Bottleneck::new(1, &[(0, 4000), (20, kbps), (40, 4000)])
+        };
+        let mut world = World::new(round_trip, Camera::scalable());
+        let line = world.line(line);
+        world.watch(line);
+        world.run_to(60.0);
+        let down = world.time_to(0, 20.0, |layer| layer == fits).unwrap();
+        let up = world.time_to(0, 40.0, |layer| layer == 2).unwrap();
+        let (squeeze, whole) = (world.outcome(0, 19.0, 40.0), world.outcome(0, 8.0, 60.0));
+        let asked = world.camera.asked.len();
+        println!(
+            "spatial layers on {kbps} kbps, round trip {round_trip} ms: down {down:.2} s, up {up:.2} s, asked for {asked} \
+             keyframes\n  squeeze {squeeze}\n  whole   {whole}"
+        );
+        assert!(down <= 1.0 && up <= 12.0, "{down} {up}");
+        assert!(whole.longest_freeze <= ms(500), "{whole}");
+        // Two thirds of the line are left to drain what filled it.
+        assert!(
+            squeeze.queue_p95 <= ms(if fits == 0 { 150 } else { 200 }),
+            "{squeeze}"
+        );
+        assert_eq!((whole.flapped, whole.taken_back), (0, 0), "{whole}");
+        assert!(world.mean_kbps(0, 25.0, 40.0) >= if fits == 0 { 145 } else { 580 });
+        // To begin, and to come back: nobody needs one to go down.
+        assert!(asked <= 8, "{asked}");
+    }
+}
+
+#[test]
+fn who_joins_begins_with_the_lowest_spatial_layer() {
+    let mut world = World::new(3, Camera::scalable());
+    let line = world.line(Bottleneck::new(1, &[(0, 20_000)]));
+    world.watch(line);
+    world.run_to(5.0);
+    let joiner = world.watch(line);
+    world.run_to(15.0);
+    let first = world.shown(joiner, 5.0, 15.0).next().unwrap();
+    let waited = first.at - ms(5000);
+    let best = world.time_to(joiner, 5.0, |layer| layer == 2).unwrap();
+    println!("first picture after {waited:?}, the best after {best:.2} s");
+    assert_eq!(first.stamp.layer, 0);
+    assert!(waited <= ms(200) && best <= 4.0, "{waited:?} {best}");
+    assert!(world.outcome(joiner, 5.2, 15.0).longest_freeze <= ms(200));
+}
+
+#[test]
+fn pictures_whose_highest_layer_is_left_out_are_shown() {
+    let camera = Camera {
+        skips: 5,
+        ..Camera::scalable()
+    };
+    let mut world = World::new(1, camera);
+    let line = world.line(Bottleneck::new(1, &[(0, 8000)]));
+    world.watch(line);
+    world.run_to(20.0);
+    let outcome = world.outcome(0, 8.0, 20.0);
+    let shown = world.shown(0, 8.0, 20.0).count();
+    println!("every fifth picture without its highest layer: {shown} shown, {outcome}");
+    assert!(shown >= 12 * 30 - 2, "{shown}");
+    assert!(outcome.longest_freeze <= ms(100), "{outcome}");
+    assert_eq!(world.viewers[0].keyframe_requests, 0);
+}
