@@ -272,6 +272,7 @@ export class WhepPlayer extends EventTarget {
       const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
       this.#pc = pc;
       const video = pc.addTransceiver("video", { direction: "recvonly" });
+      askForLayers(video);
       const audio = pc.addTransceiver("audio", { direction: "recvonly" });
       this.#show(new MediaStream([video.receiver.track, audio.receiver.track]));
       if (this.#options.channels) {
@@ -384,6 +385,22 @@ export class WhepPlayer extends EventTarget {
       }
     }
   }
+}
+
+/**
+ * AV1's layers are told apart by a header extension that Chromium understands and does not offer by itself; without it a
+ * viewer gets the lowest one.
+ * @param {RTCRtpTransceiver & {
+ *   getHeaderExtensionsToNegotiate?: () => {uri: string, direction: string}[],
+ *   setHeaderExtensionsToNegotiate?: (extensions: {uri: string, direction: string}[]) => void,
+ * }} transceiver
+ */
+function askForLayers(transceiver) {
+  const extensions = transceiver.getHeaderExtensionsToNegotiate?.() ?? [];
+  const descriptor = extensions.find(({ uri }) => uri.endsWith("#dependency-descriptor-rtp-header-extension"));
+  if (!descriptor) return;
+  descriptor.direction = "sendrecv";
+  transceiver.setHeaderExtensionsToNegotiate?.(extensions);
 }
 
 /** @param {string} sdp */
