@@ -57,7 +57,14 @@ fn faults(faults: Faults) -> impl Iterator<Item = String> {
                 apart.as_secs_f32().round()
             )
         });
-    [profile, reordered, no_keyframe, rare].into_iter().flatten()
+    let unrepaired = faults.unrepaired.then(|| {
+        "your encoder does not send lost packets again (OBS does so for its highest track only): each loss stops that \
+         picture until its next keyframe; use a better line, or a keyframe interval of 1 s"
+            .to_owned()
+    });
+    [profile, reordered, no_keyframe, rare, unrepaired]
+        .into_iter()
+        .flatten()
 }
 
 /// ITU-T H.264 §A.2.
@@ -120,13 +127,14 @@ mod tests {
             no_keyframe: false,
             rare_keyframes: Some(Duration::from_millis(8300)),
             profile: Some(244),
+            unrepaired: true,
         };
         let lossy = EncodingHealth {
             lost_permille: 57,
             ..encoding("h264", faults)
         };
         let lines = advice(&[encoding("opus", Faults::default()), lossy.clone(), lossy]);
-        let parts = ["High 4:4:4", "B-frames", "every 8 s", "5 %"];
+        let parts = ["High 4:4:4", "B-frames", "every 8 s", "lost packets again", "5 %"];
         assert_eq!(lines.len(), parts.len(), "{lines:#?}");
         for (line, part) in lines.iter().zip(parts) {
             assert!(line.contains(part), "{line}");

@@ -25,6 +25,8 @@ pub struct Faults {
     pub rare_keyframes: Option<Duration>,
     /// `profile_idc` of an H.264 stream that no browser decodes.
     pub profile: Option<u8>,
+    /// What was lost of it was not sent again.
+    pub unrepaired: bool,
 }
 
 /// One encoding's encoder, watched.
@@ -89,6 +91,7 @@ impl Checkup {
             no_keyframe: is_overdue && (self.keyframe.is_none() || !on_request),
             rare_keyframes: apart.filter(|_| !on_request && self.keyframe.is_some()),
             profile: self.profile.filter(|profile| !PLAYED_PROFILES.contains(profile)),
+            unrepaired: false,
         }
     }
 }

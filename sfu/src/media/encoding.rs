@@ -109,6 +109,17 @@ impl Encoding {
             && (self.missed < MISSED_PICTURES || self.has_come_within(now, self.inactive_after))
     }
 
+    /// Whether who is in its current group of pictures stands still until the next: something is missing that does not come.
+    pub fn is_broken(&self, now: Instant) -> bool {
+        let hole = self.sequence.unrepaired(now);
+        hole.is_some_and(|hole| self.history.keyframe_sequence().is_some_and(|first| first < hole))
+    }
+
+    /// Whether a viewer may stay in it: it is sent, and nothing stops it.
+    pub fn serves(&self, now: Instant) -> bool {
+        self.is_active(now) && !self.is_broken(now)
+    }
+
     /// Another encoding of the track began a picture.
     pub(super) fn miss(&mut self) {
         self.missed = self.missed.saturating_add(1);

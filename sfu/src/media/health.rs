@@ -61,7 +61,10 @@ fn health(now: Instant, encoding: &mut Encoding, media: &ReceivedMedia) -> Encod
         jitter: Duration::from_micros(ticks * 1_000_000 / u64::from(rate)),
         faults: match media.kind {
             MediaKind::Audio => Faults::default(),
-            MediaKind::Video => encoding.checkup.faults(now, takes_requests(media)),
+            MediaKind::Video => Faults {
+                unrepaired: encoding.sequence.is_never_repaired(),
+                ..encoding.checkup.faults(now, takes_requests(media))
+            },
         },
     }
 }

@@ -252,6 +252,11 @@ impl History {
             .filter(|&position| position >= self.start)
     }
 
+    /// The number of the newest keyframe's first packet, kept or not.
+    pub fn keyframe_sequence(&self) -> Option<u64> {
+        self.keyframe.map(|(_, sequence)| sequence)
+    }
+
     /// Bytes of the packets since the newest keyframe, its own included, up to a spatial layer.
     pub fn group_bytes(&self, spatial: u8) -> u64 {
         let layers = usize::from(spatial).min(SPATIAL_LAYERS - 1);

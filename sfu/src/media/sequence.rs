@@ -15,6 +15,10 @@ const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LONGEST_RETRY: Duration = Duration::from_millis(300);
 /// Requests for one packet until it is given up, after about a second and a half.
 const MAX_REQUESTS: u8 = 8;
+/// A hole this old stops whoever needs it: repairs that come take a round trip or two. Where none ever came none is
+/// awaited (OBS sends only its highest encoding's again).
+const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE_WITHOUT_REPAIRS: Duration = Duration::from_millis(300);
 
 /// What a packet's number means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,7 @@ pub(super) enum Arrival {
 
 #[derive(Clone, Copy, Debug)]
 struct Missing {
+    since: Instant,
     next_request: Instant,
     retry: Duration,
     requests: u8,
@@ -45,6 +50,10 @@ pub(super) struct Sequence {
     /// The number that would confirm a jump.
     jumping_to: Option<u16>,
     lost: u64,
+    /// The highest number given up.
+    given_up: Option<u64>,
+    /// Numbers that came later than disorder on the way explains.
+    repaired: u64,
     /// Numbers that did not come by themselves.
     asked: u64,
     overflowed: bool,
@@ -74,7 +83,10 @@ impl Sequence {
             }
             return Arrival::New(unrolled);
         }
-        match self.missing.remove(&unrolled) {
+        let missing = self.missing.remove(&unrolled);
+        let is_repair = |missing: &Missing| now.saturating_duration_since(missing.since) > REORDERING;
+        self.repaired += u64::from(missing.as_ref().is_some_and(is_repair));
+        match missing {
             Some(missing) if missing.requests > 0 => Arrival::Recovered(unrolled),
             Some(_) => Arrival::New(unrolled),
             None => Arrival::Refused,
@@ -87,6 +99,7 @@ impl Sequence {
         let unrolled = above + (1 << 16) + u64::from(number);
         self.range = Some((unrolled, unrolled));
         self.missing.clear();
+        self.given_up = None;
         self.jumping_to = None;
         unrolled
     }
@@ -97,10 +110,12 @@ impl Sequence {
                 self.lost += self.missing.len() as u64 + (to - number);
                 self.asked += to - number;
                 self.missing.clear();
+                self.given_up = to.checked_sub(1);
                 self.overflowed = true;
                 return;
             }
             let missing = Missing {
+                since: now,
                 next_request: now + REORDERING,
                 retry: FIRST_RETRY,
                 requests: 0,
@@ -112,13 +127,14 @@ impl Sequence {
     /// Puts the numbers to ask for now into `due`; whether something is lost for good since the last call.
     pub(super) fn request(&mut self, now: Instant, due: &mut Vec<u16>) -> bool {
         let mut given_up = std::mem::take(&mut self.overflowed);
-        let (lost, asked) = (&mut self.lost, &mut self.asked);
+        let (lost, asked, last) = (&mut self.lost, &mut self.asked, &mut self.given_up);
         self.missing.retain(|&number, missing| {
             if missing.next_request > now {
                 return true;
             }
             if missing.requests >= MAX_REQUESTS {
                 *lost += 1;
+                *last = (*last).max(Some(number));
                 given_up = true;
                 return false;
             }
@@ -130,6 +146,23 @@ impl Sequence {
             true
         });
         given_up
+    }
+
+    /// The last hole that is not filled and, as things are, will not be soon.
+    pub(super) fn unrepaired(&self, now: Instant) -> Option<u64> {
+        let patience = if self.repaired > 0 {
+            PATIENCE
+        } else {
+            PATIENCE_WITHOUT_REPAIRS
+        };
+        let is_old = |missing: &Missing| now.saturating_duration_since(missing.since) >= patience;
+        let old = self.missing.iter().rev().find(|(_, missing)| is_old(missing));
+        old.map(|(number, _)| *number).max(self.given_up)
+    }
+
+    /// Whether something was lost for good and nothing was ever sent again.
+    pub(super) fn is_never_repaired(&self) -> bool {
+        self.lost > 0 && self.repaired == 0
     }
 
     /// When [`Sequence::request`] has something to do.
@@ -210,6 +243,30 @@ mod tests {
         assert_eq!((due.len(), sequence.lost()), (usize::from(MAX_REQUESTS), 1));
         assert_eq!(sequence.asked(), 1);
         assert_eq!((sequence.deadline(), sequence.expected()), (None, 3));
+    }
+
+    #[test]
+    fn a_hole_stops_the_stream_the_sooner_where_none_was_ever_filled() {
+        let (now, mut sequence) = (begin(), Sequence::default());
+        sequence.arrive(now, 10);
+        sequence.arrive(now, 12);
+        assert_eq!(
+            sequence.arrive(now + REORDERING, 11),
+            Arrival::New((1 << 16) + 11)
+        );
+        sequence.arrive(now, 14);
+        let hole = Some((1 << 16) + 13);
+        assert_eq!(sequence.unrepaired(now + PATIENCE_WITHOUT_REPAIRS - ms(1)), None);
+        assert_eq!(sequence.unrepaired(now + PATIENCE_WITHOUT_REPAIRS), hole);
+        sequence.arrive(now + ms(400), 13);
+        assert_eq!(sequence.unrepaired(now + ms(400)), None, "it came");
+        sequence.arrive(now, 16);
+        assert_eq!(sequence.unrepaired(now + PATIENCE - ms(1)), None);
+        let hole = Some((1 << 16) + 15);
+        assert_eq!(sequence.unrepaired(now + PATIENCE), hole);
+        (0..300).for_each(|step| _ = sequence.request(now + ms(step * 10), &mut Vec::new()));
+        assert_eq!(sequence.unrepaired(now), hole, "given up");
+        assert!(!sequence.is_never_repaired());
     }
 
     #[test]

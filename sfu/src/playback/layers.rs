@@ -73,7 +73,7 @@ impl Playback {
             return;
         };
         let current = sender.encoding().and_then(|id| find(publication, id));
-        let must = current.is_none_or(|current| !current.is_active(now));
+        let must = current.is_none_or(|current| !current.serves(now));
         if !must && now < self.next_selection && self.awaited.is_none() {
             return;
         }
@@ -104,7 +104,16 @@ impl Playback {
             self.awaited = None;
             return;
         }
-        let is_up = chosen.bitrate > rate_of(current, layers) && current.is_active(now);
+        let is_more = chosen.bitrate > rate_of(current, layers);
+        if is_more
+            && current.is_broken(now)
+            && current.is_active(now)
+            && !chosen.fits(line.beside, line.estimate)
+        {
+            // The next keyframe comes sooner than what is too much for the line.
+            return;
+        }
+        let is_up = is_more && current.serves(now);
         let is_pinned = self.limit.rid.is_some() && chosen.encoding.id != current.id;
         let may_rise = line.is_calm && line.is_proven && self.climb.may_rise(now, line.estimate);
         if is_up && !is_pinned && !may_rise {
@@ -301,9 +310,9 @@ impl Playback {
             self.abandon_probe(now);
         }
         if before != Some(encoding.id) {
-            // A pin, or a publisher that switched the layer off, says nothing of the line.
+            // A pin, or a publisher that switched the layer off or lost something of it, says nothing of the line.
             let was_sent = before.and_then(|id| find(publication, id));
-            let by_line = self.limit.rid.is_none() && was_sent.is_none_or(|before| before.is_active(now));
+            let by_line = self.limit.rid.is_none() && was_sent.is_none_or(|before| before.serves(now));
             let bitrate = rate_of(encoding, self.entering);
             self.climb
                 .entered(now, bitrate, by_line.then(|| self.bandwidth.estimate()));

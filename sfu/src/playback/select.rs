@@ -106,6 +106,11 @@ impl Step<'_> {
         self.usual.max(self.bitrate * RISING / 100)
     }
 
+    /// Whether a line of this rate has room for it.
+    pub(super) fn fits(&self, beside: Beside, estimate: u64) -> bool {
+        beside.with(self.needs()) <= estimate * SHARE_TO_ENTER / 100
+    }
+
     fn is(&self, current: (&Encoding, Layers)) -> bool {
         self.encoding.id == current.0.id && self.layers == current.1
     }
@@ -129,7 +134,7 @@ pub(super) fn usual_rate_of(encoding: &Encoding, layers: Layers) -> u64 {
     }
 }
 
-/// The encodings a viewer can play, from the lowest to the highest.
+/// The encodings a viewer can play, from the lowest to the highest; those that stand still only where all do.
 pub(super) fn playable<'p>(now: Instant, track: &'p Track, media: &SentMedia) -> SmallVec<[&'p Encoding; 4]> {
     let mut ladder = track.ladder(now);
     ladder.retain(|encoding| {
@@ -137,6 +142,9 @@ pub(super) fn playable<'p>(now: Instant, track: &'p Track, media: &SentMedia) ->
             .codec()
             .is_some_and(|codec| media.payload_for(codec).is_some())
     });
+    if ladder.iter().any(|encoding| !encoding.is_broken(now)) {
+        ladder.retain(|encoding| !encoding.is_broken(now));
+    }
     ladder
 }
 
@@ -246,7 +254,7 @@ pub(super) fn choose<'p>(
             room.keeps(step.bitrate.min(step.usual))
         } else {
             // A rate that is not known yet may be any.
-            step.bitrate > 0 && beside.with(step.needs()) <= estimate * SHARE_TO_ENTER / 100
+            step.bitrate > 0 && step.fits(beside, estimate)
         };
         is_within(limit, step) && fits
     };

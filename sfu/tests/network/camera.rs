@@ -9,9 +9,12 @@ use rand::{RngExt, SeedableRng};
 use sfu::negotiation::{Codec, Extension, ExtensionMap, Feedback, Label, MediaKind, Payload, ReceivedMedia};
 use sfu::relay::{EncodingId, RelayedMedia};
 
+use super::payloads::{h264, vp8, vp9};
+
 const AUDIO: u8 = 111;
 const VIDEO: u8 = 96;
 const VP9: u8 = 98;
+const H264: u8 = 108;
 const FRAMES_PER_SECOND: u32 = 30;
 /// Payload bytes of a packet.
 const PART: usize = 1100;
@@ -69,6 +72,8 @@ pub(crate) struct Camera {
     pub(crate) temporal: u8,
     /// Its layers are spatial layers of one encoding (VP9 in mode `L3T3_KEY`), and each one's rate is with those below.
     pub(crate) scalable: bool,
+    /// H.264, where only the slices tell that nothing is predicted from the pictures of the upper temporal layer.
+    pub(crate) is_h264: bool,
     /// Every so many pictures the encoder leaves out the highest layer's frame, and does not mark the one below.
     pub(crate) skips: u32,
     /// A keyframe is so many times as large as another frame.
@@ -86,6 +91,7 @@ impl Camera {
             obeys: true,
             temporal: 1,
             scalable: false,
+            is_h264: false,
             skips: u32::MAX,
             keyframe: 5.0,
             scene: u32::MAX,
@@ -158,7 +164,13 @@ impl Camera {
         let rids = (0..rids).map(|layer| Label::new(format!("r{layer}").as_bytes()).unwrap());
         Arc::new(vec![
             media(MediaKind::Audio, "0", AUDIO, Codec::Opus, Vec::new()),
-            if self.scalable {
+            if self.is_h264 {
+                let codec = Codec::H264 {
+                    profile_level_id: [0x42, 0xe0, 0x1f],
+                    packetization_mode: 1,
+                };
+                media(MediaKind::Video, "1", H264, codec, rids.collect())
+            } else if self.scalable {
                 media(MediaKind::Video, "1", VP9, Codec::Vp9 { profile: 0 }, Vec::new())
             } else {
                 media(MediaKind::Video, "1", VIDEO, Codec::Vp8, rids.collect())
@@ -204,6 +216,8 @@ pub(crate) struct Shooting {
     pub(crate) asked: Vec<(Duration, EncodingId)>,
     /// Layers switched off by the publisher.
     pub(crate) off: Vec<bool>,
+    /// Of which layer the next packet is lost for good.
+    pub(crate) loses: Option<usize>,
 }
 
 impl Shooting {
@@ -217,6 +231,7 @@ impl Shooting {
             sounds: 0,
             next: Duration::ZERO,
             asked: Vec::new(),
+            loses: None,
         }
     }
 
@@ -260,7 +275,9 @@ impl Shooting {
         }
         for layer in 0..self.layers.len() {
             if !self.camera.scalable && !self.off[layer] {
-                for packet in self.frame(layer) {
+                let is_lost = self.loses == Some(layer);
+                self.loses = self.loses.filter(|_| !is_lost);
+                for packet in self.frame(layer).into_iter().skip(is_lost.into()) {
                     item(1, layer as u8, packet);
                 }
             }
@@ -369,6 +386,7 @@ impl Shooting {
         // Whether it needs nothing but the base layer (RFC 7741 §4.2, Y).
         let (is_keyframe, temporal, needs, sync) = self.step(index);
         let size = self.size(kbps, is_keyframe, self.layers[index].keyframes);
+        let is_h264 = self.camera.is_h264;
         let layer = &mut self.layers[index];
         let parts = size.div_ceil(PART).max(1);
         let picture = (layer.frame & 0x7fff) as u16;
@@ -383,15 +401,21 @@ impl Shooting {
             };
             let ssrc = 100 + index as u32;
             let sequence = layer.sequence.wrapping_add(part as u16);
-            let mut packet = header(VIDEO, part + 1 == parts, sequence, self.frames * 3000, ssrc);
-            vp8(
-                &mut packet,
-                is_keyframe,
-                part == 0,
-                picture,
-                (temporal as u8, sync),
-                (width, height),
-            );
+            let kind = if is_h264 { H264 } else { VIDEO };
+            let mut packet = header(kind, part + 1 == parts, sequence, self.frames * 3000, ssrc);
+            if is_h264 {
+                packet.extend_from_slice(h264(is_keyframe, part, temporal));
+            } else {
+                let layer = (temporal as u8, sync);
+                vp8(
+                    &mut packet,
+                    is_keyframe,
+                    part == 0,
+                    picture,
+                    layer,
+                    (width, height),
+                );
+            }
             packet.resize(
                 (12 + size / parts).saturating_sub(Stamp::LEN).max(packet.len()),
                 5,
@@ -413,65 +437,4 @@ fn header(payload_type: u8, marker: bool, sequence: u16, timestamp: u32, ssrc: u
     packet.extend_from_slice(&timestamp.to_be_bytes());
     packet.extend_from_slice(&ssrc.to_be_bytes());
     packet
-}
-
-/// RFC 7741 §4.2 with a 15-bit picture id, TL0PICIDX left out, TID; and RFC 6386 §9.1 at a frame's start.
-fn vp8(
-    out: &mut Vec<u8>,
-    keyframe: bool,
-    start: bool,
-    picture: u16,
-    (temporal, sync): (u8, bool),
-    (width, height): (u16, u16),
-) {
-    let [high, low] = picture.to_be_bytes();
-    let first = if start { 0x90 } else { 0x80 };
-    out.extend_from_slice(&[first, 0xa0, 0x80 | high, low, temporal << 6 | u8::from(sync) << 5]);
-    if start {
-        out.extend_from_slice(&[u8::from(!keyframe), 0, 0]);
-        if keyframe {
-            out.extend_from_slice(&[0x9d, 0x01, 0x2a]);
-            out.extend_from_slice(&width.to_le_bytes());
-            out.extend_from_slice(&height.to_le_bytes());
-        }
-    }
-}
-
-/// RFC 9628 §4.2 in flexible mode with a 15-bit picture id: what Chromium sends in mode `L3T3_KEY`. `back`: how many pictures
-/// before the one it needs is, 0 for a keyframe. `(start, end)`: of the layer's frame.
-fn vp9(
-    out: &mut Vec<u8>,
-    picture: u32,
-    back: u32,
-    (spatial, temporal): (u8, u8),
-    (start, end): (bool, bool),
-    sizes: Option<&[(u16, u16, u32)]>,
-) {
-    let is_keyframe = back == 0;
-    let [high, low] = ((picture & 0x7fff) as u16).to_be_bytes();
-    // I P L F B E V Z.
-    let flags = [
-        true,
-        !is_keyframe,
-        true,
-        true,
-        start,
-        end,
-        sizes.is_some(),
-        !is_keyframe,
-    ];
-    let first = flags.iter().fold(0, |all, flag| all << 1 | u8::from(*flag));
-    // TID U SID D.
-    let layers = temporal << 5 | 0x10 | spatial << 1 | u8::from(is_keyframe && spatial > 0);
-    out.extend_from_slice(&[first, 0x80 | high, low, layers]);
-    if !is_keyframe {
-        out.push((back << 1) as u8);
-    }
-    if let Some(sizes) = sizes {
-        out.push((sizes.len() as u8 - 1) << 5 | 0x10);
-        for (width, height, _) in sizes {
-            out.extend_from_slice(&width.to_be_bytes());
-            out.extend_from_slice(&height.to_be_bytes());
-        }
-    }
 }

@@ -14,12 +14,14 @@ mod bottleneck;
 mod camera;
 mod feedback;
 mod outcome;
+mod payloads;
 mod screen;
 mod viewer;
 mod world;
 
 mod crowd;
 mod golden;
+mod holes;
 mod phases;
 mod returning;
 mod scalable;

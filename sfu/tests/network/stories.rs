@@ -265,3 +265,33 @@ fn half_the_pictures_where_there_is_no_smaller_one() {
     assert!(outcome.longest_freeze <= ms(500), "{outcome}");
     assert_eq!(outcome.flapped, 0, "{outcome}");
 }
+
+#[test]
+fn half_the_pictures_of_h264_where_nothing_is_predicted_from_the_others() {
+    let camera = Camera {
+        temporal: 2,
+        is_h264: true,
+        ..Camera::single(1500)
+    };
+    let line = Bottleneck::new(1, &[(0, 3000), (20, 1000), (40, 3000)]);
+    let world = watch(camera, line, 60.0, 1);
+    let outcome = world.outcome(0, 19.0, 60.0);
+    let pictures = |from: f64, to: f64, temporal: u8| {
+        let shown = world.shown(0, from, to);
+        shown.filter(|shown| shown.stamp.temporal == temporal).count()
+    };
+    let (base, upper) = (pictures(25.0, 35.0, 0), pictures(25.0, 35.0, 1));
+    println!(
+        "H.264 of 1500 kbps on 1000: in ten seconds {base} pictures that others need, {upper} that none does, {outcome}"
+    );
+    // Each picture needs the one before of the base: one that is missing would stop it until a keyframe.
+    assert!(base >= 148, "{base}");
+    assert!(upper <= 10, "{upper}");
+    assert!(pictures(48.0, 58.0, 1) >= 145, "all again");
+    assert!(outcome.longest_freeze <= ms(500), "{outcome}");
+    assert_eq!(
+        (outcome.flapped, world.viewers[0].keyframe_requests),
+        (0, 0),
+        "{outcome}"
+    );
+}

@@ -16,8 +16,9 @@ use super::screen::Screen;
 
 const OFFER: &str = include_str!("../offers/chromium-play.sdp");
 const AUDIO: u8 = 111;
-const VIDEO: [u8; 2] = [96, 98];
-const VIDEO_RTX: [u8; 2] = [97, 99];
+/// VP8, VP9 and H.264 in the offer.
+const VIDEO: [u8; 3] = [96, 98, 108];
+const VIDEO_RTX: [u8; 3] = [97, 99, 109];
 const TRANSPORT_SEQUENCE: u8 = 3;
 /// A browser checks its consent this often.
 const CHECKS: Duration = Duration::from_secs(4);
