@@ -1,5 +1,6 @@
 //! Runs side by side: one server before and after, or two servers.
 
+use std::cmp::Ordering;
 use std::fmt::Write;
 
 use super::chart::{Chart, Line};
@@ -41,11 +42,17 @@ impl Row {
     }
 
     fn verdict(&self, n: usize) -> &'static str {
-        match (self.change(n), self.figure.is_better_low()) {
-            (Some(change), Some(low)) if change.abs() >= NOISE_PERCENT && !self.is_of_all() => {
-                if (change < 0.0) == low { "better" } else { "worse" }
-            }
-            _ => "",
+        let value = |n: usize| self.values.get(n).copied().flatten();
+        let (Some(first), Some(this), Some(low)) = (value(0), value(n), self.figure.is_better_low()) else {
+            return "";
+        };
+        // Beside nothing at all, anything is a difference.
+        let is_noise = self.change(n).is_some_and(|change| change.abs() < NOISE_PERCENT);
+        match this.total_cmp(&first) {
+            Ordering::Equal => "",
+            _ if is_noise || self.is_of_all() => "",
+            order if order.is_lt() == low => "better",
+            _ => "worse",
         }
     }
 }

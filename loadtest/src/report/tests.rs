@@ -269,6 +269,16 @@ fn runs_beside_each_other_say_which_is_better() {
     );
     let back = [runs[1].clone(), runs[0].clone()];
     assert!(Comparison::new(&back).to_html().contains("+100&nbsp;% worse"));
+    let none = [
+        ("none".to_owned(), run("steady", 0)),
+        ("some".to_owned(), run("steady", 1)),
+    ];
+    let text = Comparison::new(&none).to_text();
+    let loss = text
+        .lines()
+        .find(|line| line.starts_with("packets lost"))
+        .unwrap();
+    assert!(loss.ends_with("worse"), "{loss}");
 }
 
 #[test]
