@@ -9,6 +9,7 @@ pub mod ivf;
 pub mod keyframe;
 pub mod mp4;
 pub mod ogg;
+pub(crate) mod size;
 pub mod sound;
 pub mod synthetic;
 pub mod video;

@@ -1,7 +1,8 @@
 //! The parsers of what a server sends, for whoever feeds them nonsense.
 
-use super::{answer, events, rtcp, rtp, size};
+use super::{answer, events, rtcp, rtp};
 use crate::clip::keyframe::Codec;
+use crate::clip::size;
 
 /// An answer to a POST.
 pub fn answer(text: &str) {

@@ -23,7 +23,6 @@ mod repair;
 mod rtcp;
 mod rtp;
 mod secure;
-mod size;
 mod srtp;
 mod stream;
 mod tally;

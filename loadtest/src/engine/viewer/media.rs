@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::{FEEDBACK, Moment, SETTLED, Tools, Viewer, count_freeze};
-use crate::clip::keyframe;
+use crate::clip::{keyframe, size};
 use crate::engine::answer::Format;
 use crate::engine::arrivals::{Arrival, unroll};
 use crate::engine::rtcp::{self, SenderReport};
 use crate::engine::rtp::{self, Head};
-use crate::engine::size;
 use crate::engine::stream::Stream;
 use crate::measure::{Counter, Timing};
 use crate::publish::stamp::Stamp;

@@ -1,9 +1,9 @@
 //! The size of a picture, read from the first packet of a keyframe.
 
-use crate::clip::keyframe::Codec;
+use super::keyframe::Codec;
 
 /// Width and height in pixels, where the packet tells.
-pub(super) fn of_keyframe(codec: Codec, payload: &[u8]) -> Option<(u16, u16)> {
+pub(crate) fn of_keyframe(codec: Codec, payload: &[u8]) -> Option<(u16, u16)> {
     match codec {
         Codec::Vp8 => vp8(payload),
         Codec::Vp9 => vp9(payload),
