@@ -4,6 +4,7 @@
 
 mod other;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -318,9 +319,25 @@ async fn what_ends_a_viewer_is_said() {
     assert!(nobody.contains("cannot be reached"), "{nobody}");
 }
 
-/// The shares of pictures that were whole and of packets that were lost, and the seconds from the stamp to the viewer.
-async fn seen_by(mut crowd: Box<dyn Crowd>, stage: &Stage) -> (f64, f64, f64) {
-    const EACH: u32 = 3;
+/// Of each kind of viewer.
+const EACH: u32 = 3;
+
+/// What viewers say of a show.
+#[derive(Debug)]
+struct Said {
+    /// The share of pictures that were whole.
+    whole: f64,
+    /// The share of packets that were lost.
+    lost: f64,
+    /// Seconds from the stamp to the viewer.
+    one_way: f64,
+    /// Changes of the layer, of all of them.
+    switches: f64,
+    /// The layers they got, by their height.
+    layers: Vec<u16>,
+}
+
+async fn seen_by(mut crowd: Box<dyn Crowd>, stage: &Stage) -> Said {
     let mut seen = Recorder::new();
     crowd.command(Command::Join {
         group: ALL,
@@ -343,7 +360,17 @@ async fn seen_by(mut crowd: Box<dyn Crowd>, stage: &Stage) -> (f64, f64, f64) {
     let whole = count(Counter::Frames) / stage.sent.get(|sent| &sent.frames) as f64;
     let lost = count(Counter::Lost) / count(Counter::Packets);
     let one_way = measures.timing(Timing::OneWay).unwrap().quantile(0.5).unwrap();
-    (whole, lost, one_way.as_secs_f64())
+    let seconds = (0..).map_while(|at| measures.second(at));
+    let layers = seconds.flat_map(|second| second.layers().keys().copied());
+    // Unknown until the first keyframe, which a canary may miss.
+    let layers: BTreeSet<u16> = layers.filter(|height| *height > 0).collect();
+    Said {
+        whole,
+        lost,
+        one_way: one_way.as_secs_f64(),
+        switches: count(Counter::LayerSwitches),
+        layers: layers.into_iter().collect(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -363,20 +390,18 @@ async fn cheap_viewers_and_canaries_agree() {
             seen_by(Box::new(fleet), &first),
             seen_by(Box::new(canaries), &second),
         );
-        // The margins: a twentieth of the pictures, half a percent of the packets, 50 ms. After a loss the canaries do
-        // not wait for a keyframe, so pictures compare where nothing is lost.
-        let ((whole, lost, one_way), (canary_whole, canary_lost, canary_one_way)) = (cheap, canaries);
-        let is_whole = faults.is_deaf || (whole - canary_whole).abs() < 0.05;
-        assert!(is_whole, "{whole} and {canary_whole} of the pictures");
-        assert!(
-            (lost - canary_lost).abs() < 0.005,
-            "{lost} and {canary_lost} lost"
-        );
-        assert_eq!(lost > 0.015, faults.is_deaf, "{lost} lost");
-        assert!(
-            (one_way - canary_one_way).abs() < 0.05,
-            "{one_way} and {canary_one_way} s on the way"
-        );
+        // The margins: a twentieth of the pictures, half a percent of the packets, 50 ms, a change of the layer for each
+        // viewer. After a loss the canaries do not wait for a keyframe, so pictures compare where nothing is lost.
+        let both = format!("{cheap:?} and {canaries:?}");
+        let differs = |of: fn(&Said) -> f64| (of(&cheap) - of(&canaries)).abs();
+        assert!(faults.is_deaf || differs(|said| said.whole) < 0.05, "{both}");
+        assert!(differs(|said| said.lost) < 0.005, "{both}");
+        assert_eq!(cheap.lost > 0.015, faults.is_deaf, "{both}");
+        assert!(differs(|said| said.one_way) < 0.05, "{both}");
+        assert!(differs(|said| said.switches) <= f64::from(EACH), "{both}");
+        assert!(cheap.switches > 0.0 && canaries.switches > 0.0, "{both}");
+        assert!(faults.is_deaf || cheap.layers == HEIGHTS, "{both}");
+        assert!(faults.is_deaf || canaries.layers == HEIGHTS, "{both}");
     }
 }
 

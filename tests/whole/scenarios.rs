@@ -45,6 +45,18 @@ fn steady_and_its_canaries_agree() {
         (cheap / whole - 1.0).abs() < 0.2,
         "{cheap} and {whole} pictures a second"
     );
+    for group in [viewers, canaries] {
+        let seconds = (3..6).filter_map(|at| group.measures.second(at));
+        let heights: Vec<u16> = seconds
+            .flat_map(|second| second.layers().keys().copied())
+            .collect();
+        let are_published = heights.iter().all(|height| [180, 360, 720].contains(height));
+        assert!(
+            !heights.is_empty() && are_published,
+            "{}: {heights:?}",
+            group.name
+        );
+    }
 }
 
 #[test]

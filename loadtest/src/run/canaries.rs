@@ -177,6 +177,8 @@ impl Canary {
         self.outcome.frames += seen.frames;
         self.outcome.freezes += u32::try_from(seen.freezes).unwrap_or(u32::MAX);
         self.outcome.frozen_ms += millis(seen.frozen);
+        self.outcome.height = seen.height;
+        self.outcome.layer_switches += seen.layer_switches;
         // What is sent to a joiner from the server's cache is old by design.
         let is_settled = self
             .watching_since
@@ -194,6 +196,7 @@ impl Canary {
                 (Counter::Frames, seen.frames),
                 (Counter::Freezes, seen.freezes),
                 (Counter::FrozenMs, seen.frozen.as_millis() as u64),
+                (Counter::LayerSwitches, seen.layer_switches.into()),
                 (Counter::Watching, watching),
             ] {
                 recorder.add(group, at, what, n);
@@ -217,7 +220,12 @@ impl Canary {
         } else {
             Level::Joining
         };
-        self.with(|recorder, group, at| recorder.level(group, at, level, 1));
+        self.with(|recorder, group, at| {
+            recorder.level(group, at, level, 1);
+            if is_watching {
+                recorder.layer(group, at, self.outcome.height, 1);
+            }
+        });
     }
 
     fn left(self) {

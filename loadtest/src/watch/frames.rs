@@ -29,6 +29,10 @@ pub(crate) struct Watched {
     pub(crate) first_picture: Option<Duration>,
     /// Whether sound came.
     pub(crate) has_sound: bool,
+    /// Height of the last keyframe whose size could be read, pixels; 0 before.
+    pub(crate) height: u16,
+    /// Keyframes of another height than the one before.
+    pub(crate) layer_switches: u32,
 }
 
 /// What one viewer saw since it was last looked at.
@@ -47,6 +51,7 @@ impl Sight {
         self.seen.lost += rest.lost;
         self.seen.freezes += rest.freezes;
         self.seen.frozen += rest.frozen;
+        self.seen.layer_switches += rest.layer_switches;
         self
     }
 }
@@ -121,6 +126,14 @@ impl Frames {
         }
     }
 
+    /// A keyframe of this height begins.
+    pub(super) fn keyframe(&mut self, height: u16) {
+        if self.seen.height != 0 && self.seen.height != height {
+            self.seen.layer_switches += 1;
+        }
+        self.seen.height = height;
+    }
+
     fn frame(&mut self, now: Instant) {
         self.seen.frames += 1;
         self.gap(now);
@@ -154,11 +167,12 @@ impl Frames {
         }
     }
 
-    /// What was seen since the last time. First moments are told again each time.
+    /// What was seen since the last time. First moments and the height are told again each time.
     pub(super) fn take(&mut self) -> Sight {
         let rest = Watched {
             first_picture: self.seen.first_picture,
             has_sound: self.seen.has_sound,
+            height: self.seen.height,
             ..Watched::default()
         };
         Sight {
@@ -196,5 +210,19 @@ mod tests {
         );
         assert_eq!(seen.packets, 7);
         assert_eq!(seen.first_picture, Some(Duration::from_millis(110)));
+    }
+
+    #[test]
+    fn a_layer_is_another_when_the_keyframes_height_is() {
+        let mut frames = Frames::new(Instant::now());
+        let mut switches = 0;
+        for height in [360, 360, 720, 360] {
+            frames.keyframe(height);
+            let sight = frames.take();
+            switches += sight.seen.layer_switches;
+            assert_eq!(sight.seen.height, height);
+        }
+        assert_eq!(switches, 2);
+        assert_eq!(frames.take().seen.height, 360, "it is still there");
     }
 }

@@ -10,6 +10,8 @@ use webrtc::peer_connection::{MediaEngine, Registry, register_default_intercepto
 
 use super::frames::{Frames, Sight};
 use crate::Error;
+use crate::clip::keyframe::{self, Codec};
+use crate::clip::size;
 use crate::joining::{Goodbye, Opened};
 use crate::peer::Peer;
 use crate::publish::stamp::Stamp;
@@ -98,18 +100,27 @@ impl Opened for Viewer {
 
 async fn count(track: Arc<dyn TrackRemote>, frames: Arc<Mutex<Frames>>) {
     let is_picture = track.kind().await == RtpCodecKind::Video;
+    let mut codec = None;
     while let Some(event) = track.poll().await {
         let TrackRemoteEvent::OnRtpPacket(packet) = event else {
             continue;
         };
-        let (header, bytes, now) = (&packet.header, packet.payload.len(), Instant::now());
-        let age = Stamp::read(&packet.payload).map(|stamp| stamp.age());
+        let (header, payload, now) = (&packet.header, &packet.payload, Instant::now());
+        if is_picture && codec.is_none() {
+            let agreed = track.codec(header.ssrc).await;
+            codec = agreed.and_then(|agreed| Codec::from_mime(&agreed.mime_type));
+        }
+        let age = Stamp::read(payload).map(|stamp| stamp.age());
         let mut frames = frames.lock().unwrap_or_else(PoisonError::into_inner);
         frames.packet(now, age);
-        if is_picture {
-            frames.picture(now, header.sequence_number, header.marker, bytes);
-        } else {
-            frames.sound(bytes);
+        if !is_picture {
+            frames.sound(payload.len());
+            continue;
+        }
+        frames.picture(now, header.sequence_number, header.marker, payload.len());
+        let keyframe = codec.filter(|codec| keyframe::in_payload(*codec, payload));
+        if let Some((_, height)) = keyframe.and_then(|codec| size::of_keyframe(codec, payload)) {
+            frames.keyframe(height);
         }
     }
 }
