@@ -61,6 +61,7 @@ impl Buy {
         )
         .await?;
         tell(&ran, json)?;
+        anyhow::ensure!(ran.scenario.shop.is_some(), "there was nothing to buy");
         anyhow::ensure!(ran.has_passed(), "it did not pass");
         Ok(())
     }

@@ -307,6 +307,17 @@ impl Figure {
         }
     }
 
+    /// Whether only a shop brings it.
+    pub fn is_of_shop(self) -> bool {
+        match self {
+            Figure::Time(what, _) => matches!(what, Timing::Message | Timing::Receipt | Timing::Stock),
+            Figure::Plain(_) => matches!(
+                self.name().as_str(),
+                "held" | "unanswered" | "contradictions" | "oversold" | "chat_delivered"
+            ),
+        }
+    }
+
     /// Its value; none when nothing of the kind was measured.
     pub fn value(self, window: &Window) -> Option<f64> {
         match self {

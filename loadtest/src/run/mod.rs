@@ -79,13 +79,19 @@ pub async fn run(
 }
 
 async fn run_with(
-    scenario: Scenario,
+    mut scenario: Scenario,
     i_own_this_server: bool,
     make: MakeCrowd<'_>,
     view: &mut dyn View,
     stop: Stop,
 ) -> Result<Run, Error> {
     let access = Access::gain(&scenario, i_own_this_server).await?;
+    let mut remarks = Vec::new();
+    if scenario.shop.is_some() && !access.has_shop().await? {
+        remarks
+            .push("the server has no shop: buyers, chat and changes of the stock were left out".to_owned());
+        scenario = scenario.without_shop();
+    }
     if let Some(shop) = &scenario.shop {
         shelf::stock(shop, &access).await?;
     }
@@ -94,7 +100,6 @@ async fn run_with(
     let begin = Instant::now();
     let restockers = Restockers::new(&scenario, &access)?;
     let crowd = make(groups(&scenario, &access, &restockers), begin)?;
-    let mut remarks = Vec::new();
     let witnesses = witnesses(&scenario, &access, begin, &mut remarks).await?;
     let meter = Meter::new(&scenario.server, &access)?;
     let director = Director {

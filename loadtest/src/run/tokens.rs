@@ -1,7 +1,7 @@
 //! The rooms of a run and how to get into them.
 
-use reqwest::Url;
-use serde_json::json;
+use reqwest::{StatusCode, Url};
+use serde_json::{Value, json};
 
 use crate::scenario::{Scenario, Server};
 use crate::token::make_token;
@@ -65,6 +65,26 @@ impl Access {
             access.make_tokens(scenario).await?;
         }
         Ok(access)
+    }
+
+    /// Whether the server has a shop: whether it knows rooms by the shop's API. One that cannot be asked will say so itself
+    /// to what is tried next.
+    pub(super) async fn has_shop(&self) -> Result<bool, Error> {
+        let room = &self.room(0).name;
+        let url = self.base.join(&format!("/api/rooms/{room}"));
+        let url = url.map_err(|error| Error::Options(error.to_string()))?;
+        let Ok(response) = session::client()?.get(url).send().await else {
+            return Ok(true);
+        };
+        if !response.status().is_success() {
+            return Ok(!matches!(
+                response.status(),
+                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+            ));
+        }
+        // Some servers have a page for every address.
+        let known: Value = response.json().await.unwrap_or_default();
+        Ok(known.get("room").and_then(Value::as_str) == Some(room))
     }
 
     /// The room with this number.

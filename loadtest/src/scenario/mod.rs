@@ -6,6 +6,7 @@ mod library;
 mod overrides;
 mod search;
 mod secrets;
+mod shopless;
 mod threshold;
 
 use std::collections::BTreeMap;
