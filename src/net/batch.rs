@@ -22,7 +22,7 @@ pub(super) struct Way {
 }
 
 /// Runs of one call. They share its control messages: our address, and the length of the segments.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Batch<'r> {
     runs: SmallVec<[Run<'r>; MOST]>,
     /// The segments' length, once there is a run of several.
@@ -33,11 +33,7 @@ pub(super) struct Batch<'r> {
 
 impl<'r> Batch<'r> {
     pub(super) fn new(first: Run<'r>) -> Batch<'r> {
-        let mut batch = Batch {
-            runs: SmallVec::new(),
-            segment: None,
-            longest: 0,
-        };
+        let mut batch = Batch::default();
         batch.push(first);
         batch
     }
@@ -68,16 +64,84 @@ impl<'r> Batch<'r> {
     }
 }
 
-/// Puts neighbouring runs into batches and leaves their order as it is: a viewer's packets must not overtake each
-/// other.
+/// Batches that are filled at a time: frames in slices, and two frames that leave at once, are two to four runs for each
+/// viewer, no two of which have the same segments, while those of all viewers have.
+const OPEN: usize = 4;
+
+/// Puts runs into batches. A viewer's packets must not overtake each other, so each of its runs goes into the batch of
+/// the one before or into one that is sent later.
 pub(super) struct Batches<'r, I: Iterator<Item = Run<'r>>> {
     runs: I,
     next: Option<Run<'r>>,
+    open: SmallVec<[Open<'r>; OPEN]>,
+    /// So many of them have left.
+    left: usize,
+}
+
+/// A batch that is filled, and for whom it may have something.
+struct Open<'r> {
+    batch: Batch<'r>,
+    viewers: Viewers,
+}
+
+/// Viewers who may be among some: one bit for each, which others have, too. Who is taken for another waits for a later
+/// batch than it must.
+#[derive(Clone, Copy, Default)]
+struct Viewers([u64; 8]);
+
+impl Viewers {
+    fn place(to: Remote) -> (usize, u64) {
+        let number = match to {
+            Remote::Udp { peer, .. } => match peer.ip() {
+                IpAddr::V4(ip) => ip.to_bits() ^ u32::from(peer.port()),
+                IpAddr::V6(ip) => ip.to_bits() as u32 ^ u32::from(peer.port()),
+            },
+            Remote::Tcp(number) => number as u32,
+        };
+        // The upper nine bits: those of neighbours, in the lower ones, are spread over them (Fibonacci hashing).
+        let bit = number.wrapping_mul(0x9e37_79b9) >> 23;
+        ((bit / 64) as usize, 1 << (bit % 64))
+    }
+
+    fn add(&mut self, to: Remote) {
+        let (word, bit) = Viewers::place(to);
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    fn may_have(&self, to: Remote) -> bool {
+        let (word, bit) = Viewers::place(to);
+        self.0.get(word).is_some_and(|word| word & bit != 0)
+    }
 }
 
 impl<'r, I: Iterator<Item = Run<'r>>> Batches<'r, I> {
     pub(super) fn of(runs: I) -> Self {
-        Batches { runs, next: None }
+        Batches {
+            runs,
+            next: None,
+            open: SmallVec::new(),
+            left: 0,
+        }
+    }
+
+    /// Gives a run back for which there is no room.
+    fn place(&mut self, run: Run<'r>) -> Option<Run<'r>> {
+        let before = self.open.iter().rposition(|open| open.viewers.may_have(run.to));
+        let mut later = self.open.iter_mut().skip(before.unwrap_or(0));
+        if let Some(open) = later.find(|open| open.batch.takes(&run)) {
+            open.viewers.add(run.to);
+            open.batch.push(run);
+        } else if self.open.len() < OPEN {
+            let mut viewers = Viewers::default();
+            viewers.add(run.to);
+            let batch = Batch::new(run);
+            self.open.push(Open { batch, viewers });
+        } else {
+            return Some(run);
+        }
+        None
     }
 }
 
@@ -85,15 +149,19 @@ impl<'r, I: Iterator<Item = Run<'r>>> Iterator for Batches<'r, I> {
     type Item = Batch<'r>;
 
     fn next(&mut self) -> Option<Batch<'r>> {
-        let mut batch = Batch::new(self.next.take().or_else(|| self.runs.next())?);
-        for run in self.runs.by_ref() {
-            if !batch.takes(&run) {
-                self.next = Some(run);
-                break;
+        if self.left == self.open.len() {
+            self.open.clear();
+            self.left = 0;
+            let waiting = self.next.take();
+            self.next = waiting.and_then(|run| self.place(run));
+            while self.next.is_none() {
+                let Some(run) = self.runs.next() else { break };
+                self.next = self.place(run);
             }
-            batch.push(run);
         }
-        Some(batch)
+        let open = self.open.get_mut(self.left)?;
+        self.left += 1;
+        Some(std::mem::take(&mut open.batch))
     }
 }
 
@@ -201,8 +269,16 @@ mod tests {
         }
     }
 
+    fn ports(batch: &Batch<'_>) -> Vec<u16> {
+        let peers = batch.runs().iter().map(|run| match run.to {
+            Remote::Udp { peer, .. } => peer.port(),
+            Remote::Tcp(_) => panic!(),
+        });
+        peers.collect()
+    }
+
     #[test]
-    fn neighbours_that_agree_leave_together_and_in_order() {
+    fn runs_that_agree_leave_together_and_in_order() {
         let bytes = [7; 3000];
         let of = |len: usize, segment| (&bytes[..len], segment, None);
         let here = Some(IpAddr::from([127, 0, 0, 1]));
@@ -215,23 +291,59 @@ mod tests {
             of(1201, 1201),
             // Of another length.
             of(3000, 1000),
-            // Longer than that segment.
+            // Longer than that segment, not than the first.
             of(1001, 1001),
             (&bytes[..1000], 1000, here),
         ];
         let runs = (0..)
             .zip(runs)
             .map(|(port, (bytes, segment, local))| run(port, bytes, segment, local));
-        let batches: Vec<Vec<u16>> = Batches::of(runs)
-            .map(|batch| {
-                let peers = batch.runs().iter().map(|run| match run.to {
-                    Remote::Udp { peer, .. } => peer.port(),
-                    Remote::Tcp(_) => panic!(),
-                });
-                peers.collect()
+        let batches: Vec<Vec<u16>> = Batches::of(runs).map(|batch| ports(&batch)).collect();
+        assert_eq!(batches, [vec![0, 1, 2, 3, 6], vec![4], vec![5], vec![7]]);
+    }
+
+    #[test]
+    fn slices_of_a_frame_leave_each_to_all_viewers() {
+        let bytes = [7; 4000];
+        let slices = [(3600, 1200), (3000, 1000), (3300, 1100)];
+        let runs =
+            (0..50).flat_map(|port| slices.map(|(len, segment)| run(port, &bytes[..len], segment, None)));
+        let batches: Vec<(Option<usize>, usize)> = Batches::of(runs)
+            .map(|batch| (batch.segment, batch.runs().len()))
+            .collect();
+        // A viewer that is taken for another now and then waits for the next batches.
+        let longest = batches.iter().filter(|(_, runs)| *runs >= 10).count();
+        assert!(longest >= 3 && batches.len() <= 12, "{batches:?}");
+        assert_eq!(batches.iter().map(|(_, runs)| runs).sum::<usize>(), 150);
+    }
+
+    #[test]
+    fn no_run_overtakes_another_of_its_viewer() {
+        let bytes = [7; 5000];
+        let mut random = 1u32;
+        let mut below = |most: u32| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 16) % most
+        };
+        let runs: Vec<Run<'_>> = (0..5000)
+            .map(|_| {
+                let segment = 100 + 100 * below(6) as usize;
+                let len = segment * (1 + below(3) as usize);
+                run(below(40) as u16, &bytes[..len], segment, None)
             })
             .collect();
-        assert_eq!(batches, [vec![0, 1, 2, 3], vec![4], vec![5], vec![6], vec![7]]);
+        let of = |port: u16, runs: &[Run<'_>]| -> Vec<(usize, usize)> {
+            let to = run(port, &bytes, 1, None).to;
+            let own = runs.iter().filter(|run| run.to == to);
+            own.map(|run| (run.segment, run.bytes.len())).collect()
+        };
+        let sent: Vec<Run<'_>> = Batches::of(runs.iter().copied())
+            .flat_map(|batch| batch.runs().to_vec())
+            .collect();
+        assert_eq!(sent.len(), runs.len());
+        for port in 0..40 {
+            assert_eq!(of(port, &sent), of(port, &runs), "to {port}");
+        }
     }
 
     #[test]
