@@ -269,6 +269,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn one_call_sends_all_from_the_address_they_are_to_leave_from() {
+        for local in [Some(IpAddr::from([127, 0, 0, 2])), None] {
+            let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+            let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            let peer = client.local_addr().unwrap();
+            let (short, long) = ([1; 80], [2; 250]);
+            let runs = [(&short[..], 80), (&long[..], 100)];
+            let runs = runs.map(|(bytes, segment)| run(peer.port(), bytes, segment, local));
+            let sent = send(&socket, &runs, |_| Some(Way { peer, local })).unwrap();
+            assert_eq!(sent, 2);
+            let source = local.unwrap_or(peer.ip());
+            for len in [80, 100, 100, 50] {
+                let (got, from) = client.recv_from(&mut [0; 1000]).unwrap();
+                assert_eq!((got, from.ip()), (len, source));
+            }
+        }
+    }
+
     fn ports(batch: &Batch<'_>) -> Vec<u16> {
         let peers = batch.runs().iter().map(|run| match run.to {
             Remote::Udp { peer, .. } => peer.port(),

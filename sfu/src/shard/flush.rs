@@ -241,3 +241,53 @@ fn drain_into(drain: &mut Drain<'_>, outbox: &mut Outbox) {
         outbox.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::MediaConfig;
+    use crate::negotiation::IceCredentials;
+    use crate::playback::PlaybackConfig;
+    use crate::relay::ShardId;
+    use crate::sdp::{Direction, Offer};
+    use crate::shard::config::{PeerId, ShardConfig};
+    use crate::transport::{Identity, TransportConfig};
+
+    const OFFER: &str = include_str!("../../tests/offers/chromium-play.sdp");
+
+    #[test]
+    fn who_is_to_be_served_wholly_is_so_whatever_comes_next() {
+        let now = crate::media::begin();
+        let config = ShardConfig {
+            id: ShardId(0),
+            identity: Identity::generate().unwrap(),
+            max_peers: 1,
+            transport: TransportConfig::default(),
+            media: MediaConfig::default(),
+            playback: PlaybackConfig::new((now, 0)),
+            health_interval: Duration::from_secs(1),
+            hold_max: Duration::ZERO,
+        };
+        let mut shard = Shard::new(config, 1, now);
+        let offer = Offer::parse(OFFER, Direction::Play, 1).unwrap();
+        let ice = IceCredentials {
+            ufrag: "ufragufragufrag0".to_owned(),
+            pwd: "passwordpasswordpassword".to_owned(),
+        };
+        shard
+            .open_viewer(now, PeerId(1), "room".into(), offer, ice)
+            .unwrap();
+        let key = shard.by_id[&PeerId(1)];
+        shard.flush(now);
+        let due = |shard: &Shard| shard.peers[key].due;
+        assert_eq!(due(&shard), Due::Nothing);
+        shard.touch_peer_for(key, Due::Channels);
+        assert_eq!(due(&shard), Due::Channels);
+        // Feedback, and an acknowledgement behind it.
+        shard.touch_peer(key);
+        shard.touch_peer_for(key, Due::Channels);
+        assert_eq!((due(&shard), shard.dirty_peers.len()), (Due::All, 1));
+        shard.flush(now);
+        assert_eq!(due(&shard), Due::Nothing);
+    }
+}

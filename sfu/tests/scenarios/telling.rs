@@ -164,3 +164,16 @@ fn what_many_viewers_are_sent_one_by_one_leaves_in_turns() {
     }
     assert_eq!(sent, [25, MANY - 25]);
 }
+
+#[test]
+fn what_waits_for_the_window_leaves_with_the_acknowledgement() {
+    let mut world = crowd_of(1, 367);
+    let long = "x".repeat(15_000);
+    for _ in 0..3 {
+        assert!(world.send(0, "shop", &long));
+        // Four round trips of a window that doubles, and no timeout among them.
+        world.run(4 * 2 * ms(20));
+        assert_eq!(heard(&world, 0).pop().map(str::len), Some(long.len()));
+        world.viewers[0].client.messages.clear();
+    }
+}
