@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use loadtest::cli::LoadTest;
 use signaling::token::{Claims, Scope};
 use toml::Table;
 
@@ -83,7 +84,7 @@ pub fn command() -> Command {
         )
         .subcommand(
             // What it says of itself is for those who read its code.
-            loadtest::cli::LoadTest::augment_args(Command::new("loadtest"))
+            LoadTest::augment_args(Command::new("loadtest"))
                 .about("Sends publishers, viewers and buyers to this or any other WHIP/WHEP server, and reports how it did"),
         )
         .subcommand(with_keys("audit").about("Checks the ledger against its own records; fails when they differ"))
@@ -242,6 +243,15 @@ pub fn restore(config: &Config, matches: &ArgMatches) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The load test, which knows no server's keys: neither behind its name nor in front of it.
+fn load_test(before: &ArgMatches, inner: &ArgMatches) -> anyhow::Result<LoadTest> {
+    anyhow::ensure!(
+        !before.args_present(),
+        "the load test knows no server's keys: leave out what stands before `loadtest`"
+    );
+    Ok(LoadTest::from_arg_matches(inner)?)
+}
+
 /// Does what the command line says.
 ///
 /// # Errors
@@ -250,11 +260,7 @@ pub fn run() -> anyhow::Result<()> {
     let matches = command().get_matches();
     let (name, inner) = matches.subcommand().unwrap_or(("serve", &matches));
     if name == "loadtest" {
-        anyhow::ensure!(
-            !matches.args_present(),
-            "the load test knows no server's keys: leave out what stands before `loadtest`"
-        );
-        let test = loadtest::cli::LoadTest::from_arg_matches(inner)?;
+        let test = load_test(&matches, inner)?;
         return tokio::runtime::Runtime::new()?.block_on(test.run());
     }
     let config = config(&[&matches, inner])?;
@@ -309,8 +315,22 @@ mod tests {
 
     #[test]
     fn the_load_test_takes_no_key_of_the_servers() {
-        parsed("vitrine loadtest watch --viewers 3").unwrap();
-        let refused = parsed("vitrine loadtest watch --media-port 7100").unwrap_err();
-        assert!(refused.contains("--media-port"), "{refused}");
+        let read = |line: &str| {
+            let matches = parsed(line)?;
+            let (_, inner) = matches.subcommand().unwrap();
+            load_test(&matches, inner)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        };
+        read("vitrine loadtest watch --viewers 3").unwrap();
+        for (line, says) in [
+            ("vitrine loadtest watch --media-port 7100", "--media-port"),
+            ("vitrine loadtest --media-port 7100 watch", "--media-port"),
+            ("vitrine --media-port 7100 loadtest watch", "before `loadtest`"),
+            ("vitrine --no-demo loadtest watch", "before `loadtest`"),
+        ] {
+            let refused = read(line).unwrap_err();
+            assert!(refused.contains(says), "{line}: {refused}");
+        }
     }
 }
