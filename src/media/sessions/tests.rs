@@ -17,34 +17,27 @@ const PUBLISH: &str = include_str!("../../../sfu/tests/offers/ffmpeg.sdp");
 const PLAY: &str = include_str!("../../../sfu/tests/offers/chromium-play.sdp");
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-/// A service with one shard that does as `script` says, and what the shop hears.
+/// A service with shards that do as `script` says, and what the shop hears.
 struct Stage {
     service: MediaService,
     directory: Arc<Directory>,
     news: mpsc::Receiver<News>,
 }
 
-fn stage(script: impl Fn(Command) + Send + 'static) -> Stage {
-    let mut poll = mio::Poll::new().unwrap();
-    let waker = mio::Waker::new(poll.registry(), mio::Token(0)).unwrap();
-    let (lane, inbox): (ShardLane, ShardInbox) = lanes(waker);
-    std::thread::spawn(move || {
-        let mut events = mio::Events::with_capacity(1);
-        while poll.poll(&mut events, Some(Duration::from_secs(5))).is_ok() && !events.is_empty() {
-            while let Some(command) = inbox.command() {
-                script(command);
-            }
-        }
-    });
-    let directory = Arc::new(Directory::new(1));
+fn stage(script: impl Fn(Command) + Send + Sync + 'static) -> Stage {
+    stage_of(1, script)
+}
+
+fn stage_of(shards: u16, script: impl Fn(Command) + Send + Sync + 'static) -> Stage {
+    let (directory, script) = (Arc::new(Directory::new(shards)), Arc::new(script));
     let (news_lane, news) = mpsc::channel(8);
-    let door = ShardDoor {
-        lane,
-        udp_port: 7000,
-        tcp_port: Some(7000),
-    };
+    let doors = (0..shards).map(|n| ShardDoor {
+        lane: scripted(script.clone()),
+        udp_port: 7000 + n,
+        tcp_port: Some(7000 + n),
+    });
     let service = MediaService::new(
-        vec![door],
+        doors.collect(),
         directory.clone(),
         HostAddresses::new(vec!["203.0.113.5".parse().unwrap()]),
         Fingerprint([1; 32]),
@@ -56,6 +49,22 @@ fn stage(script: impl Fn(Command) + Send + 'static) -> Stage {
         directory,
         news,
     }
+}
+
+/// The lane to a shard on a thread of its own.
+fn scripted(script: Arc<impl Fn(Command) + Send + Sync + 'static>) -> ShardLane {
+    let mut poll = mio::Poll::new().unwrap();
+    let waker = mio::Waker::new(poll.registry(), mio::Token(0)).unwrap();
+    let (lane, inbox): (ShardLane, ShardInbox) = lanes(waker);
+    std::thread::spawn(move || {
+        let mut events = mio::Events::with_capacity(1);
+        while poll.poll(&mut events, Some(Duration::from_secs(5))).is_ok() && !events.is_empty() {
+            while let Some(command) = inbox.command() {
+                script(command);
+            }
+        }
+    });
+    lane
 }
 
 /// Takes everything.
@@ -211,4 +220,32 @@ async fn only_viewers_choose_layers() {
         stage.service.limit(host, wish).await,
         Err(MediaError::Unacceptable(_))
     ));
+}
+
+fn viewer() -> ViewerStats {
+    ViewerStats {
+        peer: PeerId(1),
+        age: Duration::ZERO,
+        connected: None,
+        pictured: None,
+        layer: None,
+        reason: playback::LayerReason::default(),
+        estimate: 0,
+        round_trip: Duration::ZERO,
+        lost: 0,
+        counts: Default::default(),
+    }
+}
+
+#[tokio::test]
+async fn so_many_viewers_are_told_of_all_shards_together_and_the_others_counted() {
+    let three_each = |command| match command {
+        Command::Viewers { most, reply, .. } => reply.send((vec![viewer(); most.min(3)], 3)).unwrap(),
+        other => willing(other),
+    };
+    let stage = stage_of(2, three_each);
+    for (most, told) in [(0, 0), (2, 2), (3, 3), (4, 4), (6, 6), (7, 6)] {
+        let found = stage.service.viewers("demo", most).await;
+        assert_eq!((found.viewers.len(), found.count), (told, 6), "{most}");
+    }
 }
