@@ -11,6 +11,15 @@ use serde_json::{Value, json};
 use super::server::{PATIENCE, vitrine_says};
 use super::stage::Stage;
 
+/// Whoever ships another scenario runs it here, small.
+#[test]
+fn every_scenario_that_ships_has_a_story() {
+    let stories: String = include_str!("scenarios.rs").split_whitespace().collect();
+    for name in loadtest::scenario::names() {
+        assert!(stories.contains(&format!("stage.pass({name:?},")), "{name}");
+    }
+}
+
 #[test]
 fn steady_and_its_canaries_agree() {
     let stage = Stage::start();
