@@ -65,7 +65,7 @@ impl LoadTest {
             Role::Buy(buy) => buy.run(self.json).await,
             Role::Run(run) => run.run(self.json).await,
             Role::Report(report) => report.run(self.json),
-            Role::Compare(compare) => compare.run(),
+            Role::Compare(compare) => compare.run(self.json),
         }
     }
 }

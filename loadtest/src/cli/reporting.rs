@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
+use super::print;
 use super::running::{tell, write};
 use crate::report::{Comparison, MOST_RUNS, Run};
 
@@ -31,6 +32,7 @@ impl Report {
         let run = merged.context("no result given")?;
         write(&run, &self.out)?;
         tell(&run, json)?;
+        eprintln!("report: {}.html, {}.json", self.out.display(), self.out.display());
         anyhow::ensure!(run.has_passed(), "it did not pass");
         Ok(())
     }
@@ -48,7 +50,7 @@ pub(super) struct Compare {
 }
 
 impl Compare {
-    pub(super) fn run(self) -> anyhow::Result<()> {
+    pub(super) fn run(self, json: bool) -> anyhow::Result<()> {
         let mut runs = Vec::new();
         for result in &self.results {
             let (name, path) = match result.split_once('=') {
@@ -67,10 +69,36 @@ impl Compare {
             runs.push((name, Run::read(path)?));
         }
         let comparison = Comparison::new(&runs);
-        print!("{}", comparison.to_text());
-        let page = self.out.with_extension("html");
+        print(json, &comparison.to_json(), || print!("{}", comparison.to_text()))?;
+        let page = with_html(self.out);
         std::fs::write(&page, comparison.to_html()).with_context(|| page.display().to_string())?;
         eprintln!("page: {}", page.display());
         Ok(())
+    }
+}
+
+/// A name with `.html` behind it; names with other dots keep them.
+fn with_html(name: PathBuf) -> PathBuf {
+    if name.extension().is_some_and(|ending| ending == "html") {
+        return name;
+    }
+    let mut name = name.into_os_string();
+    name.push(".html");
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_keeps_the_name_it_is_given() {
+        for (given, made) in [
+            ("cmp", "cmp.html"),
+            ("cmp.html", "cmp.html"),
+            ("a/v1.2", "a/v1.2.html"),
+        ] {
+            assert_eq!(with_html(given.into()), Path::new(made));
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! Runs side by side: one server before and after, or two servers.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt::Write;
+
+use serde_json::{Value, json};
 
 use super::chart::{Chart, Line};
 use super::number;
@@ -143,6 +146,22 @@ impl<'a> Comparison<'a> {
             let _ = writeln!(text, "  {}", if last == 1 { row.verdict(1) } else { "" });
         }
         text
+    }
+
+    /// For programs: every figure of every run, by its name in thresholds.
+    pub fn to_json(&self) -> Value {
+        let runs: Vec<Value> = self
+            .runs
+            .iter()
+            .zip(&self.windows)
+            .map(|((name, run), window)| {
+                let figures: BTreeMap<String, f64> = Figure::all()
+                    .filter_map(|figure| Some((figure.name(), figure.value(window)?)))
+                    .collect();
+                json!({"name": name, "passed": run.has_passed(), "says": run.sentence(), "figures": figures})
+            })
+            .collect();
+        json!({"runs": runs, "notes": self.remarks()})
     }
 
     /// As one HTML file.

@@ -304,6 +304,11 @@ fn runs_that_are_not_alike_are_said_to_be_so() {
         ("a".to_owned(), run("steady", 10)),
         ("b".to_owned(), run("churn", 10)),
     ];
-    let html = Comparison::new(&runs).to_html();
+    let comparison = Comparison::new(&runs);
+    let html = comparison.to_html();
     assert!(html.contains("<li>The runs are of different scenarios.</li>"));
+    let told = comparison.to_json();
+    assert_eq!(told["notes"][0], "The runs are of different scenarios.");
+    assert_eq!(told["runs"][1]["name"], "b");
+    assert_eq!(told["runs"][1]["figures"]["loss_percent"], 1.0);
 }
