@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use loadtest::cli::LoadTest;
 use signaling::token::{Claims, Scope};
@@ -245,8 +246,10 @@ pub fn restore(config: &Config, matches: &ArgMatches) -> anyhow::Result<()> {
 
 /// The load test, which knows no server's keys: neither behind its name nor in front of it.
 fn load_test(before: &ArgMatches, inner: &ArgMatches) -> anyhow::Result<LoadTest> {
+    // Its own flags for all of its commands are told to the one above them, too.
+    let is_given = |key: &Arg| before.value_source(key.get_id().as_str()) == Some(ValueSource::CommandLine);
     anyhow::ensure!(
-        !before.args_present(),
+        !keys().iter().any(is_given),
         "the load test knows no server's keys: leave out what stands before `loadtest`"
     );
     Ok(LoadTest::from_arg_matches(inner)?)
@@ -322,7 +325,13 @@ mod tests {
                 .map(drop)
                 .map_err(|error| error.to_string())
         };
-        read("vitrine loadtest watch --viewers 3").unwrap();
+        for line in [
+            "vitrine loadtest watch --viewers 3",
+            "vitrine loadtest watch --json",
+            "vitrine loadtest --json compare a.json b.json",
+        ] {
+            read(line).unwrap();
+        }
         for (line, says) in [
             ("vitrine loadtest watch --media-port 7100", "--media-port"),
             ("vitrine loadtest --media-port 7100 watch", "--media-port"),

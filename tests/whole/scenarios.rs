@@ -383,10 +383,17 @@ fn thresholds_decide_the_exit_code_and_results_can_be_read_again() {
     assert_eq!(both.window().counter(Counter::JoinsStarted), 10);
     let (one, two) = (format!("one={result}"), format!("two={out}.json"));
     let page = stage.folder().join("compare.html");
+    let page = page.to_str().unwrap();
     let compared = vitrine_says(
         stage.folder(),
-        &["loadtest", "compare", &one, &two, "--out", page.to_str().unwrap()],
+        &["loadtest", "compare", &one, &two, "--out", page],
     );
+    let read = vitrine_says(
+        stage.folder(),
+        &["loadtest", "compare", "--json", &one, &two, "--out", page],
+    );
+    let read: Value = serde_json::from_slice(&read.stdout).unwrap();
+    assert_eq!(read["runs"][1]["figures"]["viewers"], 10.0);
     let said = String::from_utf8_lossy(&compared.stdout);
     assert!(compared.status.success() && said.contains("+100 %"), "{said}");
     assert!(
