@@ -89,9 +89,12 @@ pub struct Layer {
     /// Its rid, when simulcast.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rid: Option<String>,
-    /// The only one of its encoding, or the lowest.
+    /// Of its encoding: 0 for the only one or the lowest.
     #[serde(rename = "spatialLayerId")]
     pub spatial_layer_id: u8,
+    /// The highest temporal layer a viewer gets, where there are several.
+    #[serde(rename = "temporalLayerId", skip_serializing_if = "Option::is_none")]
+    pub temporal_layer_id: Option<u8>,
     /// Bits per second now; absent when the layer is inactive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bitrate: Option<u64>,

@@ -93,6 +93,7 @@ mod tests {
             codec,
             bitrate: 1,
             size: None,
+            spatial: Vec::new(),
             active: true,
             lost_permille: 0,
             jitter: Duration::ZERO,

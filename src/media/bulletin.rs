@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sfu::media::EncodingHealth;
+use sfu::media::{EncodingHealth, SpatialLayer};
 use sfu::relay::{EncodingId, RoomName, ShardId};
 use signaling::{Layer, RoomMedia};
 use tokio::sync::watch;
@@ -117,18 +117,28 @@ impl Bulletin {
 /// The layers of the picture. Rates are told in steps, so that followers hear of changes and not of each frame.
 fn layers(encodings: &[EncodingHealth]) -> Vec<Layer> {
     const STEP: u64 = 50_000;
-    let pictures = encodings.iter().filter(|encoding| encoding.codec != "opus");
-    pictures
-        .map(|encoding| Layer {
-            rid: encoding.rid.map(|rid| rid.as_str().to_owned()),
-            spatial_layer_id: 0,
-            bitrate: encoding
-                .active
-                .then(|| encoding.bitrate.div_ceil(STEP).max(1) * STEP),
-            width: encoding.size.map(|(width, _)| width),
-            height: encoding.size.map(|(_, height)| height),
-        })
-        .collect()
+    let step = |bitrate: u64| bitrate.div_ceil(STEP).max(1) * STEP;
+    let layer = |encoding: &EncodingHealth, place: u8, picture: SpatialLayer| Layer {
+        rid: encoding.rid.map(|rid| rid.as_str().to_owned()),
+        spatial_layer_id: place,
+        temporal_layer_id: None,
+        bitrate: encoding.active.then(|| step(picture.bitrate)),
+        width: picture.size.map(|(width, _)| width),
+        height: picture.size.map(|(_, height)| height),
+    };
+    let mut told = Vec::new();
+    for encoding in encodings.iter().filter(|encoding| encoding.codec != "opus") {
+        let whole = SpatialLayer {
+            size: encoding.size,
+            bitrate: encoding.bitrate,
+        };
+        if encoding.spatial.is_empty() {
+            told.push(layer(encoding, 0, whole));
+        }
+        let places = (0..).zip(&encoding.spatial);
+        told.extend(places.map(|(place, picture)| layer(encoding, place, *picture)));
+    }
+    told
 }
 
 #[cfg(test)]
@@ -143,6 +153,7 @@ mod tests {
             codec,
             bitrate: 123_456,
             size: Some((640, 360)),
+            spatial: Vec::new(),
             active,
             lost_permille: 0,
             jitter: Duration::ZERO,
@@ -162,6 +173,26 @@ mod tests {
         bulletin.counted(now, &room, ShardId(1), vec![(layer(0), 4)]);
         assert_eq!(bulletin.health(now, &room, &encodings), [7, 0]);
         assert_eq!(bulletin.health(now + COUNT_LIFE, &room, &encodings), [0, 0]);
+    }
+
+    #[test]
+    fn spatial_layers_are_told_one_by_one() {
+        let layer = |height, bitrate| SpatialLayer {
+            size: Some((2 * height, height)),
+            bitrate,
+        };
+        let encoding = EncodingHealth {
+            spatial: vec![layer(180, 90_000), layer(360, 123_456)],
+            ..encoding(0, "vp9", true)
+        };
+        let told: Vec<_> = layers(&[encoding])
+            .iter()
+            .map(|layer| (layer.spatial_layer_id, layer.height, layer.bitrate))
+            .collect();
+        assert_eq!(
+            told,
+            [(0, Some(180), Some(100_000)), (1, Some(360), Some(150_000))]
+        );
     }
 
     #[test]

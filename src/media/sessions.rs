@@ -250,7 +250,8 @@ fn viewer_report(shard: ShardId, viewer: &ViewerStats, player: Option<PlayerRepo
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let layer = viewer.layer.map(|layer| Layer {
         rid: layer.rid.map(|rid| rid.as_str().to_owned()),
-        spatial_layer_id: 0,
+        spatial_layer_id: layer.spatial,
+        temporal_layer_id: layer.temporal,
         bitrate: Some(layer.bitrate),
         width: layer.size.map(|(width, _)| width),
         height: layer.size.map(|(_, height)| height),

@@ -22,6 +22,8 @@ pub struct EncodingHealth {
     pub bitrate: u64,
     /// Coded pixels, where known.
     pub size: Option<(u16, u16)>,
+    /// Pixels and bits per second up to each spatial layer, the lowest first; none where there is only one.
+    pub spatial: Vec<SpatialLayer>,
     /// Whether packets come.
     pub active: bool,
     /// Of a thousand packets since the last report, those lost on the way; most come again.
@@ -30,6 +32,15 @@ pub struct EncodingHealth {
     pub jitter: Duration,
     /// What its encoder does wrong.
     pub faults: Faults,
+}
+
+/// A picture up to one of its encoding's spatial layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpatialLayer {
+    /// Coded pixels, where known.
+    pub size: Option<(u16, u16)>,
+    /// Bits per second with the layers below.
+    pub bitrate: u64,
 }
 
 impl Publication {
@@ -56,6 +67,7 @@ fn health(now: Instant, encoding: &mut Encoding, media: &ReceivedMedia) -> Encod
         codec: encoding.codec().map_or("", codec_name),
         bitrate: encoding.bitrate(),
         size: encoding.size(),
+        spatial: spatial(encoding),
         active: encoding.is_arriving(now),
         lost_permille: encoding.reception.look_at_losses(&encoding.sequence),
         jitter: Duration::from_micros(ticks * 1_000_000 / u64::from(rate)),
@@ -67,6 +79,17 @@ fn health(now: Instant, encoding: &mut Encoding, media: &ReceivedMedia) -> Encod
             },
         },
     }
+}
+
+fn spatial(encoding: &Encoding) -> Vec<SpatialLayer> {
+    let (highest, _) = encoding.highest_layers();
+    let layers = (0..=highest).filter(|_| highest > 0);
+    layers
+        .map(|layer| SpatialLayer {
+            size: encoding.size_up_to(layer),
+            bitrate: encoding.bitrate_up_to(layer, u8::MAX),
+        })
+        .collect()
 }
 
 fn codec_name(codec: Codec) -> &'static str {

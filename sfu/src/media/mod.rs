@@ -19,7 +19,7 @@ mod streams;
 
 pub use checkup::Faults;
 pub use encoding::Encoding;
-pub use health::EncodingHealth;
+pub use health::{EncodingHealth, SpatialLayer};
 pub use history::{Allowance, History, StoredPacket};
 pub use publication::{MediaConfig, Publication, Track};
 pub use rtp_packet::RtpPacket;

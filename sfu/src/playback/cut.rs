@@ -100,6 +100,12 @@ impl Cut {
         };
     }
 
+    /// The highest layers that are sent.
+    pub(super) fn highest(&self) -> (u8, u8) {
+        let highest = self.now.and(self.seen);
+        (highest.spatial, highest.temporal)
+    }
+
     /// Whether what the viewer wants can only begin at a keyframe.
     pub(super) fn wants_keyframe(&self) -> bool {
         let spatial = self.now.spatial < self.wanted.spatial.min(self.seen.spatial);

@@ -411,6 +411,12 @@ impl Playback {
         self.senders.get(self.video()?)?.encoding()
     }
 
+    /// The highest spatial and temporal layer of it that the viewer gets.
+    pub fn highest_layers(&self) -> (u8, u8) {
+        let video = self.video().and_then(|place| self.senders.get(place));
+        video.map_or((0, 0), |video| video.cut.highest())
+    }
+
     /// Why it is that one and not the one above, as of the latest choice.
     pub fn reason(&self) -> LayerReason {
         self.reason

@@ -62,6 +62,10 @@ pub struct ViewerStats {
 pub struct ViewerLayer {
     /// Its rid, when simulcast.
     pub rid: Option<Label>,
+    /// The highest spatial layer sent of it, 0 where there is one.
+    pub spatial: u8,
+    /// The highest temporal layer sent of it, where it has several.
+    pub temporal: Option<u8>,
     /// Coded pixels, where known.
     pub size: Option<(u16, u16)>,
     /// Bits per second.
@@ -142,7 +146,7 @@ fn tell(now: Instant, viewer: &Peer, room: &Room) -> Option<ViewerStats> {
         return None;
     };
     let publication = room.stage.as_ref().map(|stage| &stage.publication);
-    let layer = playback.layer().and_then(|id| publication?.encoding(id));
+    let encoding = playback.layer().and_then(|id| publication?.encoding(id));
     let age = now.saturating_duration_since(viewer.opened_at);
     Some(ViewerStats {
         peer: viewer.id,
@@ -151,17 +155,29 @@ fn tell(now: Instant, viewer: &Peer, room: &Room) -> Option<ViewerStats> {
             .connected_at()
             .map(|at| at.saturating_duration_since(viewer.opened_at)),
         pictured: playback.pictured(),
-        layer: layer.map(|encoding| ViewerLayer {
-            rid: encoding.rid,
-            size: encoding.size(),
-            bitrate: encoding.bitrate(),
-        }),
+        layer: encoding.map(|encoding| layer(playback, encoding)),
         reason: playback.reason(),
         estimate: playback.estimate(),
         round_trip: playback.round_trip(),
         lost: playback.lost_fraction(),
         counts: *playback.stats(),
     })
+}
+
+fn layer(playback: &Playback, encoding: &Encoding) -> ViewerLayer {
+    let (spatial, temporal) = playback.highest_layers();
+    let has_layers = encoding.highest_layers() != (0, 0);
+    ViewerLayer {
+        rid: encoding.rid,
+        spatial,
+        temporal: (encoding.highest_layers().1 > 0).then_some(temporal),
+        size: encoding.size_up_to(spatial),
+        bitrate: if has_layers {
+            encoding.bitrate_up_to(spatial, temporal)
+        } else {
+            encoding.bitrate()
+        },
+    }
 }
 
 fn best_layer(now: Instant, publication: &Publication) -> Option<EncodingId> {
