@@ -1,14 +1,13 @@
 // Joins and squeezes in real browsers, judged by the frames they show.
 
 import { execFileSync } from "node:child_process";
-import { createSocket } from "node:dgram";
 import { existsSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DESK, OUTPUT, moving, page, until } from "./browsers.mjs";
 import { ffmpeg } from "./ffmpeg.mjs";
 import { longestFreeze, noteFrames, percentile } from "./frames.mjs";
-import { Line, throughLine } from "./network.mjs";
+import { Line, freeUdpPort, throughLine } from "./network.mjs";
 import { start } from "./programs.mjs";
 import { binary } from "./server.mjs";
 
@@ -103,16 +102,6 @@ const behind = (tab, name, reference) =>
     FRAMES,
     FPS,
   );
-
-function freeUdpPort() {
-  return new Promise((resolve) => {
-    const probe = createSocket("udp4");
-    probe.bind(0, () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
-}
 
 /** A squeeze that something else on the machine may have disturbed is tried again: so often in all. */
 const TRIES = 3;

@@ -58,6 +58,17 @@ export class Line {
   }
 }
 
+/** A port nobody has, for a server whose viewers come through a line. */
+export function freeUdpPort() {
+  return new Promise((resolve) => {
+    const probe = createSocket("udp4");
+    probe.bind(0, () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
 /** For `page`'s `before`: whichever addresses the server names, the line's port is there. */
 export const throughLine = (port) => new Function(`(${replaceCandidates})(${port})`);
 
