@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rtp::{Packet, VIDEO_PT, begin, publisher_media, viewer_media};
 use sfu::media::{MediaConfig, Publication, RtpPacket};
-use sfu::negotiation::Codec;
+use sfu::negotiation::{Codec, Extension};
 use sfu::playback::{LayerLimit, Playback, PlaybackConfig, RtpSink};
 use sfu::relay::Generation;
 use sfu::transport::RtpParts;
@@ -29,6 +29,10 @@ impl RtpSink for Sent {
     }
 }
 
+/// The dependency descriptor's ids.
+const PUBLISHED: u8 = 12;
+const VIEWED: u8 = 7;
+
 /// One encoding and one viewer.
 struct Stream {
     now: Instant,
@@ -38,12 +42,26 @@ struct Stream {
     sequence: u16,
     picture: u16,
     keyframes: usize,
+    frame: u16,
 }
 
 impl Stream {
     fn new(codec: Codec) -> Stream {
+        Stream::with(codec, true)
+    }
+
+    /// A viewer that takes the dependency descriptor, or does not.
+    fn with(codec: Codec, has_descriptor: bool) -> Stream {
         let now = begin();
         let (mut published, mut viewed) = (publisher_media(), viewer_media());
+        published[1]
+            .extensions
+            .insert(PUBLISHED, Extension::DependencyDescriptor);
+        if has_descriptor {
+            viewed[1]
+                .extensions
+                .insert(VIEWED, Extension::DependencyDescriptor);
+        }
         published[1].rids.clear();
         published[1].ssrcs = vec![(0xaa, None)];
         published[1].payloads[0].codec = codec;
@@ -64,6 +82,7 @@ impl Stream {
             sequence: 65_500,
             picture: 0x7ff0,
             keyframes: 0,
+            frame: 0xfff0,
         }
     }
 
@@ -112,22 +131,75 @@ impl Stream {
             for (spatial, starts, ends) in [(0u8, true, false), (0, false, true), (1, true, true)] {
                 let [high, low] = self.picture.to_be_bytes();
                 // I P L F B E V Z; non-flexible.
-                let first = 0xa0 | u8::from(!is_key) << 6 | u8::from(starts) << 3 | u8::from(ends) << 2;
-                let payload = [
-                    first,
-                    0x80 | high,
-                    low,
-                    spatial << 1 | u8::from(spatial > 0),
-                    9,
-                    spatial,
-                    1,
-                    2,
-                    3,
-                ];
+                let has_sizes = is_key && spatial == 0 && starts;
+                let first = 0xa0
+                    | u8::from(!is_key) << 6
+                    | u8::from(starts) << 3
+                    | u8::from(ends) << 2
+                    | u8::from(has_sizes) << 1;
+                let mut payload = vec![first, 0x80 | high, low, spatial << 1 | u8::from(spatial > 0), 9];
+                if has_sizes {
+                    // 640x360 and 1280x720.
+                    payload.extend_from_slice(&[0x30, 2, 128, 1, 104, 5, 0, 2, 208]);
+                }
+                payload.extend_from_slice(&[spatial, 1, 2, 3]);
                 self.push(&payload, spatial == 1);
             }
             self.forward();
         }
+    }
+
+    /// Pictures of two spatial layers of AV1, a packet each, the upper one predicted from the lower in every picture.
+    fn av1(&mut self, pictures: u16, keyframe: bool) {
+        for picture in 0..pictures {
+            let is_key = keyframe && picture == 0;
+            for spatial in 0..2 {
+                let [high, low] = self.frame.to_be_bytes();
+                self.frame = self.frame.wrapping_add(1);
+                // First and last packet of its frame; templates: a keyframe, the lower layer, the upper.
+                let template = if spatial == 1 { 2 } else { u8::from(!is_key) };
+                let mut descriptor = vec![0xc0 | template, high, low];
+                if is_key && spatial == 0 {
+                    // Structure; offset 0, two targets; layers 0 0 1; SS, SR, -S; differences -, 2, 1; no chains, no sizes.
+                    descriptor.extend_from_slice(&[
+                        0b1000_0000,
+                        0b0000_0001,
+                        0b0010_1110,
+                        0b1010_1100,
+                        0b1001_0001,
+                        0b0100_0000,
+                        0,
+                    ]);
+                }
+                let aggregation = if is_key && spatial == 0 { 0x18 } else { 0x10 };
+                let timestamp = u32::from(self.picture) * 3000;
+                let mut packet = Packet::new(VIDEO_PT, self.sequence, timestamp, 0xaa)
+                    .extension(PUBLISHED, &descriptor)
+                    .payload(&[aggregation, 0x30, 1, spatial]);
+                if spatial == 1 {
+                    packet = packet.marker();
+                }
+                self.sequence = self.sequence.wrapping_add(1);
+                self.publication.handle_rtp(self.now, &packet.bytes());
+            }
+            self.forward();
+        }
+    }
+
+    /// Spatial layer, marker and the descriptor's frame number of what the viewer got since.
+    fn av1_frames(&self, since: usize) -> Vec<(u8, bool, u16)> {
+        let packets = self.sent.0[since..]
+            .iter()
+            .map(|bytes| RtpPacket::parse(bytes).unwrap());
+        let read = |packet: RtpPacket<'_>| {
+            let number = packet.extension(VIEWED).unwrap()[1..].first_chunk().unwrap();
+            (
+                *packet.payload().last().unwrap(),
+                packet.marker(),
+                u16::from_be_bytes(*number),
+            )
+        };
+        packets.map(read).collect()
     }
 
     /// What the viewer got since, as sequence, marker, picture id and last payload byte; numbers without a hole.
@@ -218,4 +290,78 @@ fn spatial_layers_end_with_a_marker_and_come_back_at_a_keyframe() {
     let high = stream.got(before);
     assert_eq!(high.len(), 12);
     assert!(high.chunks(3).all(|picture| !picture[1].0 && picture[2].0));
+}
+
+#[test]
+fn a_page_of_the_lower_layers_size_gets_that_layer() {
+    let mut stream = Stream::new(Codec::Vp9 { profile: 0 });
+    stream.vp9(30, true);
+    let encoding = &stream.publication.tracks()[1].encodings[0];
+    assert_eq!(
+        [0, 1].map(|spatial| encoding.size_up_to(spatial)),
+        [Some((640, 360)), Some((1280, 720))]
+    );
+    for (side, packets) in [(639, 2), (1279, 2), (1280, 3)] {
+        stream.playback.set_limit(LayerLimit {
+            max_side: Some(side),
+            ..LayerLimit::default()
+        });
+        stream.vp9(1, true);
+        let before = stream.sent.0.len();
+        stream.vp9(10, true);
+        assert_eq!(stream.got(before).len(), 10 * packets, "{side}");
+    }
+}
+
+#[test]
+fn av1_is_cut_by_its_descriptor_and_its_frame_numbers_go_on() {
+    let mut stream = Stream::new(Codec::Av1 { profile: 0 });
+    stream.av1(10, true);
+    let all = stream.av1_frames(0);
+    let expected = (0..20).map(|frame| ((frame % 2) as u8, frame % 2 == 1, 0xfff0_u16.wrapping_add(frame)));
+    assert!(all.iter().copied().eq(expected), "{all:?}");
+    stream.playback.set_limit(LayerLimit {
+        spatial: Some(0),
+        ..LayerLimit::default()
+    });
+    let before = stream.sent.0.len();
+    stream.av1(10, false);
+    let low = stream.av1_frames(before);
+    let expected = (20..40)
+        .step_by(2)
+        .map(|frame| (0, true, 0xfff0_u16.wrapping_add(frame)));
+    assert!(low.iter().copied().eq(expected), "{low:?}");
+    stream.playback.set_limit(LayerLimit::default());
+    let before = stream.sent.0.len();
+    stream.av1(6, false);
+    stream.av1(2, true);
+    let high = stream.av1_frames(before);
+    let layers: Vec<u8> = high.iter().map(|(spatial, ..)| *spatial).collect();
+    assert_eq!(layers, [0, 0, 0, 0, 0, 0, 0, 1, 0, 1], "from the keyframe on");
+    assert!(stream.keyframes > 0, "which is asked for");
+    // The same again from the cache, for who begins with the lowest layer: to the viewer they are new frames.
+    let last = high.last().unwrap().2;
+    stream.playback.attach(stream.now, None);
+    let again = Some((Generation(2), &stream.publication));
+    stream.playback.attach(stream.now, again);
+    let before = stream.sent.0.len();
+    stream.forward();
+    let replayed = stream.av1_frames(before);
+    let expected = [1, 3].map(|frame| (0, true, last.wrapping_add(frame)));
+    assert_eq!(replayed, expected);
+}
+
+#[test]
+fn a_viewer_of_av1_that_takes_no_descriptor_gets_the_lowest_spatial_layer() {
+    let mut stream = Stream::with(Codec::Av1 { profile: 0 }, false);
+    stream.av1(30, true);
+    let before = stream.sent.0.len();
+    stream.av1(10, true);
+    let packets = stream.sent.0[before..]
+        .iter()
+        .map(|bytes| RtpPacket::parse(bytes).unwrap());
+    let got: Vec<(u8, bool)> = packets
+        .map(|packet| (*packet.payload().last().unwrap(), packet.marker()))
+        .collect();
+    assert_eq!(got, [(0, true); 10]);
 }
