@@ -6,8 +6,8 @@
 //! keyframes (`L3T3_KEY`): a viewer whose line narrows goes down to them at once, and nobody is asked for a keyframe.
 
 use super::LayerLimit;
-use crate::media::StoredPacket;
 use crate::media::history::PayloadInfo;
+use crate::media::{History, StoredPacket};
 
 /// The highest spatial and temporal layer; an encoding without layers has 0 of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,9 +194,12 @@ impl Cut {
 
     /// Whether the picture ends with this packet: with the highest layer sent, which needs the marker then
     /// (RFC 9628 §4.1; AV1 RTP §4.2). An encoder that drops a layer's frame does not always mark the one below: then the
-    /// packet `after` tells, for browsers wait for the marker until they ask for a keyframe.
-    pub(super) fn ends_picture(&self, packet: &StoredPacket, after: Option<&StoredPacket>) -> bool {
-        let is_last = || after.is_some_and(|after| after.timestamp != packet.timestamp);
+    /// packet after it tells, for browsers wait for the marker until they ask for a keyframe.
+    pub(super) fn ends_picture(&self, packet: &StoredPacket, history: &History) -> bool {
+        let is_last = || {
+            let after = history.after(packet);
+            after.is_some_and(|after| after.timestamp != packet.timestamp)
+        };
         packet.marker || (packet.layer_end && (packet.spatial == self.now.spatial || is_last()))
     }
 

@@ -169,7 +169,8 @@ impl Sender {
             return Progress::Lost;
         };
         let history = &encoding.history;
-        let group_bytes = history.group_bytes(self.cut.wanted().spatial);
+        let wanted = self.cut.wanted();
+        let group_bytes = || history.group_bytes(wanted.spatial);
         let mut progress = Progress::Good;
         if let Some(burst) = &mut self.burst {
             burst.wait(line.now, line.backlog);
@@ -180,7 +181,7 @@ impl Sender {
             }
         }
         if let Some(burst) = &mut self.burst
-            && burst.limit(line.limit, line.room, group_bytes)
+            && burst.limit(line.limit, line.room, group_bytes())
         {
             progress = Progress::NeedsKeyframe(cursor.encoding);
         }
@@ -196,7 +197,7 @@ impl Sender {
                 && let Some(position) = history.keyframe().filter(|&position| position > cursor.position)
                 && let Some(keyframe) = history.get(position)
             {
-                burst.begin(keyframe.timestamp, group_bytes);
+                burst.begin(keyframe.timestamp, group_bytes());
                 cursor.position = position;
                 cursor.is_fresh = true;
             }
@@ -225,11 +226,10 @@ impl Sender {
                 && self.burst.is_none()
                 && let Some(pace) = self.keyframe_pace(encoding, line)
             {
-                let picture = packet.timestamp;
-                self.burst = Some(Burst::new(line.now, pace, Appetite::Live, picture, group_bytes));
+                let (picture, group) = (packet.timestamp, group_bytes());
+                self.burst = Some(Burst::new(line.now, pace, Appetite::Live, picture, group));
             }
-            let is_late = |burst: &Burst| burst.is_late(line.now, packet.arrival);
-            if self.burst.as_ref().is_some_and(is_late) {
+            if (self.burst.as_ref()).is_some_and(|burst| burst.is_late(line.now, packet.arrival)) {
                 progress = Progress::NeedsKeyframe(cursor.encoding);
             }
             if let Some(burst) = &mut self.burst
@@ -297,7 +297,7 @@ impl Sender {
         self.pictures.sent(packet, segment.pictures);
         let fields = Fields {
             payload_type: payload.payload_type,
-            marker: self.cut.ends_picture(packet, encoding.history.after(packet)),
+            marker: self.cut.ends_picture(packet, &encoding.history),
             // A publisher's packet of padding only keeps its place: a hole would be asked for.
             padding: if packet.payload().is_empty() {
                 1
@@ -461,11 +461,8 @@ impl Sender {
             self.segments.set_stamp(segment, packet.timestamp, out);
         }
         self.frame = Some((packet.timestamp, out));
-        if self.burst.is_none() {
-            self.anchor = Some((packet.arrival, out));
-        } else {
-            self.anchor = Some((now, out));
-        }
+        let since = if self.burst.is_none() { packet.arrival } else { now };
+        self.anchor = Some((since, out));
         out
     }
 

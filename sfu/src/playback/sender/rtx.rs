@@ -68,7 +68,7 @@ impl Sender {
             let Some(payload_type) = rtx else { continue };
             let timestamp = self.segments.stamp(&segment, packet.timestamp);
             let fields = Fields {
-                marker: self.cut.ends_picture(packet, history.after(packet)),
+                marker: self.cut.ends_picture(packet, history),
                 ..self.next_repair(payload_type, timestamp)
             };
             let publisher = publishers_extensions(publication, segment.encoding);
