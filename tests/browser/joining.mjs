@@ -10,6 +10,7 @@ import { longestFreeze, noteFrames, percentile } from "./frames.mjs";
 import { Line, freeUdpPort, throughLine } from "./network.mjs";
 import { start } from "./programs.mjs";
 import { binary } from "./server.mjs";
+import { tried } from "./tries.mjs";
 
 const DEMO = join(dirname(fileURLToPath(import.meta.url)), "../../loadtest/demo");
 /** More of them for figures: JOINS=40 run joins. */
@@ -103,19 +104,15 @@ const behind = (tab, name, reference) =>
     FPS,
   );
 
-/** A squeeze that something else on the machine may have disturbed is tried again: so often in all. */
-const TRIES = 3;
-
-/** A line that narrows to what carries the smallest layer, and widens again. Every try is told. */
-async function squeeze(server, kind) {
-  const tries = [];
-  while (tries.length < TRIES) {
+/** A line that narrows to what carries the smallest layer, and widens again. */
+const squeeze = async (server, kind) => {
+  const told = await tried(async () => {
     const { down, freeze, up } = await squeezed(server, kind);
-    tries.push(`down ${Math.round(down)} ms, freeze ${Math.round(freeze)} ms, up ${Math.round(up)} ms`);
-    if (down <= 1000 && freeze <= 500 && up <= 12_000) return `${kind}: ${tries.join("; ")}`;
-  }
-  throw new Error(`${kind}: ${tries.join("; ")}`);
-}
+    const numbers = `down ${Math.round(down)} ms, freeze ${Math.round(freeze)} ms, up ${Math.round(up)} ms`;
+    return { numbers, held: down <= 1000 && freeze <= 500 && up <= 12_000 };
+  });
+  return `${kind}: ${told}`;
+};
 
 /** How long it took to see a smaller layer, the longest freeze until relief, and how long it took to see the large one again. */
 async function squeezed(server, kind) {

@@ -4,6 +4,7 @@
 import { DESK, page, until } from "./browsers.mjs";
 import { longestFreeze, noteFrames } from "./frames.mjs";
 import { Line, freeUdpPort, throughLine } from "./network.mjs";
+import { tried } from "./tries.mjs";
 
 const [WIDTH, HEIGHT, FPS] = [640, 360, 20];
 
@@ -82,8 +83,8 @@ async function layers(server, codec, mode) {
     const up = await shown("the highest layer again", relieved.now, WIDTH);
     const numbers = `at first after ${climb} ms; down ${down} ms, longest freeze ${freeze} ms, up ${up} ms`;
     // What a busy machine adds is the encoder's and the decoder's.
-    if (down > 2000 || freeze > 1500 || up > 12_000 || stays) throw new Error(`${numbers}; ${stays} large ones on the thin line`);
-    return numbers;
+    const held = down <= 2000 && freeze <= 1500 && up <= 12_000 && !stays;
+    return { numbers: stays ? `${numbers}, ${stays} large ones on the thin line` : numbers, held };
   } finally {
     line.close();
   }
@@ -95,5 +96,5 @@ export const spatial = [
 ].map(([codec, mode]) => ({
   name: `spatial-layers-of-${codec.toLowerCase()}`,
   settings: async () => ({ VITRINE_DEMO: "false", VITRINE_MEDIA_SHARDS: "1", VITRINE_MEDIA_PORT: String(await freeUdpPort()) }),
-  run: (server) => layers(server, codec, mode),
+  run: (server) => tried(() => layers(server, codec, mode)),
 }));
