@@ -111,8 +111,8 @@ impl Encoding {
 
     /// Whether who is in its current group of pictures stands still until the next: something is missing that does not come.
     pub fn is_broken(&self, now: Instant) -> bool {
-        let hole = self.sequence.unrepaired(now);
-        hole.is_some_and(|hole| self.history.keyframe_sequence().is_some_and(|first| first < hole))
+        let first = self.history.keyframe_sequence();
+        first.is_some_and(|first| self.sequence.is_broken_behind(now, first))
     }
 
     /// Whether a viewer may stay in it: it is sent, and nothing stops it.

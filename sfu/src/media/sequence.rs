@@ -148,16 +148,17 @@ impl Sequence {
         given_up
     }
 
-    /// The last hole that is not filled and, as things are, will not be soon.
-    pub(super) fn unrepaired(&self, now: Instant) -> Option<u64> {
+    /// Whether behind this number is a hole that is not filled and, as things are, will not be soon.
+    pub(super) fn is_broken_behind(&self, now: Instant, number: u64) -> bool {
         let patience = if self.repaired > 0 {
             PATIENCE
         } else {
             PATIENCE_WITHOUT_REPAIRS
         };
+        // The first hole is the oldest: numbers are missed in their order. Viewers ask at each turn.
+        let oldest = self.missing.range(number + 1..).next();
         let is_old = |missing: &Missing| now.saturating_duration_since(missing.since) >= patience;
-        let old = self.missing.iter().rev().find(|(_, missing)| is_old(missing));
-        old.map(|(number, _)| *number).max(self.given_up)
+        oldest.is_some_and(|(_, missing)| is_old(missing)) || self.given_up.is_some_and(|last| last > number)
     }
 
     /// Whether something was lost for good and nothing was ever sent again.
@@ -255,17 +256,26 @@ mod tests {
             Arrival::New((1 << 16) + 11)
         );
         sequence.arrive(now, 14);
-        let hole = Some((1 << 16) + 13);
-        assert_eq!(sequence.unrepaired(now + PATIENCE_WITHOUT_REPAIRS - ms(1)), None);
-        assert_eq!(sequence.unrepaired(now + PATIENCE_WITHOUT_REPAIRS), hole);
+        let base = 1 << 16;
+        // Behind the beginning, right before the hole and behind it.
+        let broken = |sequence: &Sequence, at, hole: u64| {
+            [base + 10, hole - 1, hole].map(|number| sequence.is_broken_behind(at, number))
+        };
+        let (none, there) = ([false; 3], [true, true, false]);
+        let hole = base + 13;
+        assert_eq!(
+            broken(&sequence, now + PATIENCE_WITHOUT_REPAIRS - ms(1), hole),
+            none
+        );
+        assert_eq!(broken(&sequence, now + PATIENCE_WITHOUT_REPAIRS, hole), there);
         sequence.arrive(now + ms(400), 13);
-        assert_eq!(sequence.unrepaired(now + ms(400)), None, "it came");
+        assert_eq!(broken(&sequence, now + ms(400), hole), none, "it came");
         sequence.arrive(now, 16);
-        assert_eq!(sequence.unrepaired(now + PATIENCE - ms(1)), None);
-        let hole = Some((1 << 16) + 15);
-        assert_eq!(sequence.unrepaired(now + PATIENCE), hole);
+        let hole = base + 15;
+        assert_eq!(broken(&sequence, now + PATIENCE - ms(1), hole), none);
+        assert_eq!(broken(&sequence, now + PATIENCE, hole), there);
         (0..300).for_each(|step| _ = sequence.request(now + ms(step * 10), &mut Vec::new()));
-        assert_eq!(sequence.unrepaired(now), hole, "given up");
+        assert_eq!(broken(&sequence, now, hole), there, "given up");
         assert!(!sequence.is_never_repaired());
     }
 
