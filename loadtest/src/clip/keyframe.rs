@@ -67,22 +67,25 @@ pub fn in_payload(codec: Codec, payload: &[u8]) -> bool {
 }
 
 fn vp8_payload(payload: &[u8]) -> bool {
-    let descriptor = || {
-        let first = *payload.first()?;
-        let mut length = 1;
-        // RFC 7741 §4.2: X adds a byte of flags, I one or two, L one, T or K one.
-        if first & 0x80 != 0 {
-            let flags = *payload.get(1)?;
-            length += 1;
-            if flags & 0x80 != 0 {
-                length += if payload.get(length)? & 0x80 != 0 { 2 } else { 1 };
-            }
-            length += usize::from(flags & 0x40 != 0) + usize::from(flags & 0x30 != 0);
+    // S set and partition 0: the frame tag follows.
+    let begins = payload.first().is_some_and(|first| first & 0x17 == 0x10);
+    let tag = vp8_frame(payload).and_then(<[u8]>::first);
+    begins && tag.is_some_and(|tag| tag & 1 == 0)
+}
+
+/// What stands behind the descriptor (RFC 7741 §4.2: X adds a byte of flags, I one or two, L one, T or K one).
+pub(super) fn vp8_frame(payload: &[u8]) -> Option<&[u8]> {
+    let first = *payload.first()?;
+    let mut length = 1;
+    if first & 0x80 != 0 {
+        let flags = *payload.get(1)?;
+        length += 1;
+        if flags & 0x80 != 0 {
+            length += if payload.get(length)? & 0x80 != 0 { 2 } else { 1 };
         }
-        // S set and partition 0: the frame tag follows.
-        Some(first & 0x17 == 0x10 && payload.get(length)? & 1 == 0)
-    };
-    descriptor().unwrap_or(false)
+        length += usize::from(flags & 0x40 != 0) + usize::from(flags & 0x30 != 0);
+    }
+    payload.get(length..)
 }
 
 fn h264_payload(payload: &[u8]) -> bool {

@@ -1,6 +1,6 @@
 //! The size of a picture, read from the first packet of a keyframe.
 
-use super::keyframe::Codec;
+use super::keyframe::{Codec, vp8_frame};
 
 /// Width and height in pixels, where the packet tells.
 pub(crate) fn of_keyframe(codec: Codec, payload: &[u8]) -> Option<(u16, u16)> {
@@ -12,19 +12,9 @@ pub(crate) fn of_keyframe(codec: Codec, payload: &[u8]) -> Option<(u16, u16)> {
     }
 }
 
-/// RFC 7741 §4.2 in front of RFC 6386 §9.1: three bytes of tag, three of start code, then 14 bits each.
+/// RFC 6386 §9.1: three bytes of tag, three of start code, then 14 bits each.
 fn vp8(payload: &[u8]) -> Option<(u16, u16)> {
-    let first = *payload.first()?;
-    let mut at = 1;
-    if first & 0x80 != 0 {
-        let flags = *payload.get(1)?;
-        at += 1;
-        if flags & 0x80 != 0 {
-            at += if payload.get(at)? & 0x80 != 0 { 2 } else { 1 };
-        }
-        at += usize::from(flags & 0x40 != 0) + usize::from(flags & 0x30 != 0);
-    }
-    let [tag, _, _, 0x9d, 0x01, 0x2a, w0, w1, h0, h1] = *payload.get(at..at + 10)? else {
+    let [tag, _, _, 0x9d, 0x01, 0x2a, w0, w1, h0, h1] = *vp8_frame(payload)?.get(..10)? else {
         return None;
     };
     let side = |low, high| u16::from_le_bytes([low, high]) & 0x3fff;

@@ -1,5 +1,6 @@
 //! Data-channel messages out.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::Shard;
 use super::announcements::{Announcement, Announcements};
-use super::config::ShardStats;
+use super::config::{Event, ShardStats};
 use super::hold::Hold;
 use super::ingest::intern;
 use super::peer::Peer;
@@ -67,8 +68,7 @@ impl Shard {
         if let Some(peer) = self.peers.get_mut(key)
             && let Some(room) = self.rooms.get(peer.room)
         {
-            peer.hear(&room.said, room.said.end(), &mut self.counts);
-            peer.take_news(&mut self.events);
+            peer.catch_up(&room.said, &mut self.counts, &mut self.events);
         }
     }
 
@@ -83,8 +83,7 @@ impl Shard {
             if room.said.is_too_much(data.len()) {
                 for peer in room.viewers.iter() {
                     if let Some(peer) = self.peers.get_mut(*peer) {
-                        peer.hear(&room.said, room.said.end(), &mut self.counts);
-                        peer.take_news(&mut self.events);
+                        peer.catch_up(&room.said, &mut self.counts, &mut self.events);
                     }
                 }
                 room.said.hand_over();
@@ -180,6 +179,12 @@ impl Room {
 }
 
 impl Peer {
+    /// Takes all that its room has been told, before its turn.
+    fn catch_up(&mut self, said: &Announcements, counts: &mut ShardStats, events: &mut VecDeque<Event>) {
+        self.hear(said, said.end(), counts);
+        self.take_news(events);
+    }
+
     /// Takes what its room is told and it has not heard, before that number; whether there was anything for it.
     pub(super) fn hear(&mut self, said: &Announcements, before: u64, counts: &mut ShardStats) -> bool {
         let from = self.heard;

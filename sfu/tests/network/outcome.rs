@@ -68,6 +68,12 @@ impl World {
         shown.filter(move |shown| (from..to).contains(&shown.at))
     }
 
+    /// How many pictures of a temporal layer the first viewer was shown.
+    pub(crate) fn pictures(&self, from: f64, to: f64, temporal: u8) -> usize {
+        let shown = self.shown(0, from, to);
+        shown.filter(|shown| shown.stamp.temporal == temporal).count()
+    }
+
     /// Seconds after `from` until the first frame of a layer that satisfies, shown for a second with no other between.
     pub(crate) fn time_to(&self, viewer: usize, from: f64, is_so: impl Fn(u8) -> bool) -> Option<f64> {
         let shown: Vec<Shown> = self.shown(viewer, from, f64::from(u32::MAX)).collect();

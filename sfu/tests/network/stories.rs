@@ -249,10 +249,7 @@ fn half_the_pictures_where_there_is_no_smaller_one() {
     let line = Bottleneck::new(1, &[(0, 3000), (20, 1100), (40, 3000)]);
     let world = watch(camera, line, 70.0, 1);
     let outcome = world.outcome(0, 19.0, 70.0);
-    let pictures = |from: f64, to: f64, temporal: u8| {
-        let shown = world.shown(0, from, to);
-        shown.filter(|shown| shown.stamp.temporal == temporal).count()
-    };
+    let pictures = |from, to, temporal| world.pictures(from, to, temporal);
     println!(
         "three temporal layers of 1500 kbps on 1100: {} pictures in ten seconds, {} of the highest layer, {outcome}",
         pictures(25.0, 35.0, 0) + pictures(25.0, 35.0, 1),
@@ -276,10 +273,7 @@ fn half_the_pictures_of_h264_where_nothing_is_predicted_from_the_others() {
     let line = Bottleneck::new(1, &[(0, 3000), (20, 1000), (40, 3000)]);
     let world = watch(camera, line, 60.0, 1);
     let outcome = world.outcome(0, 19.0, 60.0);
-    let pictures = |from: f64, to: f64, temporal: u8| {
-        let shown = world.shown(0, from, to);
-        shown.filter(|shown| shown.stamp.temporal == temporal).count()
-    };
+    let pictures = |from, to, temporal| world.pictures(from, to, temporal);
     let (base, upper) = (pictures(25.0, 35.0, 0), pictures(25.0, 35.0, 1));
     println!(
         "H.264 of 1500 kbps on 1000: in ten seconds {base} pictures that others need, {upper} that none does, {outcome}"
