@@ -92,6 +92,8 @@ pub struct Bandwidth {
     /// When feedback last came.
     answered: i64,
     has_transport_feedback: bool,
+    /// When packets last left, and the same in microseconds: all that are written in one go leave at once.
+    moment: (Instant, i64),
 }
 
 impl Bandwidth {
@@ -114,6 +116,7 @@ impl Bandwidth {
             proven: 0,
             answered: 0,
             has_transport_feedback: false,
+            moment: (now, 0),
         }
     }
 
@@ -212,7 +215,10 @@ impl Bandwidth {
 
     /// The transport-wide sequence number of a packet that leaves now with so many bytes of payload.
     pub fn number(&mut self, now: Instant, bytes: usize) -> u16 {
-        let (at, bytes) = (self.micros(now), bytes + HEADER_BYTES);
+        if self.moment.0 != now {
+            self.moment = (now, self.micros(now));
+        }
+        let (at, bytes) = (self.moment.1, bytes + HEADER_BYTES);
         let cluster = self.cluster.sent(at, bytes);
         self.flight.push(at, bytes, cluster)
     }

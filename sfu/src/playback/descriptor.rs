@@ -1,10 +1,12 @@
 //! Picture ids and frame numbers that go on where another encoding or publisher begins (RFC 7741 §4.2, RFC 9628 §4.2, RTP
 //! Payload Format For AV1 §A.8.2).
 
+use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 
 use crate::media::StoredPacket;
 use crate::media::history::PayloadInfo;
+use crate::media::payload::red::RedHeader;
 
 /// What a viewer's picture ids are ahead of an encoding's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,8 +27,9 @@ pub(super) struct Pictures {
 /// A dependency descriptor, rewritten: as long as a structure of nine targets.
 pub(super) type Dependency = SmallVec<[u8; 64]>;
 
-/// The start of a payload, rewritten; the rest follows untouched.
-pub(super) type Lead = SmallVec<[u8; 16]>;
+/// The start of a payload, rewritten, behind the number of a packet sent again; the rest follows untouched. Redundant
+/// sound has the longest.
+pub(super) type Lead = ArrayVec<u8, { 2 + RedHeader::MOST_BYTES }>;
 
 /// Offset, width in bits and value of a picture id.
 type Id = (u8, u8, u16);
@@ -127,7 +130,9 @@ impl PictureOffsets {
             return 0;
         };
         let base = lead.len();
-        lead.extend_from_slice(start);
+        if lead.try_extend_from_slice(start).is_err() {
+            return 0;
+        }
         if let Some((at, width, id)) = id {
             let id = id.wrapping_add(self.id);
             let at = base + usize::from(at);

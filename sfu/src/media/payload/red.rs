@@ -1,6 +1,6 @@
 //! The header of redundant sound (RFC 2198 §3): older blocks, then the one the packet is for.
 
-use smallvec::SmallVec;
+use arrayvec::ArrayVec;
 
 /// Bytes of an older block's header, and of the last one's.
 const OLDER: usize = 4;
@@ -20,6 +20,9 @@ pub struct RedHeader {
 }
 
 impl RedHeader {
+    /// Bytes of the longest.
+    pub const MOST_BYTES: usize = MAX_OLDER as usize * OLDER + LAST;
+
     /// Reads a payload; `None` when it is malformed, or without a last block.
     pub fn parse(payload: &[u8]) -> Option<RedHeader> {
         let (mut older, mut bytes) = (0, 0);
@@ -49,9 +52,9 @@ impl RedHeader {
     }
 
     /// The header with each block named by a viewer's payload type; stands for as many bytes of the payload.
-    pub fn renamed(self, payload: &[u8], payload_type: u8) -> SmallVec<[u8; 16]> {
+    pub fn renamed(self, payload: &[u8], payload_type: u8) -> ArrayVec<u8, { RedHeader::MOST_BYTES }> {
         let len = usize::from(self.older) * OLDER + LAST;
-        let mut header = SmallVec::from_slice(payload.get(..len).unwrap_or_default());
+        let mut header: ArrayVec<u8, _> = payload.iter().take(len.min(Self::MOST_BYTES)).copied().collect();
         for first in header.iter_mut().step_by(OLDER) {
             *first = *first & FOLLOWS | payload_type;
         }

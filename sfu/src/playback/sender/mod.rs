@@ -368,23 +368,25 @@ impl Sender {
         line: &mut Line<'_, S>,
     ) -> bool {
         let (number, send_time);
-        let mut extensions = Extensions::from_slice(passed);
+        let mut own = header::OwnExtensions::new();
         let map = &self.media.extensions;
         if !self.knows(fields.ssrc)
             && let Some(id) = map.id(Extension::Mid)
         {
-            extensions.push((id, self.media.mid.as_bytes()));
+            own.push((id, self.media.mid.as_bytes()));
         }
         let bytes = lead.len() + body.len() + usize::from(fields.padding);
         if let Some(id) = map.id(Extension::TransportSequence) {
             number = line.bandwidth.number(line.now, bytes).to_be_bytes();
-            extensions.push((id, &number));
+            own.push((id, &number));
         } else if let Some(id) = map.id(Extension::AbsSendTime) {
             send_time = line.bandwidth.send_time(line.now);
-            extensions.push((id, &send_time));
+            own.push((id, &send_time));
         }
         let mut header = HeaderBytes::new();
-        header::write(&mut header, fields, &extensions);
+        if !header::write(&mut header, fields, passed, &own) {
+            return false;
+        }
         let packet = RtpParts {
             header: &header,
             lead,

@@ -16,8 +16,10 @@ impl Sender {
         // Blocks are named by the payload types of this session; redundancy is never agreed without Opus.
         let opus = self.media.payload_for(Codec::Opus);
         let renamed = header.renamed(packet.payload(), opus.map_or(0, |opus| opus.payload_type));
-        lead.extend_from_slice(&renamed);
-        renamed.len()
+        match lead.try_extend_from_slice(&renamed) {
+            Ok(()) => renamed.len(),
+            Err(_) => 0,
+        }
     }
 
     /// Bytes of a payload that this viewer does not get.

@@ -72,7 +72,7 @@ impl Sender {
                 ..self.next_repair(payload_type, timestamp)
             };
             let publisher = publishers_extensions(publication, segment.encoding);
-            let lead = Lead::from_slice(&number.to_be_bytes());
+            let lead = Lead::from_iter(number.to_be_bytes());
             if self.write(fields, &segment, packet, publisher, lead, line) {
                 line.stats.retransmitted += 1;
             }
