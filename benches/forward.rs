@@ -1,6 +1,7 @@
 //! The media thread as it is, against the floor, in one run: a publisher over a real socket, real encrypted viewers who
 //! answer as browsers do. Processor time of the shard's thread per packet and viewer; beside it that of sealing and
 //! sending the same packets and nothing else, each frame in as few runs as any server could make and many runs in a call.
+//! Both are measured in turns, and the median of the turns is told.
 //!
 //! `cargo bench --workspace --bench forward [-- --quick] [-- --viewers 500] [-- --offload] [-- --hold-ms 0]
 //! [-- --turn-us 0]`
@@ -18,17 +19,26 @@ use vitrine_benches::crowd::Crowd;
 use vitrine_benches::floor::{Calls, Floor};
 use vitrine_benches::house::House;
 use vitrine_benches::options::Options;
-use vitrine_benches::pattern::{Frame, GROUP, Pattern};
+use vitrine_benches::pattern::{Frame, Pattern};
 use vitrine_benches::peer::{Part, Party};
 use vitrine_benches::publisher::Publisher;
+use vitrine_benches::quartiles;
 
 const ROOM: &str = "forward";
 /// Feedback of browsers: between 50 and 250 ms.
 const FEEDBACK: Duration = Duration::from_millis(100);
 /// Before anything is measured: estimates and loads settle.
 const WARM_UP: Duration = Duration::from_millis(1500);
+/// The same behind a pause for the floor.
+const AGAIN: Duration = Duration::from_millis(500);
 /// In which what is on its way is sent.
 const REST: Duration = Duration::from_millis(50);
+/// Rounds, in each of which first the shard and then the floor is measured: what else runs on the machine comes and
+/// goes, and touches both of one round alike. The median of them is told.
+const ROUNDS: usize = 5;
+const QUICK_ROUNDS: usize = 3;
+/// Of the shard in one round: a whole group of pictures.
+const ROUND: Duration = Duration::from_secs(2);
 
 /// One row.
 struct Row {
@@ -61,8 +71,18 @@ fn main() {
         options.note()
     );
     println!(
-        "{:>7} {:>17} {:>5} {:>7} {:>7} {:>7} {:>6} {:>8} {:>6} {:>6}",
-        "viewers", "publisher", "Mbps", "floor", "shard", "ratio", "load", "run", "floor's", "lost"
+        "{:>7} {:>17} {:>5} {:>7} {:>7} {:>7} {:>11} {:>6} {:>6} {:>7} {:>6}",
+        "viewers",
+        "publisher",
+        "Mbps",
+        "floor",
+        "shard",
+        "ratio",
+        "quartiles",
+        "load",
+        "run",
+        "floor's",
+        "lost"
     );
     let mut number = 1_000_000;
     let mut joined = 0;
@@ -84,43 +104,73 @@ fn main() {
     house.close();
 }
 
+/// What one round showed.
+struct Round {
+    /// µs of processor time for a packet.
+    floor: f64,
+    shard: f64,
+    /// Of one core.
+    load: f64,
+    /// Packets in a run.
+    run: f64,
+    floors_run: f64,
+    lost: f64,
+}
+
 impl Row {
     fn measure(&self, house: &mut House, party: &Party, number: u64, crowd: Crowd, quick: bool) -> Crowd {
         let mut floor = Floor::new(&crowd.addresses());
         let mut publisher = Publisher::join(house, party, number, 0, ROOM, self.pattern, self.bitrate);
         let watching = crowd.watch(FEEDBACK);
         publisher.run(WARM_UP);
-        // What is on its way is sent, before and after.
-        std::thread::sleep(REST);
-        let (before, cpu) = (house.report(0), house.cpu(0));
-        let time = Duration::from_secs(if quick { 2 } else { 4 });
-        let frames = publisher.run(time);
-        std::thread::sleep(REST);
-        let (after, spent) = (house.report(0), house.cpu(0) - cpu);
-        let sent = after.shard.playback.packets - before.shard.playback.packets;
-        let runs = after.udp.runs - before.udp.runs;
-        let wanted: usize = frames.iter().map(|frame| frame.parts.len()).sum();
-        let lost = 1.0 - sent as f64 / (wanted * self.viewers) as f64;
-        let shard = spent.as_secs_f64() * 1e6 / sent as f64;
-        let (least, floors_run) = self.floor(&mut floor, &frames);
+        let rounds = if quick { QUICK_ROUNDS } else { ROUNDS };
+        let rounds: Vec<Round> = (0..rounds)
+            .map(|_| self.round(house, &mut publisher, &mut floor))
+            .collect();
+        let middle = |of: fn(&Round) -> f64| quartiles(rounds.iter().map(of))[1];
+        let [low, ratio, high] = quartiles(rounds.iter().map(|round| round.shard / round.floor));
         println!(
-            "{:>7} {:>17} {:>5.1} {least:>7.3} {shard:>7.3} {:>7.2} {:>5.0}% {:>8.1} {floors_run:>6.1} {:>5.1}%",
+            "{:>7} {:>17} {:>5.1} {:>7.3} {:>7.3} {ratio:>7.2} {:>11} {:>5.0}% {:>6.1} {:>7.1} {:>5.1}%",
             self.viewers,
             self.pattern.name(),
             f64::from(self.bitrate) / 1e6,
-            shard / least,
-            100.0 * spent.as_secs_f64() / time.as_secs_f64(),
-            sent as f64 / runs as f64,
-            100.0 * lost,
+            middle(|round| round.floor),
+            middle(|round| round.shard),
+            format!("{low:.2}-{high:.2}"),
+            100.0 * middle(|round| round.load),
+            middle(|round| round.run),
+            middle(|round| round.floors_run),
+            100.0 * middle(|round| round.lost),
         );
         watching.stop().0
     }
 
-    /// The same frames, each at once and in the longest runs their sizes allow, many in a call. A whole group of them:
-    /// keyframes have the longest runs.
+    fn round(&self, house: &House, publisher: &mut Publisher, floor: &mut Floor) -> Round {
+        publisher.run(AGAIN);
+        // What is on its way is sent, before and after.
+        std::thread::sleep(REST);
+        let (before, cpu) = (house.report(0), house.cpu(0));
+        let frames = publisher.run(ROUND);
+        std::thread::sleep(REST);
+        let (after, spent) = (house.report(0), house.cpu(0) - cpu);
+        let sent = (after.shard.playback.packets - before.shard.playback.packets) as f64;
+        let runs = (after.udp.runs - before.udp.runs) as f64;
+        let wanted: usize = frames.iter().map(|frame| frame.parts.len()).sum();
+        let (least, floors_run) = self.floor(floor, &frames);
+        Round {
+            floor: least,
+            shard: spent.as_secs_f64() * 1e6 / sent,
+            load: spent.as_secs_f64() / ROUND.as_secs_f64(),
+            run: sent / runs,
+            floors_run,
+            lost: 1.0 - sent / (wanted * self.viewers) as f64,
+        }
+    }
+
+    /// The same frames, each at once and in the longest runs their sizes allow, many in a call.
     fn floor(&self, floor: &mut Floor, frames: &[Frame]) -> (f64, f64) {
         let (mut packets, mut runs, mut time) = (0, 0, Duration::ZERO);
-        for frame in frames.iter().take(GROUP as usize) {
+        for frame in frames {
             let lens: Vec<usize> = frame.parts.iter().map(|part| part.len).collect();
             let cut = runs_of(&lens);
             let (sent, took) = floor.send(Calls::Many, &cut.iter().map(Vec::as_slice).collect::<Vec<_>>());

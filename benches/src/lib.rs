@@ -109,6 +109,14 @@ pub fn pin(core: usize) {
     }
 }
 
+/// The first quartile, the median and the third of some figures; zeros of none.
+pub fn quartiles(figures: impl IntoIterator<Item = f64>) -> [f64; 3] {
+    let mut figures: Vec<f64> = figures.into_iter().collect();
+    figures.sort_by(f64::total_cmp);
+    let at = |part: usize| figures.get(figures.len() * part / 4).copied().unwrap_or_default();
+    [at(1), at(2), at(3)]
+}
+
 /// The number a bench was called with, among what cargo adds.
 pub fn argument() -> Option<usize> {
     std::env::args()
