@@ -12,9 +12,8 @@ const PATIENCE_MS: u64 = 500;
 /// A line that brings less than so many times the picture's rate is thin for its keyframes: of half a second's bytes they
 /// would take more than a picture's time.
 const THIN: u64 = 8;
-/// In percent of what such a line brings, what a keyframe leaves with; and of the picture's rate, what it has at least: it
-/// must come to the live edge again long before the next one.
-const KEYFRAME_PACE: u64 = 125;
+/// In percent of the picture's usual rate, what a keyframe leaves with at least where such a line brings less: it must come to
+/// the live edge again long before the next one.
 const KEYFRAME_LEAST: u64 = 130;
 
 /// In percent of a picture's rate, how fast it comes to the live edge of a line that was too thin for it.
@@ -55,11 +54,11 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// How fast a live keyframe of a picture of `bitrate` may leave, where a line that `brings` so many bits per second is
-    /// thin for it: faster it would only wait there, and sound behind it, or be lost. A little faster, so that a line that
-    /// has widened is noticed.
+    /// How fast a live keyframe of a picture of usually `bitrate` may leave, where a line that `brings` so many bits per
+    /// second is thin for it: faster it would only wait there, and sound behind it, or be lost. That a line has widened is for
+    /// probes to find.
     pub(super) fn of_keyframe(brings: u64, bitrate: u64) -> Option<Pace> {
-        let rate = (brings * KEYFRAME_PACE / 100).max(bitrate * KEYFRAME_LEAST / 100);
+        let rate = brings.max(bitrate * KEYFRAME_LEAST / 100);
         (brings < bitrate * THIN).then_some(Pace {
             fast: rate,
             limit: Some(rate),
@@ -338,11 +337,7 @@ mod tests {
     fn a_keyframe_is_spread_out_only_where_the_line_is_thin_for_it() {
         assert!(Pace::of_keyframe(8_000_000, 1_000_000).is_none());
         let pace = |brings, bitrate| Pace::of_keyframe(brings, bitrate).unwrap().rate();
-        assert_eq!(
-            pace(7_999_999, 1_000_000),
-            9_999_998,
-            "a little faster than it is brought"
-        );
+        assert_eq!(pace(7_999_999, 1_000_000), 7_999_999, "as it is brought");
         assert_eq!(
             pace(1_000_000, 1_000_000),
             1_300_000,

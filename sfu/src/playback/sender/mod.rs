@@ -14,7 +14,7 @@ use super::descriptor::{Lead, Pictures};
 use super::header::{self, Extensions, Fields, HeaderBytes};
 use super::repair::Repairs;
 use super::segments::{Segment, Segments};
-use super::select::rate_of;
+use super::select::usual_rate_of;
 use crate::media::history::PayloadInfo;
 use crate::media::{Encoding, Publication, StoredPacket};
 use crate::negotiation::{Codec, Extension, ExtensionMap, MediaKind, Payload, SentMedia};
@@ -254,7 +254,10 @@ impl Sender {
 
     /// How fast a live keyframe may leave, on a line that is thin for it.
     fn keyframe_pace<S: RtpSink>(&self, encoding: &Encoding, line: &Line<'_, S>) -> Option<Pace> {
-        Pace::of_keyframe(line.bandwidth.brings()?, rate_of(encoding, self.cut.wanted()))
+        Pace::of_keyframe(
+            line.bandwidth.brings()?,
+            usual_rate_of(encoding, self.cut.wanted()),
+        )
     }
 
     fn send<S: RtpSink>(
