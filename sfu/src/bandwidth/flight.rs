@@ -115,6 +115,16 @@ impl Flight {
         self.bytes
     }
 
+    /// Bytes on their way for longer than so many microseconds.
+    pub(super) fn bytes_older_than(&self, now: i64, age: i64) -> u64 {
+        let entries = (self.settled..self.next).map_while(|number| self.entry(number));
+        let is_older = |entry: &&Entry| i64::from((now as u32).wrapping_sub(entry.at)) > age;
+        entries
+            .take_while(is_older)
+            .map(|entry| u64::from(entry.bytes))
+            .sum()
+    }
+
     /// Whether a number is not on its way any more.
     pub(super) fn is_settled(&self, number: u64) -> bool {
         number < self.settled

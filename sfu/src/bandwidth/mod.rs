@@ -67,6 +67,13 @@ const UNANSWERED: u64 = 70;
 const MOST_DRAIN_US: i64 = 500_000;
 /// So long what was shown of a line is believed to be so still.
 const PROOF_US: i64 = 4_000_000;
+/// Packets that feedback should have told of so many microseconds, and so many times the line's jitter, before it came are
+/// held up on their way; where they are so many bytes, a large picture is. Smaller ones are late together now and then.
+const HELD_UP_US: i64 = 10_000;
+const HELD_UP_JITTERS: i64 = 2;
+const LARGE: u64 = 20_000;
+/// Nothing waits longer than this for the next feedback, microseconds.
+const LONGEST_HOLD_US: i64 = 100_000;
 /// The bytes of headers around a payload that are counted with it: RTP with the usual extensions.
 const HEADER_BYTES: usize = 28;
 
@@ -94,6 +101,8 @@ pub struct Bandwidth {
     has_transport_feedback: bool,
     /// When packets last left, and the same in microseconds: all that are written in one go leave at once.
     moment: (Instant, i64),
+    /// A large picture is held up on its way, and until when that counts.
+    held_until: Option<i64>,
 }
 
 impl Bandwidth {
@@ -117,6 +126,7 @@ impl Bandwidth {
             answered: 0,
             has_transport_feedback: false,
             moment: (now, 0),
+            held_until: None,
         }
     }
 
@@ -162,12 +172,20 @@ impl Bandwidth {
         has_limit.then(|| self.estimate() * (1_000_000 - drain) / 1_000_000)
     }
 
+    /// Whether a large picture is held up on its way to somebody whose line has not shown a limit yet. The next feedback
+    /// tells more, and what is sent until then would only make the queue longer.
+    pub fn is_held_up(&self, now: Instant) -> bool {
+        self.held_until.is_some_and(|until| self.micros(now) < until) && self.is_calm(now)
+    }
+
     /// How long what is on its way will wait at the narrowest place, by what the line carries now. Without feedback
     /// nothing.
     pub fn backlog(&self, now: Instant) -> Duration {
         // What has come since it was last told.
         let since = (self.micros(now) - self.answered).clamp(0, LATE_US);
-        let waits = (self.takes(self.carried.latest()) - since).max(0).unsigned_abs();
+        // The last moments of a line that has just narrowed are partly those of a wide one.
+        let carries = self.carried.latest().min(self.trains.rate().unwrap_or(u64::MAX));
+        let waits = (self.takes(carries) - since).max(0).unsigned_abs();
         Duration::from_micros(if self.has_transport_feedback { waits } else { 0 })
     }
 
@@ -277,6 +295,15 @@ impl Bandwidth {
         let known = self.round_trip.map_or(round_trip, |known| known + known / 128);
         self.round_trip = Some(round_trip.min(known));
         self.adapt(now, sent_at);
+        self.look_for_held_up(now);
+    }
+
+    /// Packets of a large picture that feedback should have told of by now wait somewhere: what follows would, too.
+    fn look_for_held_up(&mut self, now: i64) {
+        let round_trip = self.round_trip.unwrap_or_default();
+        let late = round_trip + HELD_UP_US + HELD_UP_JITTERS * self.queue.jitter();
+        let is_held_up = self.flight.bytes_older_than(now, late) >= LARGE && !self.cluster.is_pending();
+        self.held_until = is_held_up.then_some(now + LONGEST_HOLD_US);
     }
 
     fn adapt(&mut self, now: i64, answered: i64) {

@@ -251,6 +251,86 @@ fn a_keyframe_finds_out_a_line_that_has_narrowed_before_its_queue_does() {
     assert!(estimate >= 3_000_000, "a line that brings it soon: {estimate}");
 }
 
+/// A keyframe of so many packets after two seconds on a line that narrows then: what is thought of it behind each feedback
+/// that comes, a way back of 30 ms later than it leaves, until it has shown a limit.
+fn held_up(bits_per_second: u64, keyframe: usize) -> Vec<bool> {
+    let begin = begin();
+    let mut bandwidth = Bandwidth::new(begin, 3_000_000);
+    let mut line = Line::new(20_000_000, 0);
+    let mut told = Vec::new();
+    let mut feedback = None;
+    for ms in 0..2_200 {
+        let at = MS * ms;
+        if ms == 2_000 {
+            line.bits_per_second = bits_per_second;
+        }
+        if ms % 5 == 0 {
+            for _ in 0..if ms == 2_000 { keyframe } else { 1 } {
+                let number = bandwidth.number(begin + at, PACKET);
+                line.send(at, number);
+            }
+        }
+        if ms % 50 == 47 {
+            feedback = line.feedback_at(at);
+        }
+        if ms % 50 == 27
+            && let Some(feedback) = feedback.take()
+        {
+            bandwidth.handle_transport_feedback(begin + at, &feedback);
+            if bandwidth.limit(begin + at).is_none() {
+                told.push(bandwidth.is_held_up(begin + at));
+                assert!(
+                    !bandwidth.is_held_up(begin + at + 100 * MS),
+                    "no longer than that"
+                );
+            }
+        }
+    }
+    told
+}
+
+#[test]
+fn a_large_picture_is_seen_to_be_held_up_before_it_has_come() {
+    let narrowed = held_up(400_000, 40);
+    let at = narrowed.len() - 1;
+    assert_eq!(narrowed.iter().position(|held| *held), Some(at), "{narrowed:?}");
+    assert!(!held_up(20_000_000, 40).contains(&true), "it came");
+    assert!(!held_up(400_000, 12).contains(&true), "it is not large");
+}
+
+#[test]
+fn what_waits_is_reckoned_by_what_the_line_was_found_to_bring() {
+    let begin = begin();
+    let mut bandwidth = Bandwidth::new(begin, 3_000_000);
+    let mut line = Line::new(20_000_000, 0);
+    for ms in 0..=2_100 {
+        let at = MS * ms;
+        // Most of a large picture came before the line narrowed.
+        line.bits_per_second = if ms > 2_010 { 400_000 } else { 20_000_000 };
+        let packets = if (2_000..2_020).contains(&ms) {
+            2
+        } else {
+            u32::from(ms % 10 == 0)
+        };
+        for _ in 0..packets {
+            let number = bandwidth.number(begin + at, PACKET);
+            line.send(at, number);
+        }
+        if ms % 50 == 0
+            && let Some(feedback) = line.feedback_at(at)
+        {
+            bandwidth.handle_transport_feedback(begin + at, &feedback);
+        }
+    }
+    let now = begin + MS * 2_100;
+    let waits = line.free_at - MS * 2_100;
+    let backlog = bandwidth.backlog(now);
+    assert!(
+        bandwidth.limit(now).is_some() && backlog.abs_diff(waits) < 100 * MS,
+        "{backlog:?} {waits:?}"
+    );
+}
+
 #[test]
 fn a_line_that_is_used_little_has_to_show_anew_what_it_carries() {
     let begin = begin();

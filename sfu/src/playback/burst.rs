@@ -25,7 +25,7 @@ const LATE: Duration = Duration::from_secs(1);
 /// How much of a line's queue is left when a picture of another layer begins behind it: it is told a little late, and a
 /// line that stands idle brings the picture later. And how long that is waited for.
 const LEFT: Duration = Duration::from_millis(40);
-const LONGEST_WAIT: Duration = Duration::from_millis(300);
+const LONGEST_WAIT: Duration = Duration::from_millis(240);
 
 /// How much of a cached group of pictures a viewer may get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,10 +37,23 @@ impl fmt::Display for Course {
     }
 }
 
-/// A wide line narrows to `kbps` for ten seconds and more; each phase begins and ends elsewhere in a group of pictures.
+/// Each phase of a squeeze of ten seconds and more begins and ends elsewhere in a group of pictures.
 pub(crate) fn course(camera: &Camera, kbps: u64, phase: u32) -> Course {
     let squeezed = 20.0 + f64::from(phase) * 0.103;
     let relieved = squeezed + 10.0 + f64::from(phase % 7) * 0.29;
+    // Browsers differ in how often they tell.
+    let interval = ms(if phase.is_multiple_of(2) { 50 } else { 100 });
+    course_at(camera, kbps, squeezed, relieved, (phase.into(), interval))
+}
+
+/// A wide line narrows to `kbps` at one time and is wide again at another; feedback comes so often.
+fn course_at(
+    camera: &Camera,
+    kbps: u64,
+    squeezed: f64,
+    relieved: f64,
+    (seed, interval): (u64, Duration),
+) -> Course {
     let end = relieved + 20.0;
     let top = camera.layers.len() as u8 - 1;
     let mut line = Bottleneck {
@@ -49,11 +62,10 @@ pub(crate) fn course(camera: &Camera, kbps: u64, phase: u32) -> Course {
     };
     line.plan[1].0 = Duration::from_secs_f64(squeezed);
     line.plan[2].0 = Duration::from_secs_f64(relieved);
-    let mut world = World::new(phase.into(), camera.clone());
+    let mut world = World::new(seed, camera.clone());
     let line = world.line(line);
     let viewer = world.watch(line);
-    // Browsers differ in how often they tell.
-    world.viewers[viewer].arrivals.interval = ms(if phase.is_multiple_of(2) { 50 } else { 100 });
+    world.viewers[viewer].arrivals.interval = interval;
     world.run_to(end);
     Course {
         down: world.time_to(viewer, squeezed, |layer| layer < top).unwrap(),
@@ -72,16 +84,19 @@ fn step() -> usize {
     }
 }
 
+/// A queue of 300 ms that a keyframe has filled as the line narrowed takes up to 320 ms, the smaller layer's keyframe with the
+/// sound around it 110 to 130 ms, the way 20 ms, and the last picture before was 10 ms old: what of the next picture found
+/// room in that queue before the first feedback comes on top of it.
+const KEYFRAME_LEAVES: u64 = 530;
+
 #[test]
 fn a_squeeze_in_any_phase() {
-    // Of 450 kbps a new scene's keyframe alone takes 400 ms, one of fifteen pictures 290 ms: sound waits so long behind a
-    // part of it, in every group of pictures.
-    for (name, camera, kbps, freeze, queue) in [
-        ("large keyframes", Camera::still_life(), 450, 400, 200),
-        ("large keyframes", Camera::still_life(), 600, 400, 150),
-        ("scenes", Camera::scenes(), 450, 450, 200),
-        ("browser", Camera::simulcast(), 400, 400, 150),
-        ("encoder", Camera::encoder(), 900, 400, 150),
+    for (name, camera, kbps, freeze) in [
+        ("large keyframes", Camera::still_life(), 450, 400),
+        ("large keyframes", Camera::still_life(), 600, 400),
+        ("scenes", Camera::scenes(), 450, 450),
+        ("browser", Camera::simulcast(), 400, 400),
+        ("encoder", Camera::encoder(), 900, 400),
     ] {
         let mut courses: Vec<Course> = (0..20)
             .step_by(step())
@@ -89,8 +104,9 @@ fn a_squeeze_in_any_phase() {
                 let course = course(&camera, kbps, phase);
                 println!("{name} on {kbps} kbps, phase {phase}: {course}");
                 assert!(course.down <= 1.2 && course.up <= 6.0, "{course}");
-                // A keyframe of many pictures that left just before the line narrowed cannot be called back.
-                assert!(course.squeeze.longest_freeze <= ms(600), "{course}");
+                let most = if phase == 0 { KEYFRAME_LEAVES } else { 500 };
+                assert!(course.squeeze.longest_freeze <= ms(most), "{course}");
+                assert!(course.squeeze.queue_p95 <= ms(150), "{course}");
                 assert_eq!(
                     (course.whole.flapped, course.whole.taken_back),
                     (0, 0),
@@ -101,6 +117,32 @@ fn a_squeeze_in_any_phase() {
             .collect();
         courses.sort_by_key(|course| course.squeeze.longest_freeze);
         assert!(courses[courses.len() / 2].squeeze.longest_freeze <= ms(freeze));
-        assert!(courses.iter().all(|course| course.squeeze.queue_p95 <= ms(queue)));
+    }
+}
+
+#[test]
+fn a_squeeze_as_a_keyframe_leaves() {
+    for (name, camera, kbps) in [
+        ("large keyframes", Camera::still_life(), 450),
+        ("large keyframes", Camera::still_life(), 600),
+        ("scenes", Camera::scenes(), 450),
+        ("encoder", Camera::encoder(), 900),
+    ] {
+        // The first one from the twentieth second on.
+        let keyframe = f64::from(600u32.div_ceil(camera.group) * camera.group) / 30.0;
+        let freezes = (0..8u64).map(|step| {
+            let squeezed = keyframe - 0.07 + step as f64 * 0.012;
+            let course = course_at(&camera, kbps, squeezed, squeezed + 10.0, (step, ms(50)));
+            let freeze = course.squeeze.longest_freeze;
+            assert!(
+                freeze <= ms(KEYFRAME_LEAVES),
+                "{name} on {kbps} kbps, {squeezed}: {course}"
+            );
+            freeze.as_millis()
+        });
+        println!(
+            "{name} on {kbps} kbps, as a keyframe leaves: freezes of {:?} ms",
+            freezes.collect::<Vec<_>>()
+        );
     }
 }

@@ -19,6 +19,8 @@ pub(in crate::playback) struct Line<'a, S: RtpSink> {
     pub(in crate::playback) backlog: Duration,
     /// The rate of the picture, if it stops now until its next keyframe.
     pub(in crate::playback) stop: Option<u64>,
+    /// Live pictures wait, for a large one is held up on its way.
+    pub(in crate::playback) holds: bool,
     pub(in crate::playback) playout_delay: Option<PlayoutDelay>,
     pub(in crate::playback) bandwidth: &'a mut Bandwidth,
     pub(in crate::playback) stats: &'a mut PlaybackStats,

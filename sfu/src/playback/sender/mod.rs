@@ -191,6 +191,10 @@ impl Sender {
         {
             self.burst = Some(Burst::pause(line.now, bitrate));
         }
+        let is_live = self.burst.as_ref().is_none_or(Burst::is_live);
+        if line.holds && is_live && self.media.kind == MediaKind::Video {
+            return progress;
+        }
         for _ in 0..MAX_AT_ONCE {
             // Whoever is behind skips to the newest picture a decoder can start with.
             if let Some(burst) = &mut self.burst
