@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
 use crate::origin::PeerAddress;
@@ -54,6 +55,8 @@ pub struct ListenSettings {
     pub max_connections_per_address: usize,
     /// How long requests may take to finish when the door closes.
     pub grace: Duration,
+    /// How often it is looked whether the certificate has been renewed.
+    pub renewal: Duration,
 }
 
 impl Default for ListenSettings {
@@ -64,6 +67,7 @@ impl Default for ListenSettings {
             max_connections: 20_000,
             max_connections_per_address: 500,
             grace: Duration::from_secs(2),
+            renewal: Duration::from_secs(60),
         }
     }
 }
@@ -94,15 +98,22 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     settings: ListenSettings,
-    tls: Option<Tls>,
+    mut tls: Option<Tls>,
     mut closing: watch::Receiver<bool>,
 ) {
+    let mut renewal = tokio::time::interval(settings.renewal);
     let crowd = Crowd::new(settings.max_connections, settings.max_connections_per_address);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
+            _ = renewal.tick() => {
+                if let Some(tls) = &mut tls {
+                    tls.renew();
+                }
+                continue;
+            }
             _ = closing.wait_for(|closing| *closing) => break,
         };
         let (stream, from) = match accepted {
@@ -124,7 +135,7 @@ pub async fn serve(
             settings,
             closing: closing.clone(),
         };
-        let tls = tls.clone();
+        let tls = tls.as_ref().map(Tls::acceptor);
         connections.spawn(async move {
             visit.begin(stream, tls).await;
             drop(place);
@@ -146,7 +157,7 @@ struct Visit {
 }
 
 impl Visit {
-    async fn begin(self, stream: TcpStream, tls: Option<Tls>) {
+    async fn begin(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
         let from = self.from;
         if let Err(error) = tune(&stream) {
             tracing::debug!(%from, %error, "a connection ended before it began");

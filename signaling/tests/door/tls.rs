@@ -1,6 +1,7 @@
 //! TLS, and HTTP/2 over it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::fake::{Setting, Stage, header};
 use reqwest::{Certificate, Client, Version};
@@ -39,6 +40,38 @@ async fn both_versions_of_http_are_spoken_over_tls() {
     assert!(header(&response, "strict-transport-security").starts_with("max-age="));
     let response = client(true).get(stage.url("/healthz")).send().await.unwrap();
     assert_eq!(response.version(), Version::HTTP_11);
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_greets_those_who_come_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tls, _) = certificate(folder.path());
+    let mut setting = Setting {
+        tls: Some(tls),
+        ..Setting::default()
+    };
+    setting.listen.renewal = Duration::from_millis(20);
+    let stage = Stage::new(setting).await;
+    let (_, renewed) = certificate(folder.path());
+    // Whoever trusts only the new one comes in sooner or later.
+    loop {
+        let client = Client::builder()
+            .add_root_certificate(renewed.clone())
+            .build()
+            .unwrap();
+        match client.get(stage.url("/healthz")).send().await {
+            Ok(response) => break assert_eq!(response.status(), 200),
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+    // Half a renewal, or a broken one, changes nothing.
+    std::fs::write(folder.path().join("key.pem"), "no key").unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let client = Client::builder().add_root_certificate(renewed).build().unwrap();
+    assert_eq!(
+        client.get(stage.url("/healthz")).send().await.unwrap().status(),
+        200
+    );
 }
 
 #[tokio::test]
