@@ -7,11 +7,10 @@
 //
 // or `<vitrine-player src="https://your.server/whep/demo"></vitrine-player>`.
 
+import { ANSWER_PATIENCE_MS, Path } from "./path.js";
+
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
-/** A line that is interrupted often comes back by itself; then a restart of ICE, then a new session. */
-const PATIENCE_MS = 2500;
-const RESTART_PATIENCE_MS = 6000;
 
 /** Who is told to come again later does so this many times as late, less or more by a quarter, but never sooner. */
 const FULL_WAIT = 4 / 3;
@@ -43,6 +42,10 @@ export class WhepPlayer extends EventTarget {
   #pc;
   /** @type {string | undefined} */
   #session;
+  /** @type {Path | undefined} */
+  #path;
+  /** Ends the request for an answer. @type {AbortController | undefined} */
+  #asking;
   #retry = FIRST_RETRY_MS;
   /** @type {number | undefined} */
   #timer;
@@ -82,6 +85,7 @@ export class WhepPlayer extends EventTarget {
     this.#stopped = false;
     addEventListener("online", this.#hurry);
     addEventListener("pagehide", this.#leave);
+    addEventListener("pageshow", this.#return);
     const { video } = this.#options;
     this.#sizes = new ResizeObserver(this.#sized);
     this.#sizes.observe(video);
@@ -96,6 +100,7 @@ export class WhepPlayer extends EventTarget {
     this.#stopped = true;
     removeEventListener("online", this.#hurry);
     removeEventListener("pagehide", this.#leave);
+    removeEventListener("pageshow", this.#return);
     this.#sizes?.disconnect();
     this.#options.video.removeEventListener("resize", this.#sized);
     document.removeEventListener("visibilitychange", this.#sized);
@@ -147,6 +152,8 @@ export class WhepPlayer extends EventTarget {
     if (wish === this.#told) return;
     this.#told = wish;
     const response = await fetch(`${this.#session}/layer`, { method: "POST", headers: this.#headers("application/json"), body: wish });
+    // The session ended while nobody looked, as that of a phone that slept.
+    if (response.status === 404 && this.state === "connected") this.#again(0);
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
   }
 
@@ -200,12 +207,17 @@ export class WhepPlayer extends EventTarget {
 
   /** Looks for a new path now, as after a change of the network. The picture goes on meanwhile. */
   async restart() {
-    if (this.#pc && this.#session) await this.#restartIce(this.#pc);
+    await this.#path?.restart();
   }
 
   #hurry = () => {
     if (this.state === "interrupted") this.#again(0);
     else this.restart();
+  };
+
+  /** A page that is taken out of the browser's memory again has left its session. @param {PageTransitionEvent} event */
+  #return = ({ persisted }) => {
+    if (persisted) this.#again(0);
   };
 
   #leave = () => {
@@ -239,6 +251,9 @@ export class WhepPlayer extends EventTarget {
   #close() {
     clearTimeout(this.#timer);
     this.#attempt += 1;
+    this.#asking?.abort();
+    this.#path?.stop();
+    this.#path = undefined;
     this.#pc?.close();
     this.#pc = undefined;
     this.#session = undefined;
@@ -281,13 +296,27 @@ export class WhepPlayer extends EventTarget {
         for (const [label, mode] of Object.entries(CHANNELS)) channels[label] = pc.createDataChannel(label, mode);
         this.dispatchEvent(new CustomEvent("channels", { detail: { channels } }));
       }
-      pc.addEventListener("connectionstatechange", () => !isOver() && this.#changed(pc));
+      const path = new Path({
+        pc,
+        headers: this.#headers(),
+        connected: () => {
+          this.#retry = FIRST_RETRY_MS;
+          this.#set("connected");
+        },
+        interrupted: () => this.#set("interrupted"),
+        lost: (isGone) => this.#again(isGone ? 0 : undefined),
+      });
+      this.#path = path;
       await pc.setLocalDescription(await pc.createOffer());
+      const asking = new AbortController();
+      this.#asking = asking;
+      setTimeout(() => asking.abort(), ANSWER_PATIENCE_MS);
       // No candidates of ours are needed: the server learns our address from our checks.
       const response = await fetch(this.#options.url, {
         method: "POST",
         headers: this.#headers("application/sdp"),
         body: pc.localDescription?.sdp,
+        signal: asking.signal,
       });
       if (isOver()) return;
       if (response.status >= 400 && response.status < 500 && ![404, 408, 409, 429].includes(response.status)) {
@@ -310,10 +339,8 @@ export class WhepPlayer extends EventTarget {
       const sdp = await response.text();
       if (isOver()) return;
       await pc.setRemoteDescription({ type: "answer", sdp });
+      path.begin(this.#session);
       this.#tell().catch(() => {});
-      // A server that says goodbye ends DTLS; the connection itself would notice much later.
-      const dtls = video.receiver.transport;
-      dtls?.addEventListener("statechange", () => !isOver() && dtls.state === "closed" && this.#again());
     } catch (error) {
       if (!isOver()) {
         console.debug("vitrine: no connection", error);
@@ -335,56 +362,6 @@ export class WhepPlayer extends EventTarget {
       video.play().catch(() => {});
     });
   }
-
-  /** @param {RTCPeerConnection} pc */
-  #changed(pc) {
-    clearTimeout(this.#timer);
-    switch (pc.connectionState) {
-      case "connected":
-        this.#retry = FIRST_RETRY_MS;
-        this.#set("connected");
-        break;
-      case "disconnected":
-        this.#timer = setTimeout(() => this.#restartIce(pc), PATIENCE_MS);
-        break;
-      case "failed":
-      case "closed":
-        this.#again();
-        break;
-    }
-  }
-
-  /**
-   * A new path for the same session (RFC 9725 §4.3.3): a phone that went from Wi-Fi to mobile.
-   * @param {RTCPeerConnection} pc
-   */
-  async #restartIce(pc) {
-    if (pc !== this.#pc || !this.#session) return;
-    if (pc.connectionState !== "connected") this.#set("interrupted");
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => pc === this.#pc && pc.connectionState !== "connected" && this.#again(), RESTART_PATIENCE_MS);
-    try {
-      const before = pc.remoteDescription?.sdp ?? "";
-      pc.restartIce();
-      await pc.setLocalDescription(await pc.createOffer({ iceRestart: true }));
-      const response = await fetch(this.#session, {
-        method: "PATCH",
-        headers: { ...this.#headers("application/trickle-ice-sdpfrag"), "If-Match": "*" },
-        body: fragment(pc.localDescription?.sdp ?? ""),
-      });
-      if (!response.ok) throw new Error(`HTTP ${response.status}`);
-      const fresh = credentials(await response.text());
-      const sdp = before
-        .replace(/^a=ice-ufrag:.*$/gm, `a=ice-ufrag:${fresh.ufrag}`)
-        .replace(/^a=ice-pwd:.*$/gm, `a=ice-pwd:${fresh.pwd}`);
-      if (pc === this.#pc) await pc.setRemoteDescription({ type: "answer", sdp });
-    } catch (error) {
-      if (pc === this.#pc) {
-        console.debug("vitrine: no restart", error);
-        this.#again(0);
-      }
-    }
-  }
 }
 
 /**
@@ -401,25 +378,6 @@ function askForLayers(transceiver) {
   if (!descriptor) return;
   descriptor.direction = "sendrecv";
   transceiver.setHeaderExtensionsToNegotiate?.(extensions);
-}
-
-/** @param {string} sdp */
-function credentials(sdp) {
-  /** @param {string} name */
-  const value = (name) => sdp.match(new RegExp(`^a=${name}:(.*?)\\r?$`, "m"))?.[1];
-  return { ufrag: value("ice-ufrag"), pwd: value("ice-pwd") };
-}
-
-/**
- * What a PATCH says of a new offer (RFC 8840 §4.4).
- * @param {string} sdp
- */
-function fragment(sdp) {
-  const { ufrag, pwd } = credentials(sdp);
-  const group = sdp.match(/^a=group:BUNDLE.*$/m)?.[0] ?? "";
-  const media = sdp.match(/^m=.*$/m)?.[0] ?? "";
-  const mid = sdp.match(/^a=mid:.*$/m)?.[0] ?? "";
-  return [`a=ice-ufrag:${ufrag}`, `a=ice-pwd:${pwd}`, group, media, mid].filter(Boolean).map((l) => `${l.trim()}\r\n`).join("");
 }
 
 /** The element's own look, within its shadow: a page's style reaches `::part(video)` and `::part(sound)`. */

@@ -1,11 +1,16 @@
 // A browser's side of WHIP: camera or screen in three layers.
 
+import { ANSWER_PATIENCE_MS, Path } from "./path.js";
+
 /** The layers, lowest first: what they are called, what they are scaled down by, and what they may take (bits/s). */
 export const LAYERS = [
   { rid: "l", scaleResolutionDownBy: 4, maxBitrate: 200_000 },
   { rid: "m", scaleResolutionDownBy: 2, maxBitrate: 700_000 },
   { rid: "h", scaleResolutionDownBy: 1, maxBitrate: 2_500_000 },
 ];
+
+/** The server says no, and why. */
+class Refused extends Error {}
 
 /** Sends one stream until it is stopped. Events: `state`. */
 export class WhipPublisher extends EventTarget {
@@ -14,19 +19,22 @@ export class WhipPublisher extends EventTarget {
   #pc;
   /** @type {string | undefined} */
   #session;
+  /** @type {Path | undefined} */
+  #path;
   #before = new Map();
 
   /** @param {{url: string, token?: string, stream: MediaStream}} options */
   constructor(options) {
     super();
     this.#options = options;
-    /** `idle`, `connecting`, `live` or `lost`. */
+    /** `idle`, `connecting`, `live`, `interrupted` or `lost`. */
     this.state = "idle";
   }
 
+  /** Begins; throws where the server refuses what another try would not change. Without an answer it is `lost`. */
   async start() {
     this.#set("connecting");
-    const { stream, url, token } = this.#options;
+    const { stream, url } = this.#options;
     const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.#pc = pc;
     for (const track of stream.getVideoTracks()) {
@@ -34,36 +42,59 @@ export class WhipPublisher extends EventTarget {
       pc.addTransceiver(track, { direction: "sendonly", sendEncodings: LAYERS.map((layer) => ({ ...layer })) });
     }
     for (const track of stream.getAudioTracks()) pc.addTransceiver(track, { direction: "sendonly" });
-    pc.addEventListener("connectionstatechange", () => {
-      if (pc !== this.#pc) return;
-      if (pc.connectionState === "connected") this.#set("live");
-      if (pc.connectionState === "failed" || pc.connectionState === "closed") this.#set("lost");
+    const path = new Path({
+      pc,
+      headers: this.#headers(),
+      connected: () => this.#set("live"),
+      interrupted: () => this.#set("interrupted"),
+      lost: () => this.#set("lost"),
     });
-    await pc.setLocalDescription(await pc.createOffer());
-    /** @type {Record<string, string>} */
-    const headers = { "Content-Type": "application/sdp" };
-    if (token) headers.Authorization = `Bearer ${token}`;
-    const response = await fetch(url, { method: "POST", headers, body: pc.localDescription?.sdp });
-    if (!response.ok) {
-      const { detail } = await response.json().catch(() => ({}));
-      this.stop();
-      throw new Error(detail || `HTTP ${response.status}`);
+    this.#path = path;
+    addEventListener("online", this.#hurry);
+    try {
+      await this.#connect(pc, url, path);
+    } catch (error) {
+      if (pc !== this.#pc) return;
+      if (error instanceof Refused) {
+        this.stop();
+        throw error;
+      }
+      console.debug("vitrine: no connection", error);
+      this.#set("lost");
     }
+  }
+
+  /**
+   * @param {RTCPeerConnection} pc
+   * @param {string} url
+   * @param {Path} path
+   */
+  async #connect(pc, url, path) {
+    await pc.setLocalDescription(await pc.createOffer());
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { ...this.#headers(), "Content-Type": "application/sdp" },
+      body: pc.localDescription?.sdp,
+      signal: AbortSignal.timeout(ANSWER_PATIENCE_MS),
+    });
+    if (response.status >= 400 && response.status < 500) {
+      const { detail } = await response.json().catch(() => ({}));
+      throw new Refused(detail || `HTTP ${response.status}`);
+    }
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
     const location = response.headers.get("Location");
-    this.#session = location ? new URL(location, url).href : undefined;
+    const session = location ? new URL(location, url).href : undefined;
+    // Ended meanwhile: nobody else knows of this session.
+    if (pc !== this.#pc) return this.#leave(session);
+    this.#session = session;
     await pc.setRemoteDescription({ type: "answer", sdp: await response.text() });
-    // A server that says goodbye ends DTLS; the connection itself would notice much later.
-    const dtls = pc.getSenders().find((sender) => sender.transport)?.transport;
-    dtls?.addEventListener("statechange", () => pc === this.#pc && dtls.state === "closed" && this.#set("lost"));
+    path.begin(session);
   }
 
   stop() {
-    const { token } = this.#options;
-    if (this.#session) {
-      /** @type {Record<string, string>} */
-      const headers = token ? { Authorization: `Bearer ${token}` } : {};
-      fetch(this.#session, { method: "DELETE", headers, keepalive: true }).catch(() => {});
-    }
+    removeEventListener("online", this.#hurry);
+    this.#path?.stop();
+    this.#leave(this.#session);
     this.#session = undefined;
     const pc = this.#pc;
     this.#pc = undefined;
@@ -90,6 +121,19 @@ export class WhipPublisher extends EventTarget {
     /** @param {{rid: string}} layer */
     const place = ({ rid }) => LAYERS.findIndex((layer) => layer.rid === rid);
     return layers.sort((a, b) => place(a) - place(b));
+  }
+
+  #hurry = () => this.#path?.restart();
+
+  /** @param {string} [session] */
+  #leave(session) {
+    if (session) fetch(session, { method: "DELETE", headers: this.#headers(), keepalive: true }).catch(() => {});
+  }
+
+  /** @returns {Record<string, string>} */
+  #headers() {
+    const { token } = this.#options;
+    return token ? { Authorization: `Bearer ${token}` } : {};
   }
 
   /** @param {string} state */

@@ -3,6 +3,7 @@
 import { Server } from "./server.mjs";
 import { gstreamer } from "./gstreamer.mjs";
 import { joining } from "./joining.mjs";
+import { paths } from "./paths.mjs";
 import { scenarios } from "./scenarios.mjs";
 import { selling } from "./selling.mjs";
 import { spatial } from "./spatial.mjs";
@@ -12,7 +13,7 @@ const wanted = process.argv.slice(2);
 let failed = 0;
 /** Environment variables for its server, found out first where they depend on the machine. */
 const settings = ({ settings }) => (typeof settings === "function" ? settings() : settings);
-for (const scenario of [...scenarios, ...gstreamer, ...selling, ...joining, ...spatial]) {
+for (const scenario of [...scenarios, ...gstreamer, ...selling, ...joining, ...paths, ...spatial]) {
   if (wanted.length && !wanted.some((name) => scenario.name.startsWith(name))) continue;
   const started = Date.now();
   let server;

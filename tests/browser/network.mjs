@@ -30,6 +30,10 @@ class Direction {
 
 export class Line {
   #isOpen = true;
+  #viewer;
+  /** The ports it was used from, and those nothing passes from or to any more. */
+  #known = new Set();
+  #forgotten = new Set();
   down = new Direction();
   up = new Direction();
 
@@ -38,17 +42,25 @@ export class Line {
     const line = new Line();
     line.front = createSocket("udp4");
     line.back = createSocket("udp4");
-    let viewer;
     line.front.on("message", (data, from) => {
-      viewer = from;
+      if (line.#forgotten.has(from.port)) return;
+      line.#known.add(from.port);
+      line.#viewer = from;
       line.up.pass(data.length, () => line.#isOpen && line.back.send(data, port, "127.0.0.1", () => {}));
     });
     line.back.on("message", (data) => {
+      const viewer = line.#viewer;
       if (viewer) line.down.pass(data.length, () => line.#isOpen && line.front.send(data, viewer.port, viewer.address, () => {}));
     });
     await Promise.all([line.front, line.back].map((socket) => new Promise((done) => socket.bind(0, "0.0.0.0", done))));
     line.port = line.front.address().port;
     return line;
+  }
+
+  /** Nothing passes from or to the ports used so far, as when a phone has left its network: only new ones help. */
+  forget() {
+    this.#forgotten = new Set(this.#known);
+    this.#viewer = undefined;
   }
 
   close() {

@@ -23,8 +23,8 @@ export const click = (tab, selector) =>
     }, selector),
   );
 
-async function goLive(tab) {
-  await inShop(tab);
+export async function goLive(tab) {
+  await until("the shop", () => tab.evaluate(() => window.vitrine?.shop.isConnected));
   await click(tab, "#camera");
   await click(tab, "#go");
   await until("going live", () => tab.evaluate(() => document.documentElement.dataset.publishing === "live"));
