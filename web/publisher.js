@@ -91,6 +91,23 @@ export class WhipPublisher extends EventTarget {
     path.begin(session);
   }
 
+  /**
+   * Sends another stream in the place of the present one, without a break; false where that needs another session.
+   * @param {MediaStream} stream
+   */
+  async replace(stream) {
+    const senders = this.#pc?.getSenders() ?? [];
+    const tracks = stream.getTracks();
+    /** @param {MediaStreamTrack} track */
+    const places = tracks.map((track) => senders.find((sender) => sender.track?.kind === track.kind));
+    if (places.length !== senders.length || places.includes(undefined)) return false;
+    for (const [n, track] of tracks.entries()) {
+      if (track.kind === "video") track.contentHint = "motion";
+      await places[n]?.replaceTrack(track);
+    }
+    return true;
+  }
+
   stop() {
     removeEventListener("online", this.#hurry);
     this.#path?.stop();

@@ -27,13 +27,15 @@ export class Studio {
   /** @type {WhipPublisher | undefined} */
   #publisher;
   #isMuted = false;
+  #isCamera = false;
 
   /** @param {{room: string, token?: string, shop: import("./shop.js").ShopClient}} options */
   constructor({ room, token, shop }) {
     this.#room = room;
     this.#token = token;
     $("#camera").addEventListener("click", () => this.#camera());
-    $("#screen").addEventListener("click", () => this.#choose(() => navigator.mediaDevices.getDisplayMedia({ video: true, audio: true })));
+    $("#screen").addEventListener("click", () => this.#screen());
+    navigator.mediaDevices?.addEventListener("devicechange", () => this.#plugged());
     for (const list of ["#cameras", "#microphones"]) $(list).addEventListener("change", () => this.#camera());
     $("#mute").addEventListener("click", () => this.#mute());
     $("#go").addEventListener("click", () => this.#go());
@@ -64,12 +66,14 @@ export class Studio {
   }
 
   async #camera() {
-    /** @param {string} list */
-    const exactly = (list) => ($(list).value ? { deviceId: { exact: $(list).value } } : {});
-    await this.#choose(() =>
-      navigator.mediaDevices.getUserMedia({ video: { ...VIDEO, ...exactly("#cameras") }, audio: { ...AUDIO, ...exactly("#microphones") } }),
-    );
+    await this.#choose(() => devices($("#cameras").value, $("#microphones").value));
+    this.#isCamera = true;
     if (this.#stream) await this.#listDevices();
+  }
+
+  async #screen() {
+    this.#isCamera = false;
+    await this.#choose(() => navigator.mediaDevices.getDisplayMedia({ video: true, audio: true }));
   }
 
   /** Their names are known only once a camera has been allowed. */
@@ -88,17 +92,36 @@ export class Studio {
     if (!navigator.mediaDevices) return toast("Camera and screen need https or localhost", "bad");
     try {
       const stream = await get();
-      this.#stream?.getTracks().forEach((track) => track.stop());
+      const before = this.#stream;
       this.#stream = stream;
       $("#preview").srcObject = stream;
       $("#no-preview").hidden = true;
       $("#go").disabled = false;
       $("#mute").hidden = stream.getAudioTracks().length === 0;
       this.#applyMute();
-      if (this.#publisher) await this.#go();
+      stream.getTracks().forEach((track) => track.addEventListener("ended", () => stream === this.#stream && this.#ended(track)));
+      if (this.#publisher && !(await this.#publisher.replace(stream))) await this.#go();
+      before?.getTracks().forEach((track) => track.stop());
     } catch (error) {
-      toast(error.message, "bad");
+      toast(error.message || error.name, "bad");
     }
+  }
+
+  /**
+   * A camera was pulled, or the browser's own button ended the screen: viewers see a still.
+   * @param {MediaStreamTrack} track
+   */
+  #ended({ kind }) {
+    toast(`The ${kind === "video" ? "picture" : "sound"} has ended. Choose camera or screen again.`, "bad");
+  }
+
+  /** Something was plugged in or pulled: a camera that comes back is on again by itself. */
+  async #plugged() {
+    const gone = this.#stream?.getTracks().filter(({ readyState }) => readyState === "ended") ?? [];
+    if (!this.#isCamera) return;
+    const there = await navigator.mediaDevices.enumerateDevices();
+    if (gone.length > 0 && gone.every(({ label }) => there.some((device) => device.label === label))) await this.#camera();
+    else await this.#listDevices();
   }
 
   #mute() {
@@ -189,6 +212,24 @@ export class Studio {
     const text = warnings.join(" · ");
     if ($("#warnings").textContent !== text) $("#warnings").textContent = text;
   }
+}
+
+/**
+ * Camera and microphone, or the one of them that there is.
+ * @param {string} camera the one wished, by its id
+ * @param {string} microphone
+ */
+async function devices(camera, microphone) {
+  const video = { ...VIDEO, ...(camera && { deviceId: camera }) };
+  const audio = { ...AUDIO, ...(microphone && { deviceId: microphone }) };
+  for (const wanted of [{ video, audio }, { video }]) {
+    try {
+      return await navigator.mediaDevices.getUserMedia(wanted);
+    } catch (error) {
+      if (error.name !== "NotFoundError") throw error;
+    }
+  }
+  return navigator.mediaDevices.getUserMedia({ audio });
 }
 
 const nothing = (columns = 4) => el("tr", { "data-key": "nothing" }, el("td", { colspan: String(columns), class: "small" }, "Nothing yet"));

@@ -1,8 +1,8 @@
-// Lines that break: of hosts, whose viewers all stand still then, and of viewers.
+// Lines that break: of hosts, whose viewers all stand still then, and of viewers; and cameras that are pulled.
 
 import { DESK, moving, page, picture, until } from "./browsers.mjs";
 import { Line, freeUdpPort, throughLine } from "./network.mjs";
-import { goLive, inShop, noErrors, watch } from "./scenarios.mjs";
+import { click, goLive, inShop, noErrors, text, watch } from "./scenarios.mjs";
 
 const host = (server, kind, before) => page(kind, `${server.url}/host/demo#token=${server.token("publish", "host")}`, DESK, before);
 const publishing = (tab) => tab.evaluate(() => document.documentElement.dataset.publishing);
@@ -13,6 +13,38 @@ async function sessions(server) {
   const metrics = await (await fetch(`${server.url}/metrics`)).text();
   return Number(metrics.match(/^vitrine_join_seconds_count (\d+)/m)[1]);
 }
+
+/** A camera that a story can pull and plug in again: `window.pull()`, `window.plug()`. */
+const PULLABLE = () => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 360 });
+  const context = canvas.getContext("2d");
+  let frame = 0;
+  setInterval(() => {
+    context.fillStyle = `hsl(${(frame * 3) % 360} 80% 60%)`;
+    context.fillRect((frame * 7) % 640, (frame++ * 5) % 360, 200, 100);
+  }, 40);
+  let track;
+  let isThere = true;
+  const { mediaDevices } = navigator;
+  mediaDevices.getUserMedia = async () => {
+    if (!isThere) throw new DOMException("no camera", "NotFoundError");
+    const stream = canvas.captureStream(25);
+    [track] = stream.getVideoTracks();
+    Object.defineProperty(track, "label", { value: "Pullable" });
+    return stream;
+  };
+  mediaDevices.enumerateDevices = async () => (isThere ? [{ kind: "videoinput", deviceId: "one", label: "Pullable" }] : []);
+  window.pull = () => {
+    isThere = false;
+    track.stop();
+    track.dispatchEvent(new Event("ended"));
+    mediaDevices.dispatchEvent(new Event("devicechange"));
+  };
+  window.plug = () => {
+    isThere = true;
+    mediaDevices.dispatchEvent(new Event("devicechange"));
+  };
+};
 
 export const paths = ["chrome", "firefox"].map((kind) => ({
   name: `host-on-a-new-path-in-${kind}`,
@@ -64,6 +96,27 @@ paths.push(
       await moving(tab, "the picture when the host is back");
       noErrors(studio, tab);
       line.close();
+    },
+  },
+  {
+    name: "host-whose-camera-is-pulled",
+    settings: { VITRINE_DEMO: "false" },
+    async run(server) {
+      const studio = await host(server, "chrome", PULLABLE);
+      await goLive(studio);
+      const tab = await watch(server, "chrome");
+      await moving(tab);
+      const before = await sessions(server);
+      await studio.evaluate(() => window.pull());
+      await until("the host being told", async () => (await text(studio, "#toasts"))?.includes("has ended"));
+      await studio.evaluate(() => window.plug());
+      await moving(tab, "the picture of the camera that is back");
+      // Screen or another camera: the same session goes on with it.
+      await click(studio, "#camera");
+      await moving(tab, "the picture of the other camera");
+      const after = await sessions(server);
+      if (after !== before) throw new Error(`${after - before} more sessions than before the camera was pulled`);
+      noErrors(studio, tab);
     },
   },
   {
