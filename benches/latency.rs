@@ -79,6 +79,15 @@ struct Shows {
     viewers: usize,
 }
 
+/// What a time was like.
+struct Load {
+    /// Shares of a core: used, and waited for.
+    used: f64,
+    waited: f64,
+    /// Share of the packets that viewers should get.
+    sent: f64,
+}
+
 impl Shows {
     fn new(evening: Evening, options: Options) -> Shows {
         let party = Party::new();
@@ -111,28 +120,35 @@ impl Shows {
         }
     }
 
-    /// All shows at once, none in step with another.
-    fn run(&mut self, time: Duration) {
+    /// All shows at once, none in step with another. Returns the packets that all viewers together should get.
+    fn run(&mut self, time: Duration) -> usize {
         let count = self.publishers.len() as u32;
+        let (room, viewers) = (self.evening.room, self.viewers);
         thread::scope(|scope| {
-            for (place, publisher) in (0..).zip(&mut self.publishers) {
+            let shows = (0..).zip(&mut self.publishers).map(|(place, publisher)| {
                 scope.spawn(move || {
                     thread::sleep(Duration::from_secs(1) / FRAME_RATE * place / count);
-                    publisher.run(time);
-                });
-            }
-        });
+                    let packets: usize = publisher.run(time).iter().map(|frame| frame.parts.len()).sum();
+                    let before = room.saturating_mul(place as usize);
+                    packets * room.min(viewers - before)
+                })
+            });
+            let shows: Vec<_> = shows.collect();
+            shows.into_iter().map(|show| show.join().unwrap()).sum()
+        })
     }
 
-    /// The shares of a core that are used and waited for meanwhile.
-    fn load(&mut self, time: Duration) -> (f64, f64) {
+    fn load(&mut self, time: Duration) -> Load {
         let (cpu, waited) = (self.house.cpu(0), self.house.waited(0));
-        self.run(time);
+        let before = self.house.report(0).shard.playback.packets;
+        let wanted = self.run(time);
+        let sent = self.house.report(0).shard.playback.packets - before;
         let share = |time_of: Duration| time_of.as_secs_f64() / time.as_secs_f64();
-        (
-            share(self.house.cpu(0) - cpu),
-            share(self.house.waited(0) - waited),
-        )
+        Load {
+            used: share(self.house.cpu(0) - cpu),
+            waited: share(self.house.waited(0) - waited),
+            sent: sent as f64 / wanted as f64,
+        }
     }
 
     /// The crowd watches; who stops it gives it back.
@@ -147,7 +163,7 @@ impl Shows {
         let watching = self.watch();
         self.run(Duration::from_secs(2));
         let skipped = watching.timed();
-        let (load, waits) = self.load(time);
+        let load = self.load(time);
         let (crowd, received) = watching.stop();
         self.crowd = crowd;
         let times = received.times;
@@ -158,15 +174,16 @@ impl Shows {
             format!(" {middle:>8.2} {late:>8.2}")
         });
         println!(
-            "{:>11} {:>4} ms {:>5.0}% {:>5.1}% {:>7} {}",
+            "{:>11} {:>4} ms {:>5.0}% {:>5.1}% {:>5.0}% {:>7} {}",
             self.evening.name,
             self.evening.hold_ms,
-            100.0 * load,
-            100.0 * waits,
+            100.0 * load.used,
+            100.0 * load.waited,
+            100.0 * load.sent,
             self.viewers,
             told.collect::<String>(),
         );
-        load
+        load.used
     }
 }
 
@@ -183,15 +200,15 @@ fn main() {
         f64::from(BITRATE) / 1e6
     );
     println!(
-        "{:>11} {:>7} {:>6} {:>6} {:>7}  {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        "shows", "hold", "load", "waits", "viewers", "packet50", "99", "frame50", "99", "key50", "99"
+        "{:>11} {:>7} {:>6} {:>6} {:>6} {:>7}  {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "shows", "hold", "load", "waits", "sent", "viewers", "packet50", "99", "frame50", "99", "key50", "99"
     );
     for evening in EVENINGS {
         let mut shows = Shows::new(evening, options);
         shows.grow(SCALE);
         let watching = shows.watch();
         shows.run(Duration::from_secs(2));
-        let mut each = shows.load(Duration::from_secs(2)).0 / SCALE as f64;
+        let mut each = shows.load(Duration::from_secs(2)).used / SCALE as f64;
         shows.crowd = watching.stop().0;
         for load in loads {
             shows.grow((load / each) as usize);
