@@ -29,6 +29,8 @@ const ROOM: &str = "forward";
 const FEEDBACK: Duration = Duration::from_millis(100);
 /// Before anything is measured: estimates and loads settle.
 const WARM_UP: Duration = Duration::from_millis(1500);
+/// The same when viewers have just come: their lines are tried out, and their first reports are on the way.
+const SETTLING: Duration = Duration::from_secs(8);
 /// The same behind a pause for the floor.
 const AGAIN: Duration = Duration::from_millis(500);
 /// In which what is on its way is sent.
@@ -59,6 +61,7 @@ fn main() {
     } else {
         &[1_000_000, 2_500_000]
     };
+    let rounds = if options.quick { QUICK_ROUNDS } else { ROUNDS };
     let party = Party::new();
     let mut house = House::turning_every(options.turn_interval(), 1, |config| {
         if let Some(hold) = options.hold_ms {
@@ -89,6 +92,7 @@ fn main() {
     for viewers in counts {
         crowd.join(&mut house, 0, ROOM, Part::Viewer, viewers - joined);
         joined = viewers;
+        let mut warm_up = SETTLING;
         for pattern in Pattern::ALL {
             for &bitrate in bitrates {
                 number += 1;
@@ -97,7 +101,8 @@ fn main() {
                     pattern,
                     bitrate,
                 };
-                crowd = row.measure(&mut house, &party, number, crowd, options.quick);
+                crowd = row.measure(&mut house, &party, number, crowd, (warm_up, rounds));
+                warm_up = WARM_UP;
             }
         }
     }
@@ -118,12 +123,18 @@ struct Round {
 }
 
 impl Row {
-    fn measure(&self, house: &mut House, party: &Party, number: u64, crowd: Crowd, quick: bool) -> Crowd {
+    fn measure(
+        &self,
+        house: &mut House,
+        party: &Party,
+        number: u64,
+        crowd: Crowd,
+        (warm_up, rounds): (Duration, usize),
+    ) -> Crowd {
         let mut floor = Floor::new(&crowd.addresses());
         let mut publisher = Publisher::join(house, party, number, 0, ROOM, self.pattern, self.bitrate);
         let watching = crowd.watch(FEEDBACK);
-        publisher.run(WARM_UP);
-        let rounds = if quick { QUICK_ROUNDS } else { ROUNDS };
+        publisher.run(warm_up);
         let rounds: Vec<Round> = (0..rounds)
             .map(|_| self.round(house, &mut publisher, &mut floor))
             .collect();
