@@ -30,6 +30,7 @@ use crate::Error;
 use crate::crowd::{Buy, Group};
 use crate::measure::{Counter, GroupId, Recorder};
 use members::Members;
+use seconds::LastTold;
 
 /// Longest wait for something to happen: what the wheel can tell apart and a little.
 const NAP: Duration = Duration::from_millis(2);
@@ -171,6 +172,7 @@ pub(super) struct Worker {
     transit: Transit,
     /// Many packets came in the last second.
     is_busy: bool,
+    last_told: LastTold,
     cpu: Duration,
     dropped: u64,
 }
@@ -212,6 +214,7 @@ impl Worker {
             random: StdRng::from_rng(&mut rand::rng()),
             transit: Transit::default(),
             is_busy: false,
+            last_told: LastTold::default(),
             cpu: Duration::ZERO,
             dropped: 0,
             common,
