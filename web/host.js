@@ -70,10 +70,10 @@ function begin(token) {
     $("#viewers").textContent = String(viewers);
   };
   shop.on("change", ({ detail }) => {
-    if (detail === "welcome" && shop.you.role !== "host") toast("This token does not allow to host here", "bad");
+    if (detail === "welcome" && shop.you.role !== "host") askForToken("This token does not allow to host here.");
     if (["welcome", "show", "viewers", "countdown", "connection"].includes(detail)) draw();
   });
-  shop.on("notice", ({ detail }) => toast(detail.text, "bad"));
+  shop.on("notice", ({ detail }) => (detail.code === "token_invalid" ? askForToken(`The token is not good: ${detail.text}.`) : toast(detail.text, "bad")));
   // The host's own picture may not be on: the shop is reached without it.
   shop.openEvents();
   Object.assign(window, { vitrine: { shop, studio } });
@@ -88,19 +88,31 @@ function localTime(at) {
   return new Date(at - offset).toISOString().slice(0, 16);
 }
 
-function askForToken() {
+/**
+ * The page begins with a token, and begins anew with another.
+ * @param {string} [why] what is wrong with the one there is
+ */
+function askForToken(why = "") {
   const login = $("#login");
+  $("#login-why").textContent = why;
+  $("#login-why").hidden = !why;
+  if (login.open) return;
   login.showModal();
-  login.addEventListener("close", () => {
-    const token = $("#token").value.trim();
-    if (!token) return login.showModal();
-    try {
-      sessionStorage.setItem(key, token);
-    } catch {
-      // Then it is asked for again.
-    }
-    begin(token);
-  });
+  login.addEventListener(
+    "close",
+    () => {
+      const token = $("#token").value.trim();
+      if (!token) return askForToken(why);
+      try {
+        sessionStorage.setItem(key, token);
+      } catch {
+        // Then it is asked for again.
+      }
+      if (why) location.reload();
+      else begin(token);
+    },
+    { once: true },
+  );
 }
 
 $("#room").textContent = `Room ${room}`;

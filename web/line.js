@@ -17,8 +17,9 @@ export class Line {
   #isStopped = false;
 
   /**
-   * @param {{address: string, query: () => URLSearchParams, receive: (data: string) => void, opened: () => void, lost: () => void}} options
-   * `address` is the room's, `query` what an event stream says for a greeting; `opened` is called when a greeting must be said.
+   * @param {{address: string, query: () => URLSearchParams, receive: (data: string) => void, opened: () => void, lost: () => void,
+   *   refused: (why: string) => void}} options `address` is the room's, `query` what an event stream says for a greeting; `opened`
+   * is called when a greeting must be said, `refused` when its token is not taken.
    */
   constructor(options) {
     this.#options = options;
@@ -59,7 +60,8 @@ export class Line {
   openEvents() {
     if (this.#isStopped || this.#events || this.#channels.shop?.readyState === "open") return;
     const { address, query, receive, lost } = this.#options;
-    const events = new EventSource(`${address}/events?${query()}`);
+    const url = `${address}/events?${query()}`;
+    const events = new EventSource(url);
     this.#events = events;
     // The connection's own event has no data, the server's of the same name has.
     events.addEventListener("open", (/** @type {Event & {data?: string}} */ event) => {
@@ -70,7 +72,9 @@ export class Line {
       lost();
       // The browser's own retry would resume from where the stream began, not from where it ended.
       if (this.#events !== events) return;
+      const hasOpened = Boolean(this.#secret);
       this.#closeEvents();
+      if (!hasOpened) this.#learn(url);
       this.#patience = setTimeout(() => this.openEvents(), CHANNEL_PATIENCE_MS * (0.5 + Math.random() / 2));
     });
   }
@@ -94,6 +98,22 @@ export class Line {
       body: text,
     }).catch(() => {});
     return true;
+  }
+
+  /**
+   * Why an event stream does not open: it says no more than that.
+   * @param {string} url
+   */
+  async #learn(url) {
+    const asking = new AbortController();
+    try {
+      const response = await fetch(url, { signal: asking.signal });
+      if (response.status === 401) this.#options.refused((await response.json()).detail);
+    } catch {
+      // It is tried again anyway.
+    } finally {
+      asking.abort();
+    }
   }
 
   #closeEvents() {

@@ -63,7 +63,7 @@ export class Path {
     this.#isRestarting = true;
     clearTimeout(this.#patience);
     this.#patience = setTimeout(() => pc.connectionState !== "connected" && this.#end(false), RESTART_PATIENCE_MS);
-    let isAnswered = false;
+    let isGone = false;
     try {
       const before = pc.remoteDescription?.sdp ?? "";
       pc.restartIce();
@@ -74,7 +74,7 @@ export class Path {
         body: fragment(pc.localDescription?.sdp ?? ""),
         signal: AbortSignal.timeout(RESTART_PATIENCE_MS),
       });
-      isAnswered = true;
+      isGone = response.status === 404;
       if (!response.ok) throw new Error(`HTTP ${response.status}`);
       const fresh = credentials(await response.text());
       const sdp = before
@@ -85,7 +85,7 @@ export class Path {
       if (this.#isOver) return;
       console.debug("vitrine: no restart", error);
       // Media that goes on needs no other path; it is asked for again when it is interrupted.
-      if (!isAnswered && pc.connectionState === "connected") await pc.setLocalDescription({ type: "rollback" }).catch(() => {});
+      if (!isGone && pc.connectionState === "connected") await pc.setLocalDescription({ type: "rollback" }).catch(() => {});
       else this.#end(true);
     } finally {
       this.#isRestarting = false;

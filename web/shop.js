@@ -16,6 +16,8 @@ import { memory, uuid7 } from "./ui.js";
 
 /** Numbered events travel on two channels: one may overtake the other for so long before something is missing. */
 const OVERTAKING_MS = 1000;
+/** A buy that is answered so is not repeated: it would be answered so again. */
+const REFUSED = [400, 401, 403, 404, 422];
 /** Commands of a host that wait for an answer for longer have failed. */
 const COMMAND_PATIENCE_MS = 10_000;
 
@@ -59,6 +61,7 @@ export class ShopClient extends Show {
       receive: (data) => this.#receive(data),
       opened: () => this.#hello(),
       lost: () => this.#connected(false),
+      refused: (why) => this.#refused(why),
     });
   }
 
@@ -353,6 +356,15 @@ export class ShopClient extends Show {
   }
 
   /**
+   * The event stream does not take the token: a remembered one is forgotten, with one that was given nothing helps.
+   * @param {string} why
+   */
+  #refused(why) {
+    if (this.#options.token) this.#line.stop();
+    this.#notice({ t: "notice", v: 1, at: this.now(), code: "token_invalid", text: why });
+  }
+
+  /**
    * @param {string} id
    * @param {Error | undefined} error
    * @param {any} [answer]
@@ -381,7 +393,10 @@ export class ShopClient extends Show {
         },
         body: JSON.stringify(buy),
       });
-      if (response.ok) this.#receipt(await response.json());
+      if (response.ok) return this.#receipt(await response.json());
+      if (!REFUSED.includes(response.status) || !this.#buys.has(id)) return;
+      const { detail } = await response.json().catch(() => ({}));
+      this.#notice({ t: "notice", v: 1, at: this.now(), code: "not_possible", text: detail || `HTTP ${response.status}`, ref: id });
     } catch {
       // It is repeated anyway.
     }

@@ -7,13 +7,14 @@ import { paths } from "./paths.mjs";
 import { scenarios } from "./scenarios.mjs";
 import { selling } from "./selling.mjs";
 import { spatial } from "./spatial.mjs";
+import { tokens } from "./tokens.mjs";
 import { closeBrowsers } from "./browsers.mjs";
 
 const wanted = process.argv.slice(2);
 let failed = 0;
 /** Environment variables for its server, found out first where they depend on the machine. */
 const settings = ({ settings }) => (typeof settings === "function" ? settings() : settings);
-for (const scenario of [...scenarios, ...gstreamer, ...selling, ...joining, ...paths, ...spatial]) {
+for (const scenario of [...scenarios, ...gstreamer, ...selling, ...joining, ...paths, ...tokens, ...spatial]) {
   if (wanted.length && !wanted.some((name) => scenario.name.startsWith(name))) continue;
   const started = Date.now();
   let server;
