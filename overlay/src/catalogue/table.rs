@@ -23,23 +23,32 @@ struct Line {
     description: Option<String>,
 }
 
-/// Reads shows with their products; a show's title is its name until somebody says otherwise.
+/// Reads shows with their products; a show's title is its name until somebody says otherwise. Where amounts are written
+/// with a comma, spreadsheets part columns by semicolons: so may this one, with both.
 ///
 /// # Errors
 /// [`CatalogueError`] with the line.
 pub fn parse_table(text: &str) -> Result<Vec<ShowRecord>, CatalogueError> {
     let mut shows: Vec<ShowRecord> = Vec::new();
+    // The reader would count lines of two-byte ends one too low.
+    let text = text.replace("\r\n", "\n");
+    let head = text.lines().next().unwrap_or_default();
+    let has_semicolons = head.contains(';') && !head.contains(',');
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
+        .delimiter(if has_semicolons { b';' } else { b',' })
         .from_reader(text.as_bytes());
     let headers = reader.headers().map_err(wrong)?.clone();
     for record in reader.records() {
         let record = record.map_err(wrong)?;
         let number = record.position().map_or(0, csv::Position::line);
         let at = |what: String| CatalogueError(format!("line {number}: {what}"));
-        let line: Line = record
+        let mut line: Line = record
             .deserialize(Some(&headers))
             .map_err(|error| at(error.to_string()))?;
+        if has_semicolons {
+            line.price = line.price.replacen(',', ".", 1);
+        }
         add(&mut shows, line).map_err(at)?;
     }
     for show in &mut shows {
@@ -142,6 +151,25 @@ tea,cup,Cup,cup,,1200,JPY,,,,
             (cup.title.as_str(), cup.price.minor, cup.price.exponent),
             ("Cup", 1200, 0)
         );
+    }
+
+    #[test]
+    fn semicolons_go_with_commas_in_amounts() {
+        let table = TABLE.replace("Thrown by hand, twice", "Thrown by hand");
+        let table = format!(
+            "\u{feff}{}",
+            table
+                .replace(',', ";")
+                .replace("24.5;", "24,5;")
+                .replace('\n', "\r\n")
+        );
+        let shows = parse_table(&table).unwrap();
+        let plain = parse_table(&TABLE.replace("Thrown by hand, twice", "Thrown by hand")).unwrap();
+        assert_eq!(shows, plain);
+        let error = parse_table(&table.replace("24,5;", "1.024,50;"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("line 3: price"), "{error}");
     }
 
     #[test]
