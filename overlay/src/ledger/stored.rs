@@ -27,6 +27,30 @@ const MAX_FORGOTTEN: i64 = 5000;
 /// Between two looks for what is too old, in milliseconds.
 const PRUNE_INTERVAL: i64 = 600_000;
 
+/// How often a ledger that fails says so at most, in milliseconds: a crowd buys again and again, and the disk may be full.
+const COMPLAINT_INTERVAL: i64 = 1000;
+
+/// What is told of failures that follow one another.
+#[derive(Debug, Default)]
+struct Complaints {
+    next: i64,
+    untold: u64,
+}
+
+impl Complaints {
+    /// Counts one; how many there were since the last were told, if it is time to tell.
+    fn add(&mut self, now: UnixMillis) -> Option<u64> {
+        self.untold += 1;
+        // A clock that was set back silences nobody.
+        let is_soon = (self.next - COMPLAINT_INTERVAL..self.next).contains(&now.0);
+        if is_soon {
+            return None;
+        }
+        self.next = now.0 + COMPLAINT_INTERVAL;
+        Some(std::mem::take(&mut self.untold))
+    }
+}
+
 /// A ledger whose rows are in a store.
 pub struct StoredLedger<S> {
     store: S,
@@ -40,6 +64,7 @@ pub struct StoredLedger<S> {
     round: Round,
     next_prune: i64,
     events_kept: i64,
+    complaints: Complaints,
 }
 
 fn failed(command: &Command) -> Answer {
@@ -62,6 +87,7 @@ impl<S: Store> StoredLedger<S> {
             round: Round::default(),
             next_prune: 0,
             events_kept: EVENTS_KEPT,
+            complaints: Complaints::default(),
         })
     }
 
@@ -190,7 +216,9 @@ impl<S: Store> Ledger for StoredLedger<S> {
                 tracing::error!(%error, commands = batch.len(), "a batch failed; each is tried alone");
             }
             Err(error) => {
-                tracing::error!(%error, commands = batch.len(), "the ledger failed; nothing was answered");
+                if let Some(times) = self.complaints.add(now) {
+                    tracing::error!(%error, commands = batch.len(), times, "the ledger failed; nothing was answered");
+                }
                 // A commit whose answer was lost may have lasted.
                 self.is_stale = true;
                 return batch.iter().map(failed).collect();
@@ -253,5 +281,21 @@ impl<S: Store> Ledger for StoredLedger<S> {
         });
         self.store.roll_back();
         done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_that_fails_says_so_once_a_second() {
+        let mut complaints = Complaints::default();
+        let mut add = |now| complaints.add(UnixMillis(now));
+        assert_eq!(add(5000), Some(1));
+        assert_eq!((add(5001), add(5999)), (None, None));
+        assert_eq!(add(6000), Some(3));
+        assert_eq!(add(6500), None);
+        assert_eq!(add(1000), Some(2), "the clock was set back");
     }
 }
