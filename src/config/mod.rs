@@ -92,7 +92,7 @@ impl Default for Config {
             data_dir: "data".into(),
             database: String::new(),
             database_authorities: String::new(),
-            log: "info,rtc=error,rtc_ice=error,rtc_dtls=error".to_owned(),
+            log: "info,webrtc=off,rtc=error,rtc_ice=error,rtc_dtls=error".to_owned(),
             demo: true,
             front_room: DEMO_ROOM.to_owned(),
             rooms: Vec::new(),
