@@ -102,7 +102,8 @@ function askForToken(why = "") {
     "close",
     () => {
       const token = $("#token").value.trim();
-      if (!token) return askForToken(why);
+      // Who is on the air may go on without the shop, and comes to it with the next load.
+      if (!token) return why ? undefined : askForToken();
       try {
         sessionStorage.setItem(key, token);
       } catch {
