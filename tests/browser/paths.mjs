@@ -56,8 +56,13 @@ export const paths = ["chrome", "firefox"].map((kind) => ({
     const tab = await watch(server, "chrome");
     await moving(tab);
     const before = await sessions(server);
+    // It may be over between two looks.
+    await studio.evaluate(() => {
+      const { dataset } = document.documentElement;
+      new MutationObserver(() => (window.wasBroken ||= dataset.publishing !== "live")).observe(document.documentElement, { attributes: true });
+    });
     line.forget();
-    await until("the break being seen", async () => (await publishing(studio)) !== "live", 60);
+    await until("the break being seen", () => studio.evaluate(() => window.wasBroken === true), 60);
     await until("the host being back", async () => (await publishing(studio)) === "live", 60);
     await moving(tab, "the picture on the host's new path");
     const after = await sessions(server);
