@@ -9,12 +9,14 @@ use rand::{RngExt, SeedableRng};
 use sfu::negotiation::{Codec, Extension, ExtensionMap, Feedback, Label, MediaKind, Payload, ReceivedMedia};
 use sfu::relay::{EncodingId, RelayedMedia};
 
-use super::payloads::{h264, vp8, vp9};
+use super::payloads::{frame_marking, h264, vp8, vp9};
 
 const AUDIO: u8 = 111;
 const VIDEO: u8 = 96;
 const VP9: u8 = 98;
 const H264: u8 = 108;
+/// What the publisher calls the frame marking.
+const MARKING: u8 = 2;
 const FRAMES_PER_SECOND: u32 = 30;
 /// Payload bytes of a packet.
 const PART: usize = 1100;
@@ -74,6 +76,8 @@ pub(crate) struct Camera {
     pub(crate) scalable: bool,
     /// H.264, where only the slices tell that nothing is predicted from the pictures of the upper temporal layer.
     pub(crate) is_h264: bool,
+    /// Its temporal layers are told by frame markings only.
+    pub(crate) is_marked: bool,
     /// Every so many pictures the encoder leaves out the highest layer's frame, and does not mark the one below.
     pub(crate) skips: u32,
     /// A keyframe is so many times as large as another frame.
@@ -92,6 +96,7 @@ impl Camera {
             temporal: 1,
             scalable: false,
             is_h264: false,
+            is_marked: false,
             skips: u32::MAX,
             keyframe: 5.0,
             scene: u32::MAX,
@@ -147,6 +152,7 @@ impl Camera {
     pub(crate) fn media(&self) -> Arc<Vec<ReceivedMedia>> {
         let mut extensions = ExtensionMap::default();
         extensions.insert(1, Extension::Mid);
+        extensions.insert(MARKING, Extension::FrameMarking);
         let media = |kind, mid: &str, payload_type, codec, rids: Vec<Label>| ReceivedMedia {
             kind,
             mid: Label::new(mid.as_bytes()).unwrap(),
@@ -386,7 +392,9 @@ impl Shooting {
         // Whether it needs nothing but the base layer (RFC 7741 §4.2, Y).
         let (is_keyframe, temporal, needs, sync) = self.step(index);
         let size = self.size(kbps, is_keyframe, self.layers[index].keyframes);
-        let is_h264 = self.camera.is_h264;
+        let Camera {
+            is_h264, is_marked, ..
+        } = self.camera;
         let layer = &mut self.layers[index];
         let parts = size.div_ceil(PART).max(1);
         let picture = (layer.frame & 0x7fff) as u16;
@@ -403,8 +411,14 @@ impl Shooting {
             let sequence = layer.sequence.wrapping_add(part as u16);
             let kind = if is_h264 { H264 } else { VIDEO };
             let mut packet = header(kind, part + 1 == parts, sequence, self.frames * 3000, ssrc);
+            if is_marked {
+                packet[0] |= 0x10;
+                let ends = (part == 0, part + 1 == parts);
+                packet.extend_from_slice(&frame_marking(MARKING, ends, is_keyframe, (temporal as u8, sync)));
+            }
             if is_h264 {
-                packet.extend_from_slice(h264(is_keyframe, part, temporal));
+                let told = if is_marked { 0 } else { temporal };
+                packet.extend_from_slice(h264(is_keyframe, part, told));
             } else {
                 let layer = (temporal as u8, sync);
                 vp8(

@@ -73,3 +73,16 @@ pub(crate) fn h264(is_keyframe: bool, part: usize, temporal: usize) -> &'static 
         _ => &[0x01, 0x9a],
     }
 }
+
+/// The only header extension (RFC 8285 §4.2): a frame marking of temporal layers (RFC 9626 §3.1), S E I D B TID, LID, TL0PICIDX.
+/// `sync`: it needs nothing but the base layer.
+pub(crate) fn frame_marking(
+    id: u8,
+    (start, end): (bool, bool),
+    is_keyframe: bool,
+    (temporal, sync): (u8, bool),
+) -> [u8; 8] {
+    let flags = [start, end, is_keyframe, false, sync];
+    let flags = flags.iter().fold(0, |all, flag| all << 1 | u8::from(*flag));
+    [0xbe, 0xde, 0, 1, id << 4 | 2, flags << 3 | temporal, 0, 0]
+}

@@ -289,3 +289,37 @@ fn half_the_pictures_of_h264_where_nothing_is_predicted_from_the_others() {
         "{outcome}"
     );
 }
+
+#[test]
+fn temporal_layers_of_h264_that_only_frame_markings_tell() {
+    // A half and a quarter of the pictures are as much of the rate, but for the keyframes.
+    // On 560 kbps one of those alone takes 440 ms, and the picture before it is 130 ms old.
+    for (temporal, kbps, base, freeze) in [(2, 1000, 15, 500), (3, 1000, 15, 500), (3, 560, 7, 600)] {
+        let camera = Camera {
+            temporal,
+            is_h264: true,
+            is_marked: true,
+            ..Camera::single(1500)
+        };
+        let mut line = Bottleneck::new(1, &[(0, 3000), (20, kbps), (40, 3000)]);
+        line.plan[1].0 = ms(20_700);
+        let world = watch(camera, line, 60.0, 1);
+        let outcome = world.outcome(0, 19.0, 60.0);
+        let shown = |from: f64, to: f64| world.shown(0, from, to).count();
+        let upper = world.pictures(25.0, 35.0, temporal - 1);
+        println!(
+            "{temporal} temporal layers of H.264 of 1500 kbps on {kbps}: {} pictures in ten seconds, {upper} of the highest layer, {outcome}",
+            shown(25.0, 35.0)
+        );
+        // Each picture needs the one before of its layer or of one below: a hole would stop it until a keyframe.
+        assert!(shown(25.0, 35.0) >= base * 10 - 2);
+        assert!(upper <= 10, "{upper}");
+        assert!(shown(48.0, 58.0) >= 295, "all again");
+        assert!(outcome.longest_freeze <= ms(freeze), "{outcome}");
+        assert_eq!(
+            (outcome.flapped, world.viewers[0].keyframe_requests),
+            (0, 0),
+            "{outcome}"
+        );
+    }
+}
