@@ -49,6 +49,13 @@ impl Line {
         self.arrived.push((number, Some(arrival.as_micros() as i64)));
     }
 
+    /// Packets that leave together.
+    fn send_picture(&mut self, bandwidth: &mut Bandwidth, begin: Instant, at: Duration, packets: usize) {
+        for _ in 0..packets {
+            self.send(at, bandwidth.number(begin + at, PACKET));
+        }
+    }
+
     fn feedback(&mut self) -> Option<Vec<u8>> {
         let &(base, _) = self.arrived.first()?;
         let mut clock = None;
@@ -227,10 +234,8 @@ fn keyframe_on_a_narrowed_line(bits_per_second: u64, keyframe: usize, later: u32
             line.bits_per_second = bits_per_second;
         }
         if ms % 10 == 0 {
-            for _ in 0..if ms == 2_000 { keyframe } else { 1 } {
-                let number = bandwidth.number(begin + at, PACKET);
-                line.send(at, number);
-            }
+            let packets = if ms == 2_000 { keyframe } else { 1 };
+            line.send_picture(&mut bandwidth, begin, at, packets);
         }
         if ms % 50 == 0
             && let Some(feedback) = line.feedback_at(at)
@@ -265,10 +270,8 @@ fn held_up(bits_per_second: u64, keyframe: usize) -> Vec<bool> {
             line.bits_per_second = bits_per_second;
         }
         if ms % 5 == 0 {
-            for _ in 0..if ms == 2_000 { keyframe } else { 1 } {
-                let number = bandwidth.number(begin + at, PACKET);
-                line.send(at, number);
-            }
+            let packets = if ms == 2_000 { keyframe } else { 1 };
+            line.send_picture(&mut bandwidth, begin, at, packets);
         }
         if ms % 50 == 47 {
             feedback = line.feedback_at(at);
@@ -310,12 +313,9 @@ fn what_waits_is_reckoned_by_what_the_line_was_found_to_bring() {
         let packets = if (2_000..2_020).contains(&ms) {
             2
         } else {
-            u32::from(ms % 10 == 0)
+            usize::from(ms % 10 == 0)
         };
-        for _ in 0..packets {
-            let number = bandwidth.number(begin + at, PACKET);
-            line.send(at, number);
-        }
+        line.send_picture(&mut bandwidth, begin, at, packets);
         if ms % 50 == 0
             && let Some(feedback) = line.feedback_at(at)
         {
