@@ -28,6 +28,7 @@ use vitrine_benches::options::Options;
 use vitrine_benches::pattern::Pattern;
 use vitrine_benches::peer::{Part, Party};
 use vitrine_benches::publisher::Publisher;
+use vitrine_benches::quartiles;
 use vitrine_benches::telling::parts;
 
 /// Rounds with messages alternate with rounds without, so that both meet the same noise. The difference is small beside a
@@ -131,7 +132,7 @@ fn measure(
     let begun = Instant::now();
     let turns = house.report(0).turns;
     let mut all = 0;
-    let mut costs: Vec<f64> = (0..ROUNDS)
+    let costs: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let before = house.cpu(0);
             let from = Instant::now();
@@ -147,7 +148,7 @@ fn measure(
         .collect();
     let turns = (house.report(0).turns - turns) as f64 / begun.elapsed().as_secs_f64();
     let (mut crowd, _) = watching.stop();
-    costs.sort_by(f64::total_cmp);
+    let [low, cost, high] = quartiles(costs);
     let mut delays = crowd.delays();
     delays.sort_unstable();
     let ms = |percent: usize| delays[(delays.len() - 1) * percent / 100].as_secs_f64() * 1e3;
@@ -157,11 +158,8 @@ fn measure(
         format!(", on its way for {:.0} ms (p50), {:.0} ms (p99)", ms(50), ms(99))
     };
     println!(
-        "  {:<36} {:6.2} µs ({:.2} to {:.2}){delay}, {turns:.0} turns a second",
+        "  {:<36} {cost:6.2} µs ({low:.2} to {high:.2}){delay}, {turns:.0} turns a second",
         format!("{place}, {}", telling.name()),
-        costs[ROUNDS / 2],
-        costs[ROUNDS / 4],
-        costs[ROUNDS - 1 - ROUNDS / 4],
     );
     crowd
 }
