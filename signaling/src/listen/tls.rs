@@ -46,7 +46,7 @@ impl Tls {
         // Asked before they are read: what is written meanwhile is read next time.
         let written = written(&files);
         Ok(Tls {
-            acceptor: acceptor(certificate, key)?,
+            acceptor: read(certificate, key)?,
             files,
             written,
         })
@@ -80,7 +80,7 @@ fn written(files: &[PathBuf; 2]) -> [Option<SystemTime>; 2] {
         .map(|file| file.metadata().and_then(|known| known.modified()).ok())
 }
 
-fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
+fn read(certificate: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| bad(certificate, &error))?;
