@@ -43,8 +43,9 @@ impl Stretch {
         self.packets += 1;
     }
 
-    fn rate(&self, without: u64) -> Option<u64> {
-        let time = u64::try_from(self.last - self.first)
+    /// Bits per second, less some bytes, in its time less so many microseconds.
+    fn rate(&self, without: u64, shorter: i64) -> Option<u64> {
+        let time = u64::try_from(self.last - self.first - shorter)
             .ok()
             .filter(|time| *time > 0)?;
         Some((self.bytes - without) * 8 * 1_000_000 / time)
@@ -98,9 +99,11 @@ impl Cluster {
         }
     }
 
-    /// What came of this probe, once all of it is answered for: it left before `answered`.
-    pub(super) fn judge(&mut self, answered: i64) -> Option<Shown> {
-        if self.id == 0 || self.is_open || self.is_judged || answered < self.sent.last {
+    /// What came of this probe, once all of it is answered for: it left before `answered`, so many microseconds before where
+    /// packets overtake each other. There the first comes sooner and the last later than the line is to blame for, together
+    /// by as much.
+    pub(super) fn judge(&mut self, answered: i64, blur: i64) -> Option<Shown> {
+        if self.id == 0 || self.is_open || self.is_judged || answered < self.sent.last + blur {
             return None;
         }
         self.is_judged = true;
@@ -109,8 +112,8 @@ impl Cluster {
         if self.sent.packets < LEAST_PACKETS || !came_enough {
             return None;
         }
-        let sent = self.sent.rate(self.sent.last_bytes)?;
-        let came = self.came.rate(self.came.first_bytes)?;
+        let sent = self.sent.rate(self.sent.last_bytes, 0)?;
+        let came = self.came.rate(self.came.first_bytes, blur)?;
         if came > sent * MOST_RATIO {
             return None;
         }
@@ -139,11 +142,11 @@ mod tests {
                 cluster.came(id, free, 1000);
             }
         }
-        assert_eq!(cluster.judge(80_000), None, "still open");
+        assert_eq!(cluster.judge(80_000, 0), None, "still open");
         cluster.end();
-        assert_eq!(cluster.judge(70_000), None, "not all answered");
-        let judged = cluster.judge(76_000);
-        assert_eq!(cluster.judge(90_000), None, "once");
+        assert_eq!(cluster.judge(70_000, 0), None, "not all answered");
+        let judged = cluster.judge(76_000, 0);
+        assert_eq!(cluster.judge(90_000, 0), None, "once");
         judged
     }
 

@@ -35,6 +35,8 @@ pub(super) struct Flight {
     next: u64,
     /// Every number below is answered or given up.
     settled: u64,
+    /// Every number below has been counted as come or lost.
+    judged: u64,
     bytes: u64,
 }
 
@@ -44,6 +46,7 @@ impl Flight {
             ring: vec![Entry::default(); INITIAL_PACKETS],
             next: 0,
             settled: 0,
+            judged: 0,
             bytes: 0,
         }
     }
@@ -94,13 +97,6 @@ impl Flight {
         })
     }
 
-    /// A packet reported missing may still come: its number can be taken again.
-    pub(super) fn put_back(&mut self, number: u64) {
-        if let Some(entry) = self.entry_mut(number) {
-            entry.taken = false;
-        }
-    }
-
     /// Nothing up to this number is on its way any more.
     pub(super) fn settle(&mut self, number: u64) {
         while self.settled <= number && self.settled < self.next {
@@ -108,6 +104,23 @@ impl Flight {
             self.bytes -= u64::from(bytes);
             self.settled += 1;
         }
+    }
+
+    /// How many of the answered packets that left before a moment came and were lost, each counted once. `now` as for
+    /// [`Flight::take`].
+    pub(super) fn judge(&mut self, now: i64, before: i64) -> (u32, u32) {
+        let (mut came, mut lost) = (0, 0);
+        // What the ring has forgotten nobody can judge.
+        self.judged = self.judged.max(self.next.saturating_sub(self.ring.len() as u64));
+        while self.judged < self.settled
+            && let Some(entry) = self.entry(self.judged)
+            && now - i64::from((now as u32).wrapping_sub(entry.at)) < before
+        {
+            came += u32::from(entry.taken);
+            lost += u32::from(!entry.taken);
+            self.judged += 1;
+        }
+        (came, lost)
     }
 
     /// Bytes on their way.
@@ -123,11 +136,6 @@ impl Flight {
             .take_while(is_older)
             .map(|entry| u64::from(entry.bytes))
             .sum()
-    }
-
-    /// Whether a number is not on its way any more.
-    pub(super) fn is_settled(&self, number: u64) -> bool {
-        number < self.settled
     }
 
     /// Microseconds since the oldest packet in flight left; 0 when none is.

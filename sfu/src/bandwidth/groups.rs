@@ -49,11 +49,10 @@ impl Groups {
         let complete = *current;
         self.current = Some(Group::of(sent, arrival));
         let before = self.before.replace(complete)?;
-        let arrived = complete.last_arrival - before.last_arrival;
-        // The viewer's network overtook itself: this step says nothing.
-        (arrived >= 0).then_some(Step {
+        // Less than nothing where packets overtook each other. Steps sum up to the delay, so it counts, too.
+        Some(Step {
             sent: complete.last_sent - before.last_sent,
-            arrived,
+            arrived: complete.last_arrival - before.last_arrival,
             at: complete.last_arrival,
         })
     }

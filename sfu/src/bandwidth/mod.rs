@@ -74,6 +74,9 @@ const HELD_UP_JITTERS: i64 = 2;
 const LARGE: u64 = 20_000;
 /// Nothing waits longer than this for the next feedback, microseconds.
 const LONGEST_HOLD_US: i64 = 100_000;
+/// What left so many microseconds before the newest packet that came, and has not come, is lost: others may overtake it on a way
+/// of several paths or radios, by less.
+const OVERTAKEN_US: i64 = 200_000;
 /// The bytes of headers around a payload that are counted with it: RTP with the usual extensions.
 const HEADER_BYTES: usize = 28;
 
@@ -258,23 +261,16 @@ impl Bandwidth {
         let Some(base) = self.flight.unroll(feedback.base) else {
             return;
         };
-        let (mut came, mut lost) = (0, 0);
         let mut newest = None;
         for (place, arrival) in feedback.statuses() {
+            // One that has not come may have been overtaken.
+            let Some(arrival) = arrival else { continue };
             let number = base + u64::from(place);
-            let is_settled = self.flight.is_settled(number);
             let Some(sent) = self.flight.take(now, number) else {
                 continue;
             };
-            let Some(arrival) = arrival else {
-                // It may have been overtaken and come yet.
-                self.flight.put_back(number);
-                lost += u32::from(!is_settled);
-                continue;
-            };
-            came += 1;
             newest = Some((number, sent.at));
-            self.queue.take(arrival - sent.at);
+            self.queue.take(sent.at, arrival);
             self.carried.add(arrival, sent.bytes);
             self.trains.add(sent.at, arrival, sent.bytes);
             self.cluster.came(sent.cluster, arrival, sent.bytes);
@@ -289,6 +285,7 @@ impl Bandwidth {
         self.answered = now;
         self.flight.settle(number);
         self.queue.finish(now);
+        let (came, lost) = self.flight.judge(now, sent_at - OVERTAKEN_US);
         self.loss.count(came, lost);
         let round_trip = now - sent_at;
         // The shortest, forgotten slowly.
@@ -307,7 +304,7 @@ impl Bandwidth {
     }
 
     fn adapt(&mut self, now: i64, answered: i64) {
-        let probed = self.cluster.judge(answered);
+        let probed = self.cluster.judge(answered, self.queue.blur());
         let standing = self.queue.standing();
         let swamped = self.swamped();
         let is_full = match self.trend.usage() {

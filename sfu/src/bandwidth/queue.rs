@@ -9,8 +9,11 @@ const USUAL_FEEDBACKS: i64 = 64;
 const MOST_USUAL_US: i64 = 30_000;
 /// Less than this between two feedbacks is no growth, microseconds.
 const LEAST_GROWTH_US: i64 = 2_000;
-/// Weight of the newest feedback in the jitter, of 16.
+/// Weight of the newest feedback in jitter and overtaking, of 16.
 const JITTER_WEIGHT: i64 = 2;
+/// Packets that come so many microseconds earlier, on average, than others that left before them have overtaken them: what is
+/// less is the grain of the times that viewers tell.
+const OVERTAKING_US: i64 = 1_000;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Queue {
@@ -22,21 +25,50 @@ pub(super) struct Queue {
     before: [i64; 2],
     usual: i64,
     jitter: i64,
-    /// Of the feedback being read: shortest, sum and count.
-    reading: Option<(i64, i64, i64)>,
+    overtaking: i64,
+    reading: Option<Reading>,
+}
+
+/// Of the feedback being read.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    /// Shortest delay, and how much longer all are together.
+    least: i64,
+    sum: i64,
+    count: i64,
+    /// The latest arrival so far, and by how much others that left later came earlier, together.
+    latest: i64,
+    overtaking: i64,
 }
 
 impl Queue {
-    /// A packet's arrival less its departure.
-    pub(super) fn take(&mut self, delay: i64) {
-        let (least, sum, count) = self.reading.unwrap_or((delay, 0, 0));
-        // Sums of what is above the first stay small.
-        self.reading = Some((least.min(delay), sum + delay, count + 1));
+    /// When a packet left and when it arrived, in the order they left.
+    pub(super) fn take(&mut self, sent: i64, arrival: i64) {
+        let delay = arrival - sent;
+        let reading = self.reading.get_or_insert(Reading {
+            least: delay,
+            sum: 0,
+            count: 0,
+            latest: arrival,
+            overtaking: 0,
+        });
+        reading.least = reading.least.min(delay);
+        reading.sum += delay;
+        reading.count += 1;
+        reading.latest = reading.latest.max(arrival);
+        reading.overtaking += reading.latest - arrival;
     }
 
     /// A feedback's packets are all taken.
     pub(super) fn finish(&mut self, now: i64) {
-        let Some((least, sum, count)) = self.reading.take() else {
+        let Some(Reading {
+            least,
+            sum,
+            count,
+            overtaking,
+            ..
+        }) = self.reading.take()
+        else {
             return;
         };
         let (current, before) = self.base.unwrap_or((least, least));
@@ -48,10 +80,13 @@ impl Queue {
         };
         self.base = Some((current, before));
         self.before = [self.standing, self.before[0]];
-        self.standing = least - current.min(before);
+        // Of a few packets that overtake each other even the earliest comes late.
+        let waited = least - current.min(before);
+        self.standing = (waited - self.blur() / 2).max(0);
         self.usual += (self.standing.min(MOST_USUAL_US) - self.usual) / USUAL_FEEDBACKS;
         let spread = sum / count.max(1) - least;
         self.jitter += (spread - self.jitter) * JITTER_WEIGHT / 16;
+        self.overtaking += (overtaking / count.max(1) - self.overtaking) * JITTER_WEIGHT / 16;
     }
 
     /// Microseconds that every packet of the latest feedback waited: jitter delays some, a queue all.
@@ -75,6 +110,16 @@ impl Queue {
         }
     }
 
+    /// By how many microseconds a moment is blurred on a way where packets overtake each other: 0 where they do not, for a
+    /// queue delays packets, too, and keeps their order.
+    pub(super) fn blur(&self) -> i64 {
+        if self.overtaking > OVERTAKING_US {
+            self.jitter * 2
+        } else {
+            0
+        }
+    }
+
     /// Microseconds by which packets of one feedback come later than the earliest of them, averaged.
     pub(super) fn jitter(&self) -> i64 {
         self.jitter
@@ -89,7 +134,9 @@ mod tests {
     fn jitter_is_no_queue_and_a_queue_is() {
         let mut queue = Queue::default();
         let mut feedback = |now, delays: &[i64]| {
-            delays.iter().for_each(|delay| queue.take(*delay));
+            for (sent, delay) in (0..).step_by(100_000).zip(delays) {
+                queue.take(sent, sent + delay);
+            }
             queue.finish(now);
             (queue.standing(), queue.jitter())
         };
@@ -107,10 +154,34 @@ mod tests {
     }
 
     #[test]
+    fn where_packets_overtake_each_other_moments_are_blurred() {
+        let feedbacks = |arrivals: [i64; 4]| {
+            let mut queue = Queue::default();
+            for _ in 0..50 {
+                for (packet, arrival) in (0..).zip(arrivals) {
+                    queue.take(packet * 10_000, arrival);
+                }
+                queue.finish(0);
+            }
+            queue
+        };
+        let in_order = feedbacks([50_000, 90_000, 91_000, 92_000]);
+        assert_eq!((in_order.jitter() > 12_000, in_order.blur()), (true, 0));
+        let mut overtaken = feedbacks([50_000, 90_000, 75_000, 80_000]);
+        assert!(overtaken.blur() == 2 * overtaken.jitter() && overtaken.jitter() > 8_000);
+        overtaken.take(0, 58_000);
+        overtaken.finish(0);
+        assert_eq!(overtaken.standing(), 0, "even the earliest may be late");
+        overtaken.take(0, 350_000);
+        overtaken.finish(0);
+        assert!(overtaken.standing() > 290_000, "{}", overtaken.standing());
+    }
+
+    #[test]
     fn growth_is_what_grew_twice() {
         let mut queue = Queue::default();
         let mut grown = |delay| {
-            queue.take(delay);
+            queue.take(0, delay);
             queue.finish(0);
             queue.growth()
         };

@@ -23,8 +23,10 @@ pub(crate) struct Bottleneck {
     pub(crate) queue: Duration,
     /// One way, behind the queue; the same back.
     pub(crate) delay: Duration,
-    /// Added at random, without overtaking.
+    /// Added at random.
     pub(crate) jitter: Duration,
+    /// What is delayed more may be overtaken, as on a way of several paths.
+    pub(crate) overtakes: bool,
     pub(crate) loss: Loss,
     pub(crate) random: SmallRng,
     pub(crate) is_losing: bool,
@@ -47,6 +49,7 @@ impl Bottleneck {
             queue: Duration::from_millis(300),
             delay: Duration::from_millis(20),
             jitter: Duration::ZERO,
+            overtakes: false,
             loss: Loss::None,
             random: SmallRng::seed_from_u64(seed),
             is_losing: false,
@@ -119,8 +122,13 @@ impl Bottleneck {
             return None;
         }
         let jitter = self.jitter.mul_f64(self.random.random());
-        self.last_arrival = self.last_arrival.max(leaves + self.delay + jitter);
-        Some(self.last_arrival)
+        let arrival = leaves + self.delay + jitter;
+        self.last_arrival = self.last_arrival.max(arrival);
+        Some(if self.overtakes {
+            arrival
+        } else {
+            self.last_arrival
+        })
     }
 
     fn loses(&mut self) -> bool {

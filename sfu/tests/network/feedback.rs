@@ -1,11 +1,13 @@
 //! What a browser tells of the packets that came: transport-wide feedback and NACKs, as libwebrtc times them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// libwebrtc `TransportSequenceNumberFeedbackGenerator`: so often when a twentieth of what the viewer could send, which
 /// is 300 kbps until it sends something, has room for it.
 const INTERVAL: Duration = Duration::from_millis(50);
+/// What came is told again within this time where something older came late (ibid. `kBackWindow`).
+const BACK: Duration = Duration::from_millis(500);
 
 /// Extends 16-bit numbers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,7 +23,7 @@ impl Unroll {
     }
 }
 
-/// Arrivals not told yet.
+/// Arrivals of the last moments.
 pub(crate) struct Arrivals {
     unroll: Unroll,
     came: BTreeMap<u64, Duration>,
@@ -52,16 +54,19 @@ impl Arrivals {
 
     /// A feedback packet when one is due.
     pub(crate) fn feedback(&mut self, now: Duration) -> Option<Vec<u8>> {
-        if now < self.next || self.came.is_empty() {
+        let newest = *self.came.last_key_value()?.0;
+        let base = self.base?;
+        if now < self.next || base > newest {
             return None;
         }
         self.next = now + self.interval;
-        let base = self.base?;
-        let newest = *self.came.last_key_value()?.0;
-        let came = std::mem::take(&mut self.came);
+        let came = self.came.split_off(&base);
+        let feedback = write(base, newest, &came, self.sent.wrapping_add(1));
+        self.came.extend(came);
+        self.came.retain(|_, at| now - *at <= BACK);
         self.base = Some(newest + 1);
         self.sent = self.sent.wrapping_add(1);
-        Some(write(base, newest, &came, self.sent))
+        Some(feedback)
     }
 }
 
@@ -117,12 +122,15 @@ pub(crate) struct Missing {
     newest: Option<u64>,
     /// When each was asked for last, and how often.
     missing: BTreeMap<u64, (Option<Duration>, u32)>,
+    /// By how many numbers the latest ones that came late were overtaken.
+    overtaken: VecDeque<u64>,
 }
 
-/// libwebrtc `NackRequester`: at most ten times each, again after its default round trip: a browser that only
+/// libwebrtc `NackRequester`: not before half of those that came late were there (its histogram), at most ten times each, again after its default round trip: a browser that only
 /// receives is told no other.
 const ASKS: u32 = 10;
 const AGAIN: Duration = Duration::from_millis(100);
+const REMEMBERED: usize = 500;
 
 impl Missing {
     /// A packet came; gives its extended number.
@@ -132,6 +140,10 @@ impl Missing {
         (newest + 1..number).for_each(|passed| {
             self.missing.insert(passed, (None, 0));
         });
+        if number < newest {
+            self.overtaken.truncate(REMEMBERED);
+            self.overtaken.push_front(newest - number);
+        }
         self.newest = Some(newest.max(number));
         self.repaired(number);
         number
@@ -153,10 +165,12 @@ impl Missing {
     /// A NACK (RFC 4585 §6.2.1) for what is due.
     pub(crate) fn nack(&mut self, now: Duration, ssrc: u32) -> Option<Vec<u8>> {
         self.missing.retain(|_, (_, asked)| *asked < ASKS);
-        let due = self
-            .missing
-            .iter_mut()
-            .filter(|(_, (at, _))| at.is_none_or(|at| now - at >= AGAIN));
+        let mut overtaken: Vec<u64> = self.overtaken.iter().copied().collect();
+        overtaken.sort_unstable();
+        let wait = overtaken.get(overtaken.len() / 2).copied().unwrap_or_default();
+        let newest = self.newest.unwrap_or_default();
+        let due = (self.missing.iter_mut())
+            .filter(|(number, (at, _))| **number + wait <= newest && at.is_none_or(|at| now - at >= AGAIN));
         let mut bytes = vec![0x81, 205, 0, 0, 0, 0, 0, 1];
         bytes.extend_from_slice(&ssrc.to_be_bytes());
         for (number, (at, asked)) in due.take(200) {

@@ -153,6 +153,57 @@ fn jitter_is_not_taken_for_a_full_line() {
 }
 
 #[test]
+fn packets_that_overtake_each_other_are_neither_lost_nor_late() {
+    for (name, camera) in [
+        ("browser", Camera::simulcast()),
+        ("large keyframes", Camera::still_life()),
+        ("encoder", Camera::encoder()),
+    ] {
+        for (jitter, kbps) in [(10, 4000), (40, 4000), (100, 4000), (100, 20_000)] {
+            let line = Bottleneck {
+                jitter: ms(jitter),
+                overtakes: true,
+                ..Bottleneck::new(1, &[(0, kbps)])
+            };
+            let world = watch(camera.clone(), line, 50.0, jitter);
+            let outcome = world.outcome(0, 12.0, 50.0);
+            println!("{name}, up to {jitter} ms with overtaking, {kbps} kbps: {outcome}");
+            assert!(outcome.switches <= 1, "{outcome}");
+            assert!(outcome.used >= 95, "{outcome}");
+            assert_smooth(&outcome);
+        }
+    }
+}
+
+#[test]
+fn a_squeeze_shows_where_packets_overtake_each_other() {
+    // An encoder that ignores requests has no smaller picture than one of 600 kbit/s.
+    for (name, camera, thin, freezes) in [
+        ("browser", Camera::simulcast(), 400, [500, 600, 600]),
+        ("encoder", Camera::encoder(), 900, [700, 700, 1000]),
+    ] {
+        for (jitter, freeze) in [20, 40, 100].into_iter().zip(freezes) {
+            let line = Bottleneck {
+                jitter: ms(jitter),
+                overtakes: true,
+                ..Bottleneck::new(1, &[(0, 4000), (20, thin), (40, 4000)])
+            };
+            let world = watch(camera.clone(), line, 60.0, jitter);
+            let top = camera.layers.len() as u8 - 1;
+            let down = world.time_to(0, 20.0, |layer| layer < top).unwrap();
+            let up = world.time_to(0, 40.0, |layer| layer == top).unwrap();
+            let (squeeze, whole) = (world.outcome(0, 19.0, 40.0), world.outcome(0, 12.0, 60.0));
+            println!(
+                "{name}, up to {jitter} ms with overtaking: down {down:.2} s, up {up:.2} s\n  squeeze {squeeze}\n  whole   {whole}"
+            );
+            assert!(down <= 1.0 && up <= 12.0, "{down} {up}");
+            assert!(squeeze.longest_freeze <= ms(freeze), "{squeeze}");
+            assert!(whole.used >= 85, "{whole}");
+        }
+    }
+}
+
+#[test]
 fn two_viewers_share_a_line() {
     for kbps in [500, 1700, 5500] {
         let mut world = World::new(kbps, Camera::simulcast());
