@@ -74,6 +74,10 @@ const HELD_UP_JITTERS: i64 = 2;
 const LARGE: u64 = 20_000;
 /// Nothing waits longer than this for the next feedback, microseconds.
 const LONGEST_HOLD_US: i64 = 100_000;
+/// Bytes that may be on their way before anything was answered: about a keyframe, a tenth of a second of a line of 4 Mbit/s. And
+/// how long the answer is waited for, microseconds: it takes a round trip and 50 ms, and some viewers agree to answer and do not.
+const FIRST_FLIGHT: u64 = 48 << 10;
+const FIRST_ANSWER_US: i64 = 300_000;
 /// What left so many microseconds before the newest packet that came, and has not come, is lost: others may overtake it on a way
 /// of several paths or radios, by less.
 const OVERTAKEN_US: i64 = 200_000;
@@ -179,6 +183,12 @@ impl Bandwidth {
     /// tells more, and what is sent until then would only make the queue longer.
     pub fn is_held_up(&self, now: Instant) -> bool {
         self.held_until.is_some_and(|until| self.micros(now) < until) && self.is_calm(now)
+    }
+
+    /// Whether so much has left that only the first feedback can tell whether there is room for more.
+    pub fn awaits_answer(&self, now: Instant) -> bool {
+        let is_much = self.trains.rate().is_none() && self.flight.bytes() >= FIRST_FLIGHT;
+        is_much && self.flight.age(self.micros(now)) < FIRST_ANSWER_US
     }
 
     /// How long what is on its way will wait at the narrowest place, by what the line carries now. Without feedback

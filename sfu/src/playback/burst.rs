@@ -97,6 +97,8 @@ pub(super) struct Burst {
     pace: Pace,
     appetite: Appetite,
     reach: Reach,
+    /// The timestamp of the keyframe it began with.
+    keyframe: u32,
     credit: u64,
     /// When it begins at the latest, while it waits for the line's queue.
     waits_until: Option<Instant>,
@@ -113,6 +115,7 @@ impl Burst {
             pace,
             appetite,
             reach: Reach::Edge,
+            keyframe,
             credit: pace.allowance(),
             waits_until: pace.waits.then(|| now + LONGEST_WAIT),
             begins: now,
@@ -150,6 +153,16 @@ impl Burst {
         self.at = self.begins.max(now);
     }
 
+    /// Whether a picture may wait for the line's answer: the first one is there as soon as it can be.
+    pub(super) fn may_wait(&self, timestamp: u32) -> bool {
+        self.appetite != Appetite::Live && timestamp != self.keyframe
+    }
+
+    /// Nothing leaves now, and what could have is not saved up.
+    pub(super) fn rest(&mut self, now: Instant) {
+        self.at = self.at.max(now);
+    }
+
     /// Whether a packet that came then shows that this will not come to the live edge by itself.
     pub(super) fn is_late(&self, now: Instant, arrival: Instant) -> bool {
         self.appetite == Appetite::Thin && now.saturating_duration_since(arrival) > LATE
@@ -173,6 +186,7 @@ impl Burst {
     pub(super) fn begin(&mut self, keyframe: u32, group: u64) {
         let fits = self.appetite != Appetite::Soon || self.pace.is_soon(group);
         self.reach = if fits { Reach::Edge } else { Reach::Still(keyframe) };
+        self.keyframe = keyframe;
         self.sent = 0;
     }
 

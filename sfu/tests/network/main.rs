@@ -20,6 +20,7 @@ mod viewer;
 mod world;
 
 mod crowd;
+mod entering;
 mod golden;
 mod holes;
 mod phases;

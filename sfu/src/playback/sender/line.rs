@@ -21,6 +21,8 @@ pub(in crate::playback) struct Line<'a, S: RtpSink> {
     pub(in crate::playback) stop: Option<u64>,
     /// Live pictures wait, for a large one is held up on its way.
     pub(in crate::playback) holds: bool,
+    /// What comes to the live edge waits for the line's first answer.
+    pub(in crate::playback) awaits_answer: bool,
     pub(in crate::playback) playout_delay: Option<PlayoutDelay>,
     pub(in crate::playback) bandwidth: &'a mut Bandwidth,
     pub(in crate::playback) stats: &'a mut PlaybackStats,

@@ -170,8 +170,11 @@ impl Sender {
                 self.burst = pace.and_then(|pace| self.burst.map(|burst| burst.at_pace(pace)));
             }
         }
+        // Nor faster than a thin line brings it, once that is known.
+        let brings = || self.keyframe_pace(encoding, line).and_then(|pace| pace.limit);
+        let limit = line.limit.or_else(brings);
         if let Some(burst) = &mut self.burst
-            && burst.limit(line.limit, line.room, group_bytes())
+            && burst.limit(limit, line.room, group_bytes())
         {
             progress = Progress::NeedsKeyframe(cursor.encoding);
         }
@@ -226,10 +229,14 @@ impl Sender {
             if (self.burst.as_ref()).is_some_and(|burst| burst.is_late(line.now, packet.arrival)) {
                 progress = Progress::NeedsKeyframe(cursor.encoding);
             }
-            if let Some(burst) = &mut self.burst
-                && !burst.take(line.now, packet.timestamp, packet.bytes.len())
-            {
-                break;
+            if let Some(burst) = &mut self.burst {
+                if line.awaits_answer && burst.may_wait(packet.timestamp) {
+                    burst.rest(line.now);
+                    break;
+                }
+                if !burst.take(line.now, packet.timestamp, packet.bytes.len()) {
+                    break;
+                }
             }
             let sent = line.stats.packets;
             if !self.send(publication, encoding, &mut cursor, packet, line) {
