@@ -214,6 +214,11 @@ impl Bandwidth {
         self.trains.rate()
     }
 
+    /// Bits per second that have come over the last half second.
+    pub fn carried(&self) -> u64 {
+        self.carried.rate()
+    }
+
     /// How much later packets come than the earliest sent with them, on average.
     pub fn jitter(&self) -> Duration {
         Duration::from_micros(self.queue.jitter().unsigned_abs())

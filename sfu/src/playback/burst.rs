@@ -21,6 +21,8 @@ const THIN_PACE: u64 = 115;
 
 /// A picture that is so late on such a line goes on at a new keyframe, where the publisher makes one.
 const LATE: Duration = Duration::from_secs(1);
+/// But seldom: each keyframe takes of the line what many pictures would, of everybody who shares it.
+const SPARING: Duration = Duration::from_secs(2);
 
 /// How much of a line's queue is left when a picture of another layer begins behind it: it is told a little late, and a
 /// line that stands idle brings the picture later. And how long that is waited for.
@@ -153,6 +155,11 @@ impl Burst {
         self.at = self.begins.max(now);
     }
 
+    /// Whether what comes next, of that timestamp, is the rest of a keyframe.
+    pub(super) fn is_amid_keyframe(&self, timestamp: u32) -> bool {
+        self.sent > 0 && timestamp == self.keyframe
+    }
+
     /// Whether a picture may wait for the line's answer: the first one is there as soon as it can be.
     pub(super) fn may_wait(&self, timestamp: u32) -> bool {
         self.appetite != Appetite::Live && timestamp != self.keyframe
@@ -163,9 +170,11 @@ impl Burst {
         self.at = self.at.max(now);
     }
 
-    /// Whether a packet that came then shows that this will not come to the live edge by itself.
-    pub(super) fn is_late(&self, now: Instant, arrival: Instant) -> bool {
-        self.appetite == Appetite::Thin && now.saturating_duration_since(arrival) > LATE
+    /// Whether a packet that came then shows that this will not come to the live edge by itself, and a keyframe as new as
+    /// that one has had its time.
+    pub(super) fn is_late(&self, now: Instant, arrival: Instant, keyframe: Instant) -> bool {
+        let since = |at| now.saturating_duration_since(at);
+        self.appetite == Appetite::Thin && since(arrival) > LATE && since(keyframe) > SPARING
     }
 
     /// Whether it only spreads out a live keyframe.
@@ -315,8 +324,9 @@ mod tests {
         );
         let sent = (1..=100).map(|step| sent(&mut burst, now + step * Duration::from_millis(10)));
         assert_eq!(sent.sum::<usize>(), 100, "then 100 kilobytes a second");
-        assert!(burst.is_late(now + LATE * 2, now) && !burst.is_late(now + LATE, now));
-        assert!(!Burst::new(now, FAST, Appetite::Soon, 9, 0).is_late(now + LATE * 2, now));
+        assert!(burst.is_late(now + LATE * 3, now, now) && !burst.is_late(now + LATE * 2, now, now));
+        assert!(!burst.is_late(now + LATE * 3, now + LATE * 2, now));
+        assert!(!Burst::new(now, FAST, Appetite::Soon, 9, 0).is_late(now + LATE * 3, now, now));
     }
 
     #[test]

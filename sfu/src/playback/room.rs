@@ -14,11 +14,15 @@ const LEAST_BITRATE: u64 = 100_000;
 
 /// A queue in which the lowest picture there is may stay: beyond it sound is late and packets are dropped.
 const MOST_QUEUE: Duration = Duration::from_millis(100);
+/// The part of a picture's rate that a calm line is tried with, however little it is believed to carry.
+const LEAST_TRIED: u64 = 4;
 /// Except a picture of no more bits per second than this: it is little beside what else may be on the line, and two viewers
 /// who share one would starve each other by turns.
 const ALWAYS: u64 = 200_000;
 /// In percent of what the line is believed to carry, what is clearly too much for it.
 const TOO_MUCH: u64 = 120;
+/// In percent of what is sent, what comes where the line carries it: rates are averages.
+const COMES: u64 = 90;
 /// A keyframe is asked for when it has drained to this.
 pub(super) const DRAINED: Duration = Duration::from_millis(30);
 
@@ -40,8 +44,11 @@ impl Playback {
     /// What the line is believed to have for the picture, however little that is.
     pub(super) fn room(&self, now: Instant, publication: &Publication) -> u64 {
         let beside = self.beside(publication).bitrate;
-        let carries = self.bandwidth.limit(now).unwrap_or(self.bandwidth.estimate());
-        carries.saturating_sub(beside)
+        let limit = self.bandwidth.limit(now);
+        let room = limit.unwrap_or(self.bandwidth.estimate()).saturating_sub(beside);
+        // Little is sent there, and what is not sent proves nothing: where nothing waits some of a picture may be tried.
+        let least = self.rate(publication).unwrap_or_default() / LEAST_TRIED;
+        if limit.is_none() { room.max(least) } else { room }
     }
 
     /// Where nothing smaller is left and a queue stands, the picture stops until its next keyframe: sound goes on, and the
@@ -56,7 +63,9 @@ impl Playback {
         let had = (encoding, sender.cut.wanted());
         let rate = rate_of(had.0, had.1);
         let all = rate + self.beside(publication).bitrate;
-        let is_too_much = rate > ALWAYS && all * 100 > self.bandwidth.estimate() * TOO_MUCH;
+        // Where all of it comes the queue is another's, whatever that has done to the estimate.
+        let comes = self.bandwidth.carried() * 100 >= all * COMES;
+        let is_too_much = rate > ALWAYS && all * 100 > self.bandwidth.estimate() * TOO_MUCH && !comes;
         (is_too_much && select::is_lowest(now, track, &sender.media, self.limit, had)).then_some(rate)
     }
 

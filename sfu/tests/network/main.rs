@@ -23,6 +23,7 @@ mod crowd;
 mod entering;
 mod golden;
 mod holes;
+mod narrow;
 mod phases;
 mod returning;
 mod scalable;

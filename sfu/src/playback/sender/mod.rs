@@ -189,8 +189,11 @@ impl Sender {
             return progress;
         }
         for _ in 0..MAX_AT_ONCE {
-            // Whoever is behind skips to the newest picture a decoder can start with.
+            // Whoever is behind skips to the newest picture a decoder can start with, but ends the one it has begun: where
+            // others keep asking for new ones it would never have a whole one.
+            let at = history.get(cursor.position).map(|packet| packet.timestamp);
             if let Some(burst) = &mut self.burst
+                && !at.is_some_and(|at| burst.is_amid_keyframe(at))
                 && let Some(position) = history.keyframe().filter(|&position| position > cursor.position)
                 && let Some(keyframe) = history.get(position)
             {
@@ -226,7 +229,10 @@ impl Sender {
                 let (picture, group) = (packet.timestamp, group_bytes());
                 self.burst = Some(Burst::new(line.now, pace, Appetite::Live, picture, group));
             }
-            if (self.burst.as_ref()).is_some_and(|burst| burst.is_late(line.now, packet.arrival)) {
+            let keyframe = history.keyframe().and_then(|position| history.get(position));
+            if let (Some(burst), Some(keyframe)) = (&self.burst, keyframe)
+                && burst.is_late(line.now, packet.arrival, keyframe.arrival)
+            {
                 progress = Progress::NeedsKeyframe(cursor.encoding);
             }
             if let Some(burst) = &mut self.burst {
