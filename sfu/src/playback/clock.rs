@@ -28,6 +28,16 @@ pub(super) fn live_edge(encoding: &Encoding, now: Instant) -> Option<u32> {
     )
 }
 
+/// The same for what is shown now, at most so much beyond the newest packet: a publisher that pauses goes on where it was, and
+/// a player whose clock has been told a time that was not there yet would hold all that follows.
+pub(super) fn shown_edge(encoding: &Encoding, now: Instant) -> Option<u32> {
+    let newest = encoding.history.get(encoding.history.end().checked_sub(1)?)?;
+    live_edge(encoding, now.min(newest.arrival + LONGEST_STEP))
+}
+
+/// Pictures of a slow camera are so far apart.
+const LONGEST_STEP: Duration = Duration::from_millis(100);
+
 /// The publisher's wall clock, from any of its sender reports: one line for all its streams, so that the way of one
 /// report does not shift one stream against another.
 #[derive(Clone, Copy, Debug)]

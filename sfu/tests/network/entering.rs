@@ -51,3 +51,32 @@ fn a_join_does_not_burst_a_line_of_which_nothing_is_known_yet() {
         }
     }
 }
+
+/// A player reckons from the timestamps when to show a picture. Chromium that was given eighty pictures with nearly the same
+/// time, for the first one's had been that of a moment when the host's encoder stood still, held what followed for two seconds.
+#[test]
+fn a_host_that_falls_behind_as_somebody_joins_bends_nobodys_clock() {
+    for (name, camera) in [("browser", Camera::simulcast()), ("encoder", Camera::encoder())] {
+        let mut world = World::new(1, camera.clone());
+        let wide = world.line(Bottleneck::new(1, &[(0, 50_000)]));
+        world.watch(wide);
+        let joins = 8.3;
+        // It is half a second late from then on, and takes a second to be live again.
+        world.late = |at| if at < 8.2 { 0.0 } else { (9.7 - at).clamp(0.0, 0.5) };
+        world.run_to(joins);
+        let line = world.line(Bottleneck::new(1, &[(0, 20_000)]));
+        let viewer = world.watch(line);
+        world.run_to(joins + 8.0);
+        let shown: Vec<_> = world.shown(viewer, joins, joins + 8.0).collect();
+        let steps = shown
+            .windows(2)
+            .map(|pair| (pair[1].time - pair[0].time, pair[1].at - pair[0].at));
+        // Pictures of a burst leave within moments, and what the host is late is once missing.
+        let stands = |(ticks, passed): &(u64, Duration)| {
+            *passed > Duration::from_millis(20) && *ticks < 20 * passed.as_millis() as u64
+        };
+        let still = steps.filter(stands).count();
+        println!("{name}: {still} times a clock stood still");
+        assert!(still <= 1, "{still}");
+    }
+}

@@ -11,6 +11,8 @@ use super::camera::Stamp;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shown {
     pub(crate) at: Duration,
+    /// By the viewer's own clock, 90 kHz.
+    pub(crate) time: u64,
     pub(crate) stamp: Stamp,
 }
 
@@ -85,7 +87,7 @@ impl Screen {
         self.decoded.extend(frames);
         let old = self.decoded.len().saturating_sub(24);
         self.decoded.drain(..old);
-        self.shown.push(Shown { at: now, stamp });
+        self.shown.push(Shown { at: now, time, stamp });
         picture.last + 1
     }
 }

@@ -1,14 +1,14 @@
 //! A shard, a camera, viewers and their lines, on one clock that nobody waits for.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sfu::Shard;
 use sfu::media::MediaConfig;
 use sfu::playback::PlaybackConfig;
-use sfu::relay::{Generation, Relay, ShardId};
+use sfu::relay::{Generation, Relay, RelayedMedia, ShardId};
 use sfu::shard::ShardConfig;
 use sfu::transport::{Identity, Remote, TransportConfig};
 
@@ -49,6 +49,9 @@ pub(crate) struct World {
     generation: Generation,
     is_up: bool,
     media: Camera,
+    /// How many seconds what the camera takes at a time is on its way to the shard, and what is.
+    pub(crate) late: fn(f64) -> f64,
+    coming: VecDeque<(Duration, RelayedMedia)>,
 }
 
 impl World {
@@ -84,6 +87,8 @@ impl World {
             generation: Generation(1),
             is_up: false,
             media: camera,
+            late: |_| 0.0,
+            coming: VecDeque::new(),
         }
     }
 
@@ -166,6 +171,7 @@ impl World {
             .chain(shard)
             .chain(flying.into_iter().flatten())
             .chain([self.camera.next])
+            .chain(self.coming.front().map(|(due, _)| *due))
             .min()
     }
 
@@ -183,14 +189,21 @@ impl World {
             .iter_mut()
             .for_each(|viewer| viewer.handle_timeout(now));
         if self.camera.next <= now {
-            for item in self.camera.shoot(at) {
-                let media = Relay::Media {
-                    room: ROOM.into(),
-                    generation: self.generation,
-                    item,
-                };
-                self.shard.handle_relay(at, ShardId(1), media);
-            }
+            let due = now + Duration::from_secs_f64((self.late)(now.as_secs_f64()));
+            let due = self.coming.back().map_or(due, |(before, _)| due.max(*before));
+            let items = self.camera.shoot(self.begin + due).into_iter();
+            self.coming.extend(items.map(|item| (due, item)));
+        }
+        while let Some((due, _)) = self.coming.front()
+            && *due <= now
+            && let Some((_, item)) = self.coming.pop_front()
+        {
+            let media = Relay::Media {
+                room: ROOM.into(),
+                generation: self.generation,
+                item,
+            };
+            self.shard.handle_relay(at, ShardId(1), media);
         }
         self.arrive(now, at);
         if self.shard.poll_timeout().is_some_and(|due| due <= at) {

@@ -5,11 +5,11 @@ mod redundancy;
 mod rtx;
 mod writing;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::RtpSink;
 use super::burst::{Appetite, Burst, Pace};
-use super::clock::{SourceClock, live_edge, ticks};
+use super::clock::{SourceClock, live_edge, shown_edge, ticks};
 use super::cut::{Cut, Passage};
 use super::descriptor::{Lead, Pictures};
 use super::header::Fields;
@@ -375,12 +375,19 @@ impl Sender {
         }
         let plain = packet.timestamp.wrapping_add(segment.timestamp_offset);
         let wanted = if self.burst.is_some() {
-            live_edge(encoding, now).map_or(plain, |edge| edge.wrapping_add(segment.timestamp_offset))
+            shown_edge(encoding, now).map_or(plain, |edge| edge.wrapping_add(segment.timestamp_offset))
         } else {
             plain
         };
         let out = match self.frame {
-            Some((_, last)) if !is_newer(wanted, last) => last.wrapping_add(1),
+            // It was ahead: the clock goes slower until it is right again, for players take one that stands for another line's.
+            Some((newest, last)) if !is_newer(wanted, last) => {
+                let passed =
+                    (self.anchor).map_or(Duration::ZERO, |(at, _)| now.saturating_duration_since(at));
+                let passed = ticks(passed, packet.codec.clock_rate());
+                let step = packet.timestamp.wrapping_sub(newest).min(passed) / 2;
+                last.wrapping_add(step.max(1))
+            }
             _ => wanted,
         };
         if out != plain {
