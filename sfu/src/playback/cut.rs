@@ -210,3 +210,169 @@ impl Cut {
         packet.layer_end && !packet.marker && packet.spatial < highest
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::media::begin;
+    use crate::media::payload::dependency::LayerSet;
+    use crate::negotiation::Codec;
+
+    /// The only packet of a layer's frame, of a picture for every ten numbers.
+    fn packet(sequence: u64, spatial: u8, temporal: u8) -> StoredPacket {
+        StoredPacket {
+            arrival: begin(),
+            sequence,
+            timestamp: (sequence / 10) as u32,
+            marker: false,
+            codec: Codec::Vp9 { profile: 0 },
+            keyframe_start: false,
+            frame_start: true,
+            spatial,
+            layer_end: true,
+            temporal,
+            temporal_sync: false,
+            opens: LayerSet::NONE,
+            dependency: (0, 0),
+            info: PayloadInfo::Opaque,
+            bytes: Bytes::from(vec![0; 100]),
+            payload_offset: 12,
+            passes_extensions: false,
+            padding: 0,
+        }
+    }
+
+    fn switching_up(packet: StoredPacket) -> StoredPacket {
+        let info = PayloadInfo::Vp9 {
+            picture_id: None,
+            tl0_pic_idx: None,
+            spatial: packet.spatial,
+            switching_up: true,
+            layer_end: true,
+        };
+        StoredPacket { info, ..packet }
+    }
+
+    fn keyframe(sequence: u64) -> StoredPacket {
+        StoredPacket {
+            keyframe_start: true,
+            ..packet(sequence, 0, 0)
+        }
+    }
+
+    const LOWEST: Layers = Layers {
+        spatial: 0,
+        temporal: 0,
+    };
+
+    /// A viewer that has been shown so many layers of each kind.
+    fn watching(layers: Layers) -> Cut {
+        let mut cut = Cut::new();
+        cut.want(layers);
+        cut.begin(0);
+        cut.pass(&keyframe(0));
+        for (spatial, temporal) in [(1, 0), (2, 0), (0, 1), (0, 2)] {
+            cut.pass(&packet(1 + u64::from(spatial + 3 * temporal), spatial, temporal));
+        }
+        cut.take_left_out();
+        cut
+    }
+
+    #[test]
+    fn a_viewer_goes_down_between_pictures_and_what_is_above_is_counted() {
+        let mut cut = watching(Layers::ALL);
+        assert_eq!((cut.highest(), cut.take_left_out()), ((2, 2), None));
+        cut.want(LOWEST);
+        assert_eq!(
+            cut.pass(&packet(10, 2, 0)),
+            Passage::Through,
+            "the rest of a picture that has begun"
+        );
+        assert_eq!(cut.pass(&packet(20, 0, 0)), Passage::Through);
+        assert_eq!(cut.pass(&packet(21, 1, 0)), Passage::LeftOut);
+        assert_eq!(cut.pass(&packet(30, 0, 1)), Passage::LeftOut);
+        assert_eq!(cut.highest(), (0, 0));
+        assert_eq!(cut.take_left_out(), Some((2, 1)), "one was a picture of its own");
+        assert_eq!(cut.take_left_out(), None);
+        assert_eq!(
+            cut.pass(&packet(15, 1, 0)),
+            Passage::LeftOut,
+            "what comes late is judged alike"
+        );
+        assert_eq!(cut.take_left_out(), None, "and not counted again");
+    }
+
+    #[test]
+    fn a_viewer_goes_up_where_a_decoder_can_begin() {
+        let mut cut = watching(LOWEST);
+        cut.want(Layers::ALL);
+        assert_eq!(
+            cut.pass(&packet(10, 0, 1)),
+            Passage::LeftOut,
+            "it needs one left out"
+        );
+        assert!(cut.wants_keyframe());
+        let sync = StoredPacket {
+            temporal_sync: true,
+            ..packet(20, 0, 1)
+        };
+        assert_eq!(cut.pass(&sync), Passage::Through);
+        assert_eq!(
+            (cut.highest(), cut.pass(&packet(21, 1, 1))),
+            ((0, 1), Passage::LeftOut)
+        );
+        assert_eq!(cut.pass(&switching_up(packet(31, 1, 0))), Passage::Through);
+        assert_eq!(cut.pass(&packet(32, 2, 0)), Passage::LeftOut, "one at a time");
+        assert_eq!(cut.highest(), (1, 1));
+        cut.pass(&keyframe(40));
+        assert_eq!(cut.highest(), (2, 2));
+        assert!(!cut.wants_keyframe());
+    }
+
+    #[test]
+    fn a_descriptor_says_behind_which_frame_more_may_follow() {
+        let mut cut = watching(Layers {
+            spatial: 1,
+            temporal: 0,
+        });
+        cut.want(Layers::ALL);
+        let opening = |sequence, spatial| StoredPacket {
+            opens: LayerSet::temporal_of(spatial),
+            ..packet(sequence, 1, 0)
+        };
+        cut.pass(&opening(11, 0));
+        assert_eq!(cut.highest(), (1, 0), "of another layer");
+        cut.pass(&opening(21, 1));
+        assert_eq!(cut.highest(), (1, 2));
+        cut.pass(&opening(31, 2));
+        assert_eq!(cut.highest(), (2, 2));
+    }
+
+    #[test]
+    fn a_picture_ends_with_the_highest_layer_that_is_sent() {
+        let cut = watching(Layers {
+            spatial: 1,
+            temporal: 2,
+        });
+        let history = History::new(1 << 20, std::time::Duration::from_secs(1));
+        let marked = StoredPacket {
+            marker: true,
+            ..packet(10, 0, 0)
+        };
+        assert!(cut.ends_picture(&marked, &history) && cut.ends_picture(&packet(11, 1, 0), &history));
+        assert!(!cut.ends_picture(&packet(10, 0, 0), &history));
+        assert!(cut.awaits_layer(&packet(10, 0, 0)) && !cut.awaits_layer(&packet(11, 1, 0)));
+        let mut history = history;
+        history.push(packet(10, 0, 0));
+        history.push(StoredPacket {
+            timestamp: 2,
+            ..packet(11, 0, 0)
+        });
+        assert!(
+            cut.ends_picture(&packet(10, 0, 0), &history),
+            "the next one is of another picture"
+        );
+    }
+}
