@@ -24,6 +24,7 @@ const RED_PT: u8 = 99;
 const VIEWERS_OPUS: u8 = 63;
 const VIEWERS_RED: u8 = 64;
 const SSRC: u32 = 0x1000;
+const VIDEO_SSRC: u32 = 0x2000;
 
 fn red(payload_type: u8) -> Payload {
     Payload {
@@ -90,6 +91,15 @@ impl Talk {
             .collect()
     }
 
+    /// The viewer reports that so many of 256 packets of the picture were lost (RFC 3550 §6.4.2).
+    fn lose(&mut self, fraction: u8) {
+        let mut report = vec![0x81, 201, 0, 7, 0, 0, 0, 1];
+        report.extend_from_slice(&VIDEO_SSRC.to_be_bytes());
+        report.push(fraction);
+        report.resize(32, 0);
+        self.playback.handle_rtcp(self.now, &report);
+    }
+
     fn report(&mut self) -> SenderReport {
         let mut out = Vec::new();
         while self
@@ -114,9 +124,11 @@ fn redundant(n: u16) -> Packet {
 }
 
 #[test]
-fn redundancy_passes_to_whoever_takes_it_and_others_get_the_newest_block() {
-    for takes in [true, false] {
-        let mut talk = Talk::new(takes);
+fn redundancy_passes_to_whoever_takes_it_and_needs_it_and_others_get_the_newest_block() {
+    for (agreed, lost) in [(true, 3), (true, 2), (false, 3)] {
+        let takes = agreed && lost == 3;
+        let mut talk = Talk::new(agreed);
+        talk.lose(lost);
         // The first one only shows that there is sound: it begins at the live edge.
         for n in 1..6 {
             talk.say(&redundant(n));
@@ -147,6 +159,21 @@ fn redundancy_passes_to_whoever_takes_it_and_others_get_the_newest_block() {
         let octets: usize = heard.iter().map(|(.., payload)| payload.len()).sum();
         assert_eq!(talk.report().octet_count as usize, octets, "{takes}");
     }
+}
+
+#[test]
+fn redundancy_comes_and_goes_with_loss() {
+    let mut talk = Talk::new(true);
+    let mut kinds = Vec::new();
+    for (n, lost) in (1u16..).zip([0, 0, 3, 1, 0, 2, 3]) {
+        talk.lose(lost);
+        talk.say(&redundant(n));
+        talk.now += Duration::from_millis(20);
+        kinds = talk.heard().iter().map(|heard| heard.0).collect();
+    }
+    // The first packet only shows that there is sound.
+    let [plain, red] = [VIEWERS_OPUS, VIEWERS_RED];
+    assert_eq!(kinds, [plain, red, red, plain, plain, red]);
 }
 
 #[test]

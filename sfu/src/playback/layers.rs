@@ -192,8 +192,17 @@ impl Playback {
     pub(super) fn beside(&self, publication: &Publication) -> Beside {
         let sound = publication.track(MediaKind::Audio);
         let sound = sound.and_then(|track| track.encodings.first());
+        let sender = self
+            .senders
+            .iter()
+            .find(|sender| sender.media.kind == MediaKind::Audio);
+        let bitrate = sound.map_or(0, |sound| {
+            sender.map_or(sound.bitrate(), |sender| {
+                sender.sound_bitrate(sound.codec(), sound.bitrate())
+            })
+        });
         Beside {
-            bitrate: sound.map_or(0, Encoding::bitrate) + MESSAGES_BITRATE,
+            bitrate: bitrate + MESSAGES_BITRATE,
             loss: self.bandwidth.loss(),
         }
     }

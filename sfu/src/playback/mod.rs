@@ -245,8 +245,10 @@ impl Playback {
             bandwidth: &mut self.bandwidth,
             stats: &mut self.stats,
         };
+        let loss = line.bandwidth.loss().max(self.reports.lost_part());
         // Sound first: it is small and it is what is missed first.
         for sender in &mut self.senders {
+            sender.note_loss(loss);
             let is_broken = sender.repair(publication, round_trip, &mut line);
             keyframes.extend(sender.encoding().filter(|_| is_broken));
             match sender.forward(publication, &mut line) {

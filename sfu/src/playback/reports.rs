@@ -58,6 +58,11 @@ impl Reports {
         }
     }
 
+    /// The part of the picture's packets that the viewer last reported lost, of 1.
+    pub(super) fn lost_part(&self) -> f32 {
+        f32::from(self.lost_fraction) / 256.0
+    }
+
     /// The mapping of times has changed: tell it at once, and often at first.
     pub(super) fn restart(&mut self, now: Instant) {
         self.next = Some(now);

@@ -55,6 +55,8 @@ pub(super) struct Sender {
     are_repairs_known: bool,
     /// What is agreed for the codec on the air.
     payload: Option<(Codec, Payload)>,
+    /// Sound with redundancy is left as it is.
+    wants_redundancy: bool,
     pub(super) packets: u32,
     pub(super) octets: u32,
 }
@@ -76,6 +78,7 @@ impl Sender {
             is_known: false,
             are_repairs_known: false,
             payload: None,
+            wants_redundancy: false,
             packets: 0,
             octets: 0,
         }
@@ -334,7 +337,7 @@ impl Sender {
         {
             return Some(payload);
         }
-        let payload = *self.media.payload_for(codec)?;
+        let payload = *self.media.payload_for(self.sound_as(codec))?;
         self.payload = Some((codec, payload));
         Some(payload)
     }
