@@ -183,10 +183,10 @@ async function joins(server, kind) {
 }
 
 /** Whoever finds no room is told so in words, and comes in by himself when somebody leaves. */
-async function full(server) {
-  const first = await page("chrome", `${server.url}/watch/demo`);
+async function full(server, kind) {
+  const first = await page(kind, `${server.url}/watch/demo`);
   await moving(first);
-  const second = await page("chrome", `${server.url}/watch/demo`);
+  const second = await page(kind, `${server.url}/watch/demo`);
   const title = () => second.evaluate(() => document.querySelector("#waiting-title").textContent);
   await until("being told that it is full", async () => (await title()) === "The show is full");
   const asked = await second.evaluate(() => performance.getEntriesByType("resource").filter(({ name }) => name.includes("/whep/")).length);
@@ -197,7 +197,11 @@ async function full(server) {
 }
 
 export const joining = [
-  { name: "joins-a-show-that-is-full", settings: { VITRINE_MEDIA_SHARDS: "1", VITRINE_MEDIA_MAX_PEERS: "2" }, run: full },
+  ...["chrome", "firefox"].map((kind) => ({
+    name: `joins-a-show-that-is-full-in-${kind}`,
+    settings: { VITRINE_MEDIA_SHARDS: "1", VITRINE_MEDIA_MAX_PEERS: "2" },
+    run: (server) => full(server, kind),
+  })),
   ...["chrome", "firefox"].map((kind) => ({
     name: `joins-a-host-that-ignores-keyframe-requests-in-${kind}`,
     settings: { VITRINE_DEMO: "false" },
