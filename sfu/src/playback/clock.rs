@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::media::{Encoding, Publication};
 
+/// Pictures of a slow camera are so far apart.
+const LONGEST_STEP: Duration = Duration::from_millis(100);
+
 /// Ticks of a clock in a time, wrapping as RTP timestamps do.
 pub(super) fn ticks(time: Duration, rate: u32) -> u32 {
     (time.as_micros() * u128::from(rate) / 1_000_000) as u32
@@ -34,9 +37,6 @@ pub(super) fn shown_edge(encoding: &Encoding, now: Instant) -> Option<u32> {
     let newest = encoding.history.get(encoding.history.end().checked_sub(1)?)?;
     live_edge(encoding, now.min(newest.arrival + LONGEST_STEP))
 }
-
-/// Pictures of a slow camera are so far apart.
-const LONGEST_STEP: Duration = Duration::from_millis(100);
 
 /// The publisher's wall clock, from any of its sender reports: one line for all its streams, so that the way of one
 /// report does not shift one stream against another.

@@ -174,8 +174,10 @@ impl Sender {
             }
         }
         // Nor faster than a thin line brings it, once that is known.
-        let brings = || self.keyframe_pace(encoding, line).and_then(|pace| pace.limit);
-        let limit = line.limit.or_else(brings);
+        let limit = match (&self.burst, line.limit) {
+            (Some(_), None) => self.keyframe_pace(encoding, line).and_then(|pace| pace.limit),
+            (_, limit) => limit,
+        };
         if let Some(burst) = &mut self.burst
             && burst.limit(limit, line.room, group_bytes())
         {
@@ -194,10 +196,9 @@ impl Sender {
         for _ in 0..MAX_AT_ONCE {
             // Whoever is behind skips to the newest picture a decoder can start with, but ends the one it has begun: where
             // others keep asking for new ones it would never have a whole one.
-            let at = history.get(cursor.position).map(|packet| packet.timestamp);
             if let Some(burst) = &mut self.burst
-                && !at.is_some_and(|at| burst.is_amid_keyframe(at))
                 && let Some(position) = history.keyframe().filter(|&position| position > cursor.position)
+                && !(history.get(cursor.position)).is_some_and(|at| burst.is_amid_keyframe(at.timestamp))
                 && let Some(keyframe) = history.get(position)
             {
                 burst.begin(keyframe.timestamp, group_bytes());
@@ -232,8 +233,8 @@ impl Sender {
                 let (picture, group) = (packet.timestamp, group_bytes());
                 self.burst = Some(Burst::new(line.now, pace, Appetite::Live, picture, group));
             }
-            let keyframe = history.keyframe().and_then(|position| history.get(position));
-            if let (Some(burst), Some(keyframe)) = (&self.burst, keyframe)
+            if let Some(burst) = &self.burst
+                && let Some(keyframe) = history.keyframe().and_then(|position| history.get(position))
                 && burst.is_late(line.now, packet.arrival, keyframe.arrival)
             {
                 progress = Progress::NeedsKeyframe(cursor.encoding);
