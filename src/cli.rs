@@ -1,5 +1,6 @@
 //! The command line. Every key of the configuration is a flag; they are made from the keys themselves.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -278,6 +279,8 @@ pub fn run() -> anyhow::Result<()> {
             tracing_subscriber::fmt()
                 .with_env_filter(filter)
                 .with_writer(std::io::stderr)
+                // A journal or a file would keep the escapes of colours as they are.
+                .with_ansi(std::io::stderr().is_terminal())
                 .init();
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(app::run(config))?;

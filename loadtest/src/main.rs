@@ -1,5 +1,6 @@
 //! `vitrine-loadtest`: the command line of the load harness.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 #[tokio::main]
@@ -9,6 +10,7 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     match loadtest::cli::run().await {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,10 +1,12 @@
 //! How it ends, and what it says when it cannot begin.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 
-use super::server::{PATIENCE, Server, vitrine_says};
+use super::server::{PATIENCE, Server, vitrine, vitrine_says};
 use super::viewer::Viewer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,6 +25,31 @@ async fn asked_to_end_it_ends_in_order_though_somebody_watches() {
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     let audit = vitrine_says(server.folder.as_ref().unwrap().path(), &["audit"]);
     assert!(audit.status.success(), "{audit:?}");
+}
+
+#[test]
+fn a_log_that_no_terminal_shows_has_no_colours() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = vitrine(folder.path())
+        .args([
+            "--no-demo",
+            "--log",
+            "info",
+            "--http-listen",
+            "127.0.0.1:0",
+            "--media-port",
+            "0",
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line.contains("Ctrl-C")));
+    let pid = server.id().to_string();
+    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+    let log = String::from_utf8(server.wait_with_output().unwrap().stderr).unwrap();
+    assert!(log.contains("ending") && !log.contains('\u{1b}'), "{log:?}");
 }
 
 #[test]
