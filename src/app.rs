@@ -38,6 +38,8 @@ use crate::telemetry::Telemetry;
 const DEMO_RETURN: Duration = Duration::from_secs(2);
 /// How long the demo's publisher may take to say goodbye.
 const DEMO_GOODBYE: Duration = Duration::from_secs(1);
+/// How long the last buys may take to be decided when the server ends. Containers give ten seconds, then they kill.
+const LAST_BUYS: Duration = Duration::from_secs(8);
 
 /// What the HTTP door opens on.
 struct Server {
@@ -151,7 +153,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
     // The shop's lane is gone with it: the ledger decides what waits and ends.
     let ended = tokio::task::spawn_blocking(move || shop.ledger.join());
-    anyhow::ensure!(matches!(ended.await, Ok(Ok(()))), "the ledger's thread panicked");
+    let ended = tokio::time::timeout(LAST_BUYS, ended).await;
+    let ended =
+        ended.context("the ledger's database does not answer; what waited for it was not answered either")?;
+    anyhow::ensure!(matches!(ended, Ok(Ok(()))), "the ledger's thread panicked");
     Ok(())
 }
 

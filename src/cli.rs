@@ -283,7 +283,10 @@ pub fn run() -> anyhow::Result<()> {
                 .with_ansi(std::io::stderr().is_terminal())
                 .init();
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(app::run(config))?;
+            let ended = runtime.block_on(app::run(config));
+            // Whatever still waits then waits for something that does not answer.
+            runtime.shutdown_background();
+            ended?;
         }
     }
     Ok(())

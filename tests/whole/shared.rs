@@ -48,6 +48,42 @@ async fn buy(server: &Server, token: &str, number: usize) -> Value {
 }
 
 #[test]
+fn a_database_that_stands_still_does_not_keep_a_server_from_ending() {
+    let postgres = Postgres::start();
+    let url = postgres.database();
+    let mut server = Server::start(&["--database", &url]);
+    let buyers: Vec<String> = (0..50).map(|_| server.token_for("view")).collect();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let asking = runtime.block_on(async {
+        let bought = server.buy(&buyers[0], &id(0), "candle").send().await.unwrap();
+        assert_eq!(bought.status(), StatusCode::OK);
+        postgres.hold_still(true);
+        let mut asking = Vec::new();
+        for (number, buyer) in buyers.iter().enumerate().skip(1) {
+            asking.push(tokio::spawn(server.buy(buyer, &id(number), "candle").send()));
+            // One is being decided, then, and does not come to its end.
+            if server.counter("vitrine_ledger_queue_length").await > 0.0 {
+                break;
+            }
+        }
+        asking
+    });
+    assert_eq!(
+        server.end("-TERM").code(),
+        Some(1),
+        "it says that the last buys were not decided"
+    );
+    for asking in asking {
+        let told = runtime.block_on(asking).unwrap().unwrap().status();
+        assert_eq!(told, StatusCode::SERVICE_UNAVAILABLE, "who asked is told");
+    }
+    postgres.hold_still(false);
+    let data = server.folder.as_ref().unwrap().path();
+    let audit = vitrine_says(data, &["audit", "--database", &url]);
+    assert!(audit.status.success(), "{audit:?}");
+}
+
+#[test]
 fn two_servers_on_one_database_sell_every_unit_once() {
     // The database ends with the thread that starts it: with this one, and none of the runtime's.
     let mut postgres = Postgres::start();

@@ -1,14 +1,26 @@
 //! The database is full, or goes away and comes back: refused with a clear error, nothing wrong said, recovery by itself.
 
-use std::path::Path;
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use overlay::UnixMillis;
-use overlay::ledger::{Action, Command, Ledger, Refusal, SqliteLedger, Ticket};
+use overlay::ledger::{Action, Command, Ledger, PostgresLedger, Refusal, SqliteLedger, Ticket};
 use overlay::message::HostCommand;
 
 use crate::server::Postgres;
 use crate::till::{HOLD, NOW, Till, buy, receipt};
+
+/// Long, for a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How PostgreSQL names its socket.
+const SOCKET: &str = ".s.PGSQL.5432";
 
 #[test]
 fn a_server_that_goes_away_is_told_and_found_again() {
@@ -54,6 +66,81 @@ fn a_connection_that_breaks_in_the_middle_is_made_anew() {
     assert_eq!(till.outcome("bob", "2", "lamp", 1), "held");
     assert_eq!(till.available("lamp"), 8);
     till.check();
+}
+
+/// A way to a database that breaks without a word to either side when a server is about to commit.
+struct Line {
+    folder: tempfile::TempDir,
+    breaks: Arc<AtomicBool>,
+    has_broken: mpsc::Receiver<()>,
+}
+
+impl Line {
+    fn to(database: PathBuf) -> Line {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
+        let breaks = Arc::new(AtomicBool::new(false));
+        let (broke, has_broken) = mpsc::channel();
+        let may_break = breaks.clone();
+        thread::spawn(move || {
+            let (mut asking, _) = listener.accept().unwrap();
+            let mut answering = UnixStream::connect(database).unwrap();
+            let (mut from, mut to) = (answering.try_clone().unwrap(), asking.try_clone().unwrap());
+            thread::spawn(move || {
+                // The database hangs up, in one way or another; then so does the line.
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Both);
+            });
+            let mut bytes = [0; 65_536];
+            loop {
+                let said = match asking.read(&mut bytes) {
+                    Err(_) | Ok(0) => return,
+                    Ok(read) => &bytes[..read],
+                };
+                if may_break.load(Ordering::SeqCst) && said.windows(6).any(|word| word == b"COMMIT") {
+                    broke.send(()).unwrap();
+                } else if answering.write_all(said).is_err() {
+                    return;
+                }
+            }
+        });
+        Line {
+            folder,
+            breaks,
+            has_broken,
+        }
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("{database}&host={}", self.folder.path().display())
+    }
+}
+
+#[test]
+fn a_server_that_stands_still_in_a_transaction_does_not_stop_the_others() {
+    let server = Postgres::start();
+    let url = server.database();
+    let mut till = Till::postgres(&url);
+    let line = Line::to(server.socket());
+    let (before, after) = url.split_once("host=").unwrap();
+    let rest = after.split_once('&').unwrap().1;
+    let mut paused = PostgresLedger::connect(&line.url(&format!("{before}{rest}")), None).unwrap();
+    line.breaks.store(true, Ordering::SeqCst);
+    let command = Command {
+        ticket: Ticket(0),
+        show: "demo".into(),
+        action: buy("ann", "1", "lamp", 1),
+    };
+    let standing = thread::spawn(move || paused.decide(UnixMillis(NOW), vec![command]));
+    line.has_broken.recv_timeout(PATIENCE).unwrap();
+
+    let (sold, is_sold) = mpsc::channel();
+    thread::spawn(move || sold.send((till.outcome("bob", "2", "lamp", 1), till.available("lamp"))));
+    let bob = is_sold.recv_timeout(PATIENCE);
+    assert_eq!(bob, Ok(("held", 9)), "what was not committed is not held");
+    // It hears of it, says so, and would go on.
+    let answers = standing.join().unwrap();
+    assert_eq!(answers[0].decision, Err(Refusal::Failed));
 }
 
 /// Tells the child where its disk is.
@@ -126,7 +213,7 @@ fn bound(disk: &Path, is_bounded: bool) {
 #[test]
 #[ignore = "run by the tests above, in a process of its own"]
 fn fills_its_disk() {
-    let Some(disk) = std::env::var_os(DISK).map(std::path::PathBuf::from) else {
+    let Some(disk) = std::env::var_os(DISK).map(PathBuf::from) else {
         return;
     };
     let mut ledger = SqliteLedger::open(&disk.join("ledger.db")).unwrap();

@@ -157,6 +157,9 @@ impl Postgres {
 
     /// Takes the server away, as a crash of its machine would.
     pub(crate) fn stop(&mut self) {
+        if self.process.is_some() {
+            self.hold_still(false);
+        }
         if let Some(mut process) = self.process.take() {
             // SIGQUIT: at once, and its children with it.
             let pid = process.id().to_string();
@@ -173,6 +176,23 @@ impl Postgres {
             .find_map(|setting| setting.strip_prefix("port="));
         let port = port.unwrap_or("5432");
         format!("postgresql:///{database}?user=postgres&host={folder}&port={port}")
+    }
+
+    /// Where it listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join(".s.PGSQL.5432")
+    }
+
+    /// Holds the server still, or lets it go on.
+    pub(crate) fn hold_still(&self, still: bool) {
+        let signal = if still { "-STOP" } else { "-CONT" };
+        let pid = self.process.as_ref().unwrap().id().to_string();
+        let children = Command::new("pgrep").args(["-P", &pid]).output().unwrap();
+        let children = String::from_utf8(children.stdout).unwrap();
+        let kill = |pid: &str| Command::new("kill").args([signal, pid]).output().unwrap();
+        assert!(kill(&pid).status.success());
+        // Of its children some may have ended meanwhile.
+        children.split_whitespace().for_each(|child| drop(kill(child)));
     }
 
     /// The address of a new, empty database.

@@ -23,12 +23,20 @@ use super::stored::{StoredLedger, VERSION};
 const MIGRATIONS: [(i64, &str); 2] = [(2, include_str!("2.sql")), (3, include_str!("3.sql"))];
 /// The longest wait for a server that does not answer; meanwhile buys wait, then they are refused.
 const CONNECT: Duration = Duration::from_secs(3);
+/// How long a database's machine may be silent, about, before it is taken for gone. The system's own patience is a
+/// quarter of an hour, and two hours where nothing is asked.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How often a machine that is silent is asked whether it is there.
+const PROBES: Duration = Duration::from_secs(3);
+/// A transaction of one batch asks the next thing within milliseconds. A server that stands still in the middle of one
+/// (a paused machine, a cut line) holds rows that others wait for: so long, then the database takes it back.
+const PAUSE: &str = "SET idle_in_transaction_session_timeout = '5s'";
 /// A plan is made while tables are small and kept while they grow: each row is to be looked up by its key, always.
 const BY_KEY: &str =
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
-/// The same for a transaction that goes through everything.
-const AS_A_WHOLE: &str =
-    "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
+/// The same for a transaction that goes through everything, and may think about it.
+const AS_A_WHOLE: &str = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; \
+     SET LOCAL idle_in_transaction_session_timeout = 0";
 /// Where servers on one database tell each other which shows they changed.
 const CHANNEL: &str = "vitrine";
 /// A lock for who migrates, so that two servers that start together do not both; any number that is nobody else's.
@@ -61,6 +69,12 @@ impl PostgresLedger {
         let mut config: Config = url.parse()?;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(SILENCE);
+        }
+        if config.get_keepalives_interval().is_none() {
+            config.keepalives_idle(SILENCE).keepalives_interval(PROBES);
         }
         if config.get_application_name().is_none() {
             config.application_name("vitrine");
@@ -161,7 +175,7 @@ impl PostgresStore {
             };
             // A commit that is answered is on the disk, whatever the database's default is.
             client.batch_execute(&format!(
-                "SET synchronous_commit = on; {BY_KEY}; LISTEN {CHANNEL}"
+                "SET synchronous_commit = on; {PAUSE}; {BY_KEY}; LISTEN {CHANNEL}"
             ))?;
             let number = client.query_one("SELECT pg_backend_pid()", &[])?.get(0);
             self.session = Some(Session {
