@@ -271,7 +271,10 @@ fn start_demo(
                     // Ends either way: a sender that is gone says goodbye, too.
                     let _ = (&mut stopped).await;
                 };
-                match loadtest::publish(options.clone(), goodbye).await {
+                directory.stands_in(DEMO_ROOM, true);
+                let ended = loadtest::publish(options.clone(), goodbye).await;
+                directory.stands_in(DEMO_ROOM, false);
+                match ended {
                     Ok(_) => return,
                     Err(error) => tracing::debug!(%error, "the demo is off the air"),
                 }

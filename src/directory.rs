@@ -54,6 +54,8 @@ pub struct Presence {
     pub viewers: u64,
     /// Publishers with a session: one, or two while the second takes over.
     pub publishers: u64,
+    /// Whether what is on the air only fills the time until a host comes.
+    pub stand_in: bool,
 }
 
 impl Presence {
@@ -218,6 +220,11 @@ impl Directory {
         changed
     }
 
+    /// Notes that a room's publisher is, or is no more, one that fills the time until a host comes.
+    pub fn stands_in(&self, room: &str, stand_in: bool) {
+        self.change_room(&self.room_name(room), |presence| presence.stand_in = stand_in);
+    }
+
     /// A room's media; none where nobody is.
     pub fn presence(&self, room: &str) -> Presence {
         self.rooms
@@ -355,6 +362,15 @@ mod tests {
         let (viewer, _) = admit(&directory, Part::Viewer);
         assert_eq!(directory.rooms().len(), 1);
         directory.remove(viewer);
+        assert!(directory.rooms().is_empty());
+    }
+
+    #[test]
+    fn a_stand_in_is_known_while_it_is_there() {
+        let directory = Directory::new(1);
+        directory.stands_in("demo", true);
+        assert!(directory.presence("demo").stand_in);
+        directory.stands_in("demo", false);
         assert!(directory.rooms().is_empty());
     }
 

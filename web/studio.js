@@ -158,12 +158,12 @@ export class Studio {
     if (publisher.state === "lost") setTimeout(() => publisher === this.#publisher && this.#comeBack(), AGAIN_MS);
   }
 
-  /** The line was lost: try again, unless somebody else is on the air now. */
+  /** The line was lost: try again, unless somebody else is on the air now. The server's own demo makes room. */
   async #comeBack() {
-    const { live } = await fetch(`/api/rooms/${this.#room}`)
+    const { live, stand_in: isDemo } = await fetch(`/api/rooms/${this.#room}`)
       .then((response) => response.json())
-      .catch(() => ({ live: false }));
-    if (!live) return this.#go();
+      .catch(() => ({ live: false, stand_in: false }));
+    if (!live || isDemo) return this.#go();
     this.#stop();
     toast("Somebody else is live in this room now", "bad");
   }

@@ -12,6 +12,8 @@ pub struct RoomSummary {
     pub room: String,
     /// Whether a host's media is there.
     pub live: bool,
+    /// Whether that is no host's but the server's own, which gives way to any: the demo's.
+    pub stand_in: bool,
     /// Viewers now.
     pub viewers: u64,
     /// The show's title.

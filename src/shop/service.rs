@@ -128,6 +128,7 @@ impl Shop for ShopService {
         known.unwrap_or_else(|| RoomSummary {
             room: room.to_owned(),
             live: false,
+            stand_in: false,
             viewers: 0,
             title: String::new(),
         })

@@ -319,6 +319,7 @@ impl ShopTask {
         RoomSummary {
             room: room.to_owned(),
             live: presence.live.is_some(),
+            stand_in: presence.live.is_some() && presence.stand_in,
             viewers: presence
                 .viewers
                 .max(state.as_ref().map_or(0, |state| state.viewers)),

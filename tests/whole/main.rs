@@ -10,6 +10,7 @@
 mod buying;
 mod codecs;
 mod crash;
+mod demo;
 mod ending;
 mod fleet;
 mod folder;

@@ -131,6 +131,7 @@ fn summary(room: &str, live: bool) -> RoomSummary {
     RoomSummary {
         room: room.to_owned(),
         live,
+        stand_in: false,
         viewers: 3,
         title: "Shoes".to_owned(),
     }
