@@ -20,6 +20,8 @@ const SHRINKS = 1.5;
 /** Sizes settle before they are told; a hidden page may be back soon. */
 const SETTLE_MS = 300;
 const HIDDEN_MS = 10_000;
+/** Sound that comes without a picture for so long is played without one. */
+const ALONE_MS = 1500;
 /** @typedef {{rid?: string, maxWidth?: number, maxHeight?: number}} Wish A layer that is asked for. */
 
 /** How often a player tells of itself at most, and then only when something is new. */
@@ -78,6 +80,11 @@ export class WhepPlayer extends EventTarget {
   /** The RTCPeerConnection in use. */
   get connection() {
     return this.#pc;
+  }
+
+  /** Whether the sound plays without a picture, because none comes. Changes are told as `state`. */
+  get isSoundOnly() {
+    return /** @type {MediaStream | null} */ (this.#options.video.srcObject)?.getVideoTracks().length === 0;
   }
 
   start() {
@@ -289,7 +296,7 @@ export class WhepPlayer extends EventTarget {
       const video = pc.addTransceiver("video", { direction: "recvonly" });
       askForLayers(video);
       const audio = pc.addTransceiver("audio", { direction: "recvonly" });
-      this.#show(new MediaStream([video.receiver.track, audio.receiver.track]));
+      this.#show(video.receiver.track, audio.receiver.track);
       if (this.#options.channels) {
         /** @type {Record<string, RTCDataChannel>} */
         const channels = {};
@@ -349,15 +356,34 @@ export class WhepPlayer extends EventTarget {
     }
   }
 
-  /** @param {MediaStream} stream */
-  #show(stream) {
+  /**
+   * @param {MediaStreamTrack} picture
+   * @param {MediaStreamTrack} sound
+   */
+  #show(picture, sound) {
     const { video } = this.#options;
-    video.srcObject = stream;
     const attempt = this.#attempt;
+    this.#play(new MediaStream([picture, sound]));
+    // No browser plays an element that waits for its first picture: a host of sound alone would not be heard.
+    sound.addEventListener("unmute", () => {
+      setTimeout(() => attempt === this.#attempt && picture.muted && this.#play(new MediaStream([sound])), ALONE_MS);
+    });
+    picture.addEventListener("unmute", () => {
+      if (attempt === this.#attempt && this.isSoundOnly) this.#play(new MediaStream([picture, sound]));
+    });
     video.requestVideoFrameCallback?.((shown) => attempt === this.#attempt && this.#report(shown - this.#began));
+  }
+
+  /** @param {MediaStream} stream */
+  #play(stream) {
+    const { video } = this.#options;
+    const wasSoundOnly = this.isSoundOnly;
+    video.srcObject = stream;
+    if (this.isSoundOnly !== wasSoundOnly) this.dispatchEvent(new Event("state"));
     video.playsInline = true;
     // Sound needs a tap first in most browsers.
-    video.play().catch(() => {
+    video.play().catch((error) => {
+      if (error.name !== "NotAllowedError") return;
       video.muted = true;
       video.play().catch(() => {});
     });

@@ -21,7 +21,7 @@ export class Stage {
     this.#shop = shop;
     const video = this.#video;
     this.#watchFrames();
-    video.addEventListener("playing", () => this.#seen());
+    video.addEventListener("playing", () => video.videoWidth && this.#seen());
     video.addEventListener("resize", () => {
       $("#stage").dataset.shape = video.videoWidth > video.videoHeight ? "wide" : "tall";
     });
@@ -76,17 +76,23 @@ export class Stage {
   draw() {
     const { show } = this.#shop;
     const onAir = show ? show.on_air : this.#hasPicture;
-    const isLive = this.#hasPicture && onAir;
+    const isShown = this.#hasPicture && onAir;
+    const isLive = isShown || this.#isHeard(onAir);
     $("#title").textContent = show?.title ?? "\u00a0";
     $("#viewers").textContent = String(this.#shop.viewers);
     const badge = $("#live");
     const text = isLive ? "LIVE" : this.#word(onAir);
     if (badge.textContent !== text) badge.textContent = text;
     badge.classList.toggle("live", isLive);
-    $("#stage").classList.toggle("empty", !isLive);
-    $("#waiting").hidden = isLive;
-    if (!isLive) this.#explain(onAir);
+    $("#stage").classList.toggle("empty", !isShown);
+    $("#waiting").hidden = isShown;
+    if (!isShown) this.#explain(onAir);
     this.#drawSound(isLive);
+  }
+
+  /** @param {boolean} onAir */
+  #isHeard(onAir) {
+    return onAir && this.#player.state === "connected" && this.#player.isSoundOnly;
   }
 
   /** @param {boolean} onAir */
@@ -114,6 +120,7 @@ export class Stage {
     if (show?.state === "ended") return ["The show is over", "Thank you for watching."];
     if (this.#player.state === "interrupted") return ["One moment", "The connection was interrupted. It comes back by itself."];
     if (this.#player.state === "full") return ["The show is full", "More people watch than there is room for. This page tries again by itself."];
+    if (this.#isHeard(onAir)) return ["Sound only", "The picture comes when there is one."];
     if (onAir || !show) return ["One moment", "The picture is coming."];
     const left = (show.starts_at ?? 0) - this.#shop.now();
     if (left > 0) return [`Starts in ${clock(left)}`, "This page starts by itself."];

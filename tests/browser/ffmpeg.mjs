@@ -29,17 +29,22 @@ export function ffmpeg() {
   return wheel();
 }
 
-export async function publishH264(url, token) {
-  const args = [
-    "-hide_banner", "-loglevel", "warning", "-re",
-    "-f", "lavfi", "-i", "testsrc2=size=960x540:rate=25",
-    "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
+const TONE = ["-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"];
+const OPUS = ["-c:a", "libopus", "-ar", "48000", "-ac", "2", "-b:a", "64k"];
+
+export const publishH264 = (url, token) =>
+  publish(url, token, [
+    "-re", "-f", "lavfi", "-i", "testsrc2=size=960x540:rate=25", ...TONE,
     "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-profile:v", "baseline",
     "-pix_fmt", "yuv420p", "-g", "50", "-b:v", "1500k",
-    "-c:a", "libopus", "-ar", "48000", "-ac", "2", "-b:a", "64k",
-    "-f", "whip", "-authorization", token, url,
-  ];
-  const host = start(ffmpeg(), args);
+    ...OPUS,
+  ]);
+
+/** A host without a picture. */
+export const publishSound = (url, token) => publish(url, token, [...TONE, ...OPUS]);
+
+async function publish(url, token, streams) {
+  const host = start(ffmpeg(), ["-hide_banner", "-loglevel", "warning", ...streams, "-f", "whip", "-authorization", token, url]);
   await new Promise((resolve) => setTimeout(resolve, 1500));
   if (host.hasEnded()) throw new Error(`ffmpeg ended: ${host.output()}`);
   return host;

@@ -2,7 +2,7 @@
 
 import { createServer } from "node:http";
 import { DESK, moving, page, picture, shot, until } from "./browsers.mjs";
-import { publishH264 } from "./ffmpeg.mjs";
+import { publishH264, publishSound } from "./ffmpeg.mjs";
 
 export const watch = (server, kind, viewport) => page(kind, `${server.url}/watch/demo`, viewport);
 const host = (server, kind) =>
@@ -317,6 +317,34 @@ export const scenarios = [
       await until("the stock back", async () => (await stockOf(other, "notebook")) === 120);
       await shot(tab, "event-stream");
       noErrors(tab, other);
+    },
+  },
+  {
+    name: "a-host-of-sound-alone",
+    settings: { VITRINE_DEMO: "false" },
+    async run(server) {
+      const [url, token] = [`${server.url}/whip/demo`, server.token("publish")];
+      const sound = await publishSound(url, token);
+      const tabs = [await watch(server, "chrome"), await watch(server, "firefox")];
+      try {
+        for (const tab of tabs) {
+          await until("the sound alone", async () => (await text(tab, "#waiting-title")) === "Sound only" && (await text(tab, "#live")) === "LIVE");
+          await click(tab, "#sound");
+          const time = () => tab.evaluate(() => !document.querySelector("video").muted && document.querySelector("video").currentTime);
+          const before = await time();
+          await until("the sound playing", async () => (await time()) > before + 1);
+        }
+      } finally {
+        await sound.stop();
+      }
+      const encoder = await publishH264(url, token);
+      try {
+        await moving(tabs[0], "a picture beside it");
+        await until("no more words", () => tabs[0].evaluate(() => document.querySelector("#waiting").hidden && !document.querySelector("video").muted));
+      } finally {
+        await encoder.stop();
+      }
+      noErrors(...tabs);
     },
   },
   {
