@@ -187,7 +187,7 @@ export class Inventory {
     form.replaceChildren(
       el("h2", { id: "editor-title" }, product ? "Edit the product" : "A new product"),
       field("Name", "title", { required: true, maxlength: "120", value: product?.title ?? "" }),
-      el("label", {}, "Description", el("textarea", { name: "description", rows: "3", maxlength: "1000" }, product?.description ?? "")),
+      el("label", {}, "Description", el("textarea", { name: "description", rows: "3", maxlength: "600" }, product?.description ?? "")),
       field("Address of its picture", "image", { value: product?.images[0] ?? "", placeholder: "/media/picture.jpg or https://…" }),
       el("fieldset", {}, el("legend", {}, `Variants, prices in ${known.currency}`), rows, el("button", { type: "button", class: "quiet", onclick: () => addRow() }, "Another variant")),
       el(

@@ -1,6 +1,6 @@
 // What the viewer has bought: kept for a while, then paid or given back.
 
-import { $, all, clock, el, money, patch, toast } from "./ui.js";
+import { $, all, clock, el, isolated, money, patch, toast } from "./ui.js";
 
 /** @typedef {import("./show.js").Order} Order */
 
@@ -66,7 +66,7 @@ export class Orders {
     const found = this.#shop.variant(variant);
     if (!found) return variant;
     const { product } = found;
-    const name = product.variants.length > 1 ? `${product.title}, ${found.variant.title}` : product.title;
+    const name = [product.title, ...(product.variants.length > 1 ? [found.variant.title] : [])].map(isolated).join(", ");
     return quantity > 1 ? `${quantity} × ${name}` : name;
   }
 

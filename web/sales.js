@@ -1,6 +1,6 @@
 // The orders as the host sees and settles them.
 
-import { $, all, clock, el, money, patch, toast } from "./ui.js";
+import { $, all, clock, el, isolated, money, patch, toast } from "./ui.js";
 
 /** @typedef {import("./protocol.js").Sale} Sale */
 
@@ -25,7 +25,7 @@ export class Sales {
     this.#load = () => fetch(`/api/rooms/${room}/orders`, { headers: { Authorization: `Bearer ${token}` } });
     shop.on("change", ({ detail }) => detail === "welcome" && this.#begin());
     shop.on("sale", ({ detail }) => {
-      if (!this.#sales.has(detail.buy)) toast(`${detail.name}: ${money(detail.total)}`, "good");
+      if (!this.#sales.has(detail.buy)) toast(`${isolated(detail.name)}: ${money(detail.total)}`, "good");
       this.#sales.set(detail.buy, detail);
       this.#draw();
     });
@@ -86,6 +86,6 @@ export class Sales {
   /** @param {import("./protocol.js").Line} line */
   #name({ variant, quantity }) {
     const found = this.#shop.variant(variant);
-    return `${quantity} × ${found ? `${found.product.title}, ${found.variant.title}` : variant}`;
+    return `${quantity} × ${found ? `${isolated(found.product.title)}, ${isolated(found.variant.title)}` : variant}`;
   }
 }

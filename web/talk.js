@@ -38,12 +38,12 @@ export class Talk {
   #draw() {
     const { chat, pinnedChat, slowSeconds } = this.#shop;
     $("#pinned").hidden = !pinnedChat;
-    if (pinnedChat) patch($("#pinned"), el("b", {}, pinnedChat.user.name), pinnedChat.text);
+    if (pinnedChat) patch($("#pinned"), el("span", {}, el("b", {}, pinnedChat.user.name), ` ${pinnedChat.text}`));
     patch(
       $("#chat"),
       chat
         .slice(-SHOWN)
-        .map((line) => el("li", { class: line.user.role, "data-key": line.id, "data-chat": line.id }, el("b", {}, line.user.name), line.text)),
+        .map((line) => el("li", { class: line.user.role, "data-key": line.id, "data-chat": line.id }, el("b", {}, line.user.name), ` ${line.text}`)),
     );
     $("#text").placeholder = slowSeconds > 0 ? `One line every ${slowSeconds} seconds…` : "Say something…";
     this.#follow();

@@ -120,6 +120,12 @@ export const $ = (selector, root = document) => /** @type {T} */ (root.querySele
 export const all = (selector) => document.querySelectorAll(selector);
 
 /**
+ * A name in a sentence, in its own direction: one in Arabic does not turn the number beside it around (UAX #9, FSI and PDI).
+ * @param {string} name
+ */
+export const isolated = (name) => `\u2068${name}\u2069`;
+
+/**
  * What stands in a field of a form, without blanks around it.
  * @param {HTMLFormElement} form
  * @param {string} field
