@@ -6,6 +6,10 @@ const PATIENCE_MS = 2500;
 const RESTART_PATIENCE_MS = 6000;
 /** An offer that is not answered for so long is made anew: a network is asked ever more seldom whether it is there again. */
 export const ANSWER_PATIENCE_MS = 8000;
+/**
+ * Refusals that pass: the room or its host is not there yet, the offer was too slow on its way, too many came at once.
+ */
+export const PASSING = [404, 408, 409, 429];
 /** A clock that is looked at each second and has gone on by more than this belongs to a machine that slept. */
 const LOOK_MS = 1000;
 const SLEPT_MS = 5000;

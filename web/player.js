@@ -7,7 +7,7 @@
 //
 // or `<vitrine-player src="https://your.server/whep/demo"></vitrine-player>`.
 
-import { ANSWER_PATIENCE_MS, Path } from "./path.js";
+import { ANSWER_PATIENCE_MS, PASSING, Path } from "./path.js";
 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
@@ -326,7 +326,7 @@ export class WhepPlayer extends EventTarget {
         signal: asking.signal,
       });
       if (isOver()) return;
-      if (response.status >= 400 && response.status < 500 && ![404, 408, 409, 429].includes(response.status)) {
+      if (response.status >= 400 && response.status < 500 && !PASSING.includes(response.status)) {
         const { detail } = await response.json().catch(() => ({}));
         this.#set("refused", detail || `HTTP ${response.status}`);
         return;

@@ -1,6 +1,6 @@
 // A browser's side of WHIP: camera or screen in three layers.
 
-import { ANSWER_PATIENCE_MS, Path } from "./path.js";
+import { ANSWER_PATIENCE_MS, PASSING, Path } from "./path.js";
 
 /** The layers, lowest first: what they are called, what they are scaled down by, and what they may take (bits/s). */
 export const LAYERS = [
@@ -77,7 +77,7 @@ export class WhipPublisher extends EventTarget {
       body: pc.localDescription?.sdp,
       signal: AbortSignal.timeout(ANSWER_PATIENCE_MS),
     });
-    if (response.status >= 400 && response.status < 500) {
+    if (response.status >= 400 && response.status < 500 && !PASSING.includes(response.status)) {
       const { detail } = await response.json().catch(() => ({}));
       throw new Refused(detail || `HTTP ${response.status}`);
     }

@@ -1,6 +1,6 @@
 // The picture on the viewer's page: whether there is one, its shape, its sound, and what is said while there is none.
 
-import { $, clock } from "./ui.js";
+import { $, clock, dayAndTime } from "./ui.js";
 
 /** Without a new frame for so long there is no picture any more. */
 const STILL_MS = 4000;
@@ -28,6 +28,8 @@ export class Stage {
     video.addEventListener("volumechange", () => this.draw());
     video.addEventListener("click", () => video.muted && this.#setSound(true));
     $("#sound").addEventListener("click", () => this.#setSound(video.muted));
+    // Some browsers play nothing before a tap, not even without sound, as those of phones that save their battery.
+    $("#stage").addEventListener("click", () => video.paused && video.play().catch(() => {}));
     player.addEventListener("state", () => this.draw());
     shop.on("change", ({ detail }) => {
       if (["welcome", "show", "viewers", "connection"].includes(detail)) this.draw();
@@ -76,8 +78,9 @@ export class Stage {
   draw() {
     const { show } = this.#shop;
     const onAir = show ? show.on_air : this.#hasPicture;
-    const isShown = this.#hasPicture && onAir;
-    const isLive = isShown || this.#isHeard(onAir);
+    const isShown = this.#hasPicture && onAir && !this.#waitsForTap();
+    const isHeard = !isShown && onAir && (this.#waitsForTap() || this.#isSoundOnly());
+    const isLive = isShown || isHeard;
     $("#title").textContent = show?.title ?? "\u00a0";
     $("#viewers").textContent = String(this.#shop.viewers);
     const badge = $("#live");
@@ -85,14 +88,19 @@ export class Stage {
     if (badge.textContent !== text) badge.textContent = text;
     badge.classList.toggle("live", isLive);
     $("#stage").classList.toggle("empty", !isShown);
+    $("#stage").classList.toggle("heard", isHeard);
     $("#waiting").hidden = isShown;
     if (!isShown) this.#explain(onAir);
     this.#drawSound(isLive);
   }
 
-  /** @param {boolean} onAir */
-  #isHeard(onAir) {
-    return onAir && this.#player.state === "connected" && this.#player.isSoundOnly;
+  /** The browser plays nothing before a tap. */
+  #waitsForTap() {
+    return this.#player.state === "connected" && this.#video.paused;
+  }
+
+  #isSoundOnly() {
+    return this.#player.state === "connected" && this.#player.isSoundOnly;
   }
 
   /** @param {boolean} onAir */
@@ -120,10 +128,12 @@ export class Stage {
     if (show?.state === "ended") return ["The show is over", "Thank you for watching."];
     if (this.#player.state === "interrupted") return ["One moment", "The connection was interrupted. It comes back by itself."];
     if (this.#player.state === "full") return ["The show is full", "More people watch than there is room for. This page tries again by itself."];
-    if (this.#isHeard(onAir)) return ["Sound only", "The picture comes when there is one."];
+    if (onAir && this.#waitsForTap()) return ["Tap to watch", "This browser waits for a tap before it plays."];
+    if (onAir && this.#isSoundOnly()) return ["Sound only", "The picture comes when there is one."];
     if (onAir || !show) return ["One moment", "The picture is coming."];
-    const left = (show.starts_at ?? 0) - this.#shop.now();
-    if (left > 0) return [`Starts in ${clock(left)}`, "This page starts by itself."];
+    const startsAt = show.starts_at ?? 0;
+    const left = startsAt - this.#shop.now();
+    if (left > 0) return [`Starts in ${clock(left)}`, `${dayAndTime(startsAt)}. This page starts by itself.`];
     if (show.state === "paused") return ["A short break", "The show goes on in a moment."];
     const more = products.size ? " Have a look at the products meanwhile." : "";
     return ["The host will be here soon", `This page starts by itself.${more}`];

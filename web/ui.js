@@ -149,14 +149,27 @@ export function money({ minor, currency, exponent }) {
   }
 }
 
+/** From here on days are counted, not hours. */
+const DAYS_FROM_HOURS = 48;
+
 /**
- * Minutes and seconds left, as 9:05.
+ * The time left, as 9:05, 26:00:09 or 3 days.
  * @param {number} ms
  */
 export function clock(ms) {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  if (hours >= DAYS_FROM_HOURS) return `${Math.floor(hours / 24)} days`;
+  /** @param {number} part */
+  const two = (part) => String(part).padStart(2, "0");
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
 }
+
+/**
+ * A day and its time, as they are said where the reader is.
+ * @param {number} at
+ */
+export const dayAndTime = (at) => new Date(at).toLocaleString(undefined, { weekday: "long", day: "numeric", month: "long", hour: "numeric", minute: "2-digit" });
 
 /** The room of this page: its address, or what the server wrote for the front page. */
 export function roomOfPage() {

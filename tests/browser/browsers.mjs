@@ -86,7 +86,7 @@ export async function until(what, ask, seconds = 30) {
     } catch (error) {
       last = error;
     }
-    if (Date.now() > end) throw new Error(`${what} did not happen within ${seconds} s; last: ${JSON.stringify(last) ?? last}`);
+    if (Date.now() > end) throw new Error(`${what} did not happen within ${seconds} s; last: ${last instanceof Error ? last.message : JSON.stringify(last)}`);
     await new Promise((resolve) => setTimeout(resolve, 150));
   }
 }

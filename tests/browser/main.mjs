@@ -3,6 +3,7 @@
 import { Server } from "./server.mjs";
 import { gstreamer } from "./gstreamer.mjs";
 import { joining } from "./joining.mjs";
+import { mishaps } from "./mishaps.mjs";
 import { paths } from "./paths.mjs";
 import { scenarios } from "./scenarios.mjs";
 import { selling } from "./selling.mjs";
@@ -14,7 +15,7 @@ const wanted = process.argv.slice(2);
 let failed = 0;
 /** Environment variables for its server, found out first where they depend on the machine. */
 const settings = ({ settings }) => (typeof settings === "function" ? settings() : settings);
-for (const scenario of [...scenarios, ...gstreamer, ...selling, ...joining, ...paths, ...tokens, ...spatial]) {
+for (const scenario of [...scenarios, ...gstreamer, ...selling, ...joining, ...paths, ...mishaps, ...tokens, ...spatial]) {
   if (wanted.length && !wanted.some((name) => scenario.name.startsWith(name))) continue;
   const started = Date.now();
   let server;

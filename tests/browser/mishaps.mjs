@@ -1,0 +1,128 @@
+// What goes wrong on phones and at hosts' desks, and is made good or told.
+
+import { DESK, moving, page, until } from "./browsers.mjs";
+import { click, goLive, inShop, noErrors, text, watch } from "./scenarios.mjs";
+
+const host = (server, before) => page("chrome", `${server.url}/host/demo#token=${server.token("publish", "host")}`, DESK, before);
+
+export const mishaps = [
+  {
+    name: "host-whom-the-server-makes-wait",
+    settings: { VITRINE_DEMO: "false" },
+    async run(server) {
+      const studio = await host(server, () => {
+        const refusals = [429, 408, 404];
+        const plain = window.fetch;
+        window.fetch = (url, options) => {
+          const refusal = String(url).includes("/whip/") && refusals.shift();
+          return refusal ? Promise.resolve(new Response("{}", { status: refusal })) : plain(url, options);
+        };
+      });
+      await goLive(studio);
+      noErrors(studio);
+    },
+  },
+  {
+    name: "host-with-only-a-microphone",
+    settings: { VITRINE_DEMO: "false" },
+    async run(server) {
+      const studio = await host(server, () => {
+        const { mediaDevices } = navigator;
+        const plain = mediaDevices.getUserMedia.bind(mediaDevices);
+        mediaDevices.getUserMedia = async (wanted) => {
+          if (wanted.video) throw new DOMException("no camera", "NotFoundError");
+          return plain(wanted);
+        };
+      });
+      await goLive(studio);
+      for (const kind of ["chrome", "firefox"]) {
+        const tab = await watch(server, kind);
+        await until(`sound only in ${kind}`, async () => (await text(tab, "#waiting-title")) === "Sound only");
+        await click(tab, "#sound");
+        await until(`the sound in ${kind}`, () =>
+          tab.evaluate(async () => {
+            const reports = [...(await window.vitrine.player.connection.getStats()).values()];
+            const heard = reports.find(({ type, kind }) => type === "inbound-rtp" && kind === "audio")?.packetsReceived;
+            const { muted, paused } = document.querySelector("#video");
+            const { visibility } = getComputedStyle(document.querySelector("#sound"));
+            return heard > 0 && !muted && !paused && visibility === "visible";
+          }),
+        );
+        noErrors(tab);
+      }
+      noErrors(studio);
+    },
+  },
+  {
+    name: "picture-that-waits-for-a-tap",
+    async run(server) {
+      // As an iPhone that saves its battery: nothing plays by itself, muted or not.
+      const tab = await page("chrome", `${server.url}/watch/demo`, undefined, () => {
+        new MutationObserver(() => document.querySelector("video")?.removeAttribute("autoplay")).observe(document, { childList: true, subtree: true });
+        // What a story asks of the page counts as a tap, too: only a true one does here.
+        let isTapped = false;
+        addEventListener("pointerdown", () => (isTapped = true), true);
+        const { play } = HTMLMediaElement.prototype;
+        HTMLMediaElement.prototype.play = function () {
+          return isTapped ? play.call(this) : Promise.reject(new DOMException("no", "NotAllowedError"));
+        };
+      });
+      await until("the tap being asked for", async () => (await text(tab, "#waiting-title")) === "Tap to watch");
+      await tab.mouse.click(190, 330);
+      await moving(tab);
+      await until("LIVE", async () => (await text(tab, "#live")) === "LIVE");
+      await click(tab, "#sound");
+      await until("the sound", () => tab.evaluate(() => !document.querySelector("#video").muted));
+      noErrors(tab);
+    },
+  },
+  {
+    name: "buy-that-is-refused-for-good",
+    async run(server) {
+      // Nothing of the shop's own line comes through, and what is asked beside it is refused.
+      const tab = await page("chrome", `${server.url}/watch/demo`, undefined, () => {
+        const { send } = RTCDataChannel.prototype;
+        RTCDataChannel.prototype.send = function (data) {
+          if (!String(data).includes('"t":"buy"')) send.call(this, data);
+        };
+        const plain = window.fetch;
+        const refusal = () => new Response(JSON.stringify({ detail: "Not to this country" }), { status: 403 });
+        window.fetch = (url, options) => (String(url).endsWith("/buy") ? Promise.resolve(refusal()) : plain(url, options));
+      });
+      await inShop(tab);
+      await until("the card", () => tab.evaluate(() => !document.querySelector("#card").hidden));
+      await tab.evaluate(() => window.vitrine.shop.buy([{ variant: "candle", quantity: 1 }]));
+      await until("the button waiting", async () => (await text(tab, "#card .buy")) === "One moment…");
+      await until("being told why", async () => (await text(tab, "#toasts"))?.includes("Not to this country"));
+      await until("the button being there again", () => tab.evaluate(() => !window.vitrine.shop.isBuying && document.querySelector("#card .buy").getAttribute("aria-disabled") === "false"));
+      noErrors(tab);
+    },
+  },
+  {
+    name: "phone-that-slept-and-page-that-came-back",
+    async run(server) {
+      const tab = await watch(server, "chrome");
+      await moving(tab);
+      const ufrag = () => tab.evaluate(() => window.vitrine.player.connection?.remoteDescription?.sdp.match(/ice-ufrag:(\S+)/)[1]);
+      const before = await ufrag();
+      // The clock of a machine that slept has gone on by more than the page has seen.
+      await tab.evaluate(() => {
+        window.first = window.vitrine.player.connection;
+        const now = Date.now;
+        Date.now = () => now() + 60_000;
+      });
+      await until("another path in the same session", async () => (await ufrag()) !== before && tab.evaluate(() => window.first === window.vitrine.player.connection));
+      await moving(tab, "the picture after the sleep");
+
+      // The back button, with a browser that kept the page in its memory.
+      await tab.evaluate(() => {
+        dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }));
+        dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+      });
+      await until("a new session", () => tab.evaluate(() => window.vitrine.player.connection && window.first !== window.vitrine.player.connection));
+      await moving(tab, "the picture of the page that came back");
+      await inShop(tab);
+      noErrors(tab);
+    },
+  },
+];
