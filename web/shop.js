@@ -47,8 +47,9 @@ export class ShopClient extends Show {
   #timeline;
   #reactions = new Sums((kind, count) => this.#send({ v: 1, t: "react", kind: /** @type {import("./protocol.js").Reaction} */ (kind), count }));
 
-  /** @param {{base?: string, room: string, token?: string, name?: string, video?: HTMLVideoElement}} options With `video`, what
-   * belongs to a moment before the camera is shown with its frame. */
+  /** @param {{base?: string, room: string, token?: string, mayBeGuest?: boolean, name?: string, video?: HTMLVideoElement}} options With
+   * `video`, what belongs to a moment before the camera is shown with its frame. With `mayBeGuest`, who comes with a token that
+   * is no longer good is told so and goes on without one. */
   constructor(options) {
     super();
     this.#options = { base: location.origin, ...options };
@@ -196,6 +197,11 @@ export class ShopClient extends Show {
     return `vitrine:you:${this.#options.room}`;
   }
 
+  /** Whether this is a guest, or may become one. */
+  get #isGuest() {
+    return !this.#options.token || this.#options.mayBeGuest === true;
+  }
+
   #token() {
     return this.#options.token ?? memory.get(this.#key()) ?? this.you?.token;
   }
@@ -340,7 +346,9 @@ export class ShopClient extends Show {
   #notice(message) {
     // Who asks again is not let in either.
     if (message.code === "banned") this.#line.stop();
-    if (message.code === "token_invalid" && !this.#options.token) {
+    if (message.code === "token_invalid" && this.#isGuest) {
+      if (this.#options.token) this.tell("notice", message);
+      this.#options.token = undefined;
       memory.set(this.#key(), undefined);
       this.you = undefined;
       return this.#hello(true);
@@ -356,11 +364,11 @@ export class ShopClient extends Show {
   }
 
   /**
-   * The event stream does not take the token: a remembered one is forgotten, with one that was given nothing helps.
+   * The event stream does not take the token: a guest goes on without one, for others nothing helps.
    * @param {string} why
    */
   #refused(why) {
-    if (this.#options.token) this.#line.stop();
+    if (!this.#isGuest) this.#line.stop();
     this.#notice({ t: "notice", v: 1, at: this.now(), code: "token_invalid", text: why });
   }
 

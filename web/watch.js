@@ -17,7 +17,7 @@ const video = $("#video");
 const room = roomOfPage();
 const token = tokenOfPage(`vitrine:view:${room}`);
 const name = memory.get("vitrine:name");
-const shop = new ShopClient({ room, token, name, video });
+const shop = new ShopClient({ room, token, mayBeGuest: true, name, video });
 const player = new WhepPlayer({ url: new URL(`/whep/${room}`, location.href).href, video, token });
 
 const stage = new Stage({ player, shop });
@@ -52,7 +52,7 @@ shop.on("receipt", ({ detail: { receipt } }) => {
   navigator.vibrate?.(["held", "waitlisted"].includes(receipt.outcome) ? 30 : [20, 40, 20]);
 });
 shop.on("notice", ({ detail }) => {
-  toast(detail.text, "bad");
+  toast(detail.code === "token_invalid" ? "This link is no longer good. You watch as a guest." : detail.text, "bad");
   if (detail.code === "banned") player.stop();
 });
 shop.on("recommendation", ({ detail: { product, text } }) => {

@@ -26,6 +26,17 @@ export const tokens = [
     },
   },
   {
+    name: "viewer-with-an-old-link",
+    async run(server) {
+      const tab = await page("chrome", `${server.url}/watch/demo#token=${FOREIGN}`);
+      await until("being told", async () => (await text(tab, "#toasts"))?.includes("no longer good"));
+      await inShop(tab);
+      await tab.evaluate(() => window.vitrine.shop.buy([{ variant: "notebook", quantity: 1 }]));
+      await until("the receipt", () => tab.evaluate(() => document.documentElement.dataset.receipt === "held"));
+      noErrors(tab);
+    },
+  },
+  {
     name: "viewer-remembered-by-another-server",
     async run(server) {
       // Without data channels, where the stream says no more than that it does not open.
