@@ -47,7 +47,7 @@ export class Inventory {
         el(
           "div",
           { class: "buttons" },
-          el("button", { "aria-pressed": String(featured), "data-feature": id, disabled: featured, onclick: () => this.#act({ op: "product.pin", product: id, featured: true }) }, featured ? "On screen" : "Show"),
+          el("button", { "aria-pressed": String(featured), "data-feature": id, "aria-disabled": String(featured), onclick: () => !featured && this.#act({ op: "product.pin", product: id, featured: true }) }, featured ? "On screen" : "Show"),
           el("button", { "aria-pressed": String(pinned), "data-pin": id, onclick: () => this.#act(pin) }, pinned ? "Pinned" : "Pin"),
           el("button", { class: "quiet", "data-recommend": id, onclick: () => this.#act({ op: "product.recommend", product: id }, "Everybody sees it as a tip") }, "Tip"),
           el("button", { class: "quiet", "aria-label": `Edit ${product.title}`, onclick: () => this.#edit(product) }, "Edit"),
@@ -74,7 +74,7 @@ export class Inventory {
       el(
         "div",
         { class: "counter", role: "group", "aria-label": `Stock of ${title}` },
-        el("button", { "aria-label": "One less", disabled: available < 1, onclick: () => add(-1) }, "−"),
+        el("button", { "aria-label": "One less", "aria-disabled": String(available < 1), onclick: () => available > 0 && add(-1) }, "−"),
         el("input", { value: String(available ?? ""), inputmode: "numeric", "aria-label": `To be had of ${title}`, "data-stock": id, onchange: ({ target }) => this.#stock(variant, target), onkeydown: leave }),
         el("button", { "aria-label": "One more", onclick: () => add(1) }, "+"),
       ),

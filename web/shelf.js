@@ -72,7 +72,7 @@ export class Shelf {
     for (const node of all("[data-ends]")) node.textContent = left(node.dataset.ends);
     const { countdown } = this.#shop;
     const badge = $("#countdown");
-    const isOn = countdown && countdown.until > this.#shop.now();
+    const isOn = countdown && countdown.until > this.#shop.now() && this.#shop.show?.state !== "ended";
     badge.hidden = !isOn;
     if (!isOn) return;
     const what = { show_start: "Starts in", sale_start: "Sale in", sale_end: "Sale ends in" }[countdown.of] ?? "In";
@@ -121,9 +121,10 @@ export class Shelf {
    * @param {import("./ui.js").Attributes} attributes
    */
   #buyButton(soldOut, text, attributes) {
+    // Never `disabled`, here and elsewhere: what was pressed by keyboard would lose the focus.
     const isBusy = this.#shop.isBuying;
     const says = isBusy ? "One moment…" : soldOut ? "Join the waitlist" : text;
-    return el("button", { class: soldOut ? "buy" : "primary buy", disabled: isBusy, "aria-busy": String(isBusy), ...attributes }, says);
+    return el("button", { class: soldOut ? "buy" : "primary buy", "aria-disabled": String(isBusy), "aria-busy": String(isBusy), ...attributes }, says);
   }
 
   #tiles() {
@@ -209,13 +210,14 @@ export class Shelf {
         el(
           "div",
           { class: "stepper", role: "group", "aria-label": "Quantity" },
-          el("button", { "aria-label": "One less", disabled: this.#quantity <= 1, onclick: step(-1) }, "−"),
+          el("button", { "aria-label": "One less", "aria-disabled": String(this.#quantity <= 1), onclick: step(-1) }, "−"),
           el("output", {}, String(this.#quantity)),
-          el("button", { "aria-label": "One more", disabled: this.#quantity >= most, onclick: step(1) }, "+"),
+          el("button", { "aria-label": "One more", "aria-disabled": String(this.#quantity >= most), onclick: step(1) }, "+"),
         ),
         this.#buyButton(variant.sold_out, `Buy · ${money(total)}`, {
           "data-buy-variant": variant.id,
           onclick: () => {
+            if (this.#shop.isBuying) return;
             this.#buy(variant.id, this.#quantity);
             $("#sheet").close();
           },

@@ -151,8 +151,12 @@ export class Studio {
   /** @param {WhipPublisher} publisher */
   #changed(publisher) {
     const isOn = publisher.state !== "idle";
-    $("#go").hidden = isOn;
-    $("#stop").hidden = !isOn;
+    const [shown, other] = isOn ? [$("#stop"), $("#go")] : [$("#go"), $("#stop")];
+    const hasFocus = document.activeElement === other;
+    shown.hidden = false;
+    other.hidden = true;
+    // One stands in the other's place for the keyboard, too.
+    if (hasFocus) shown.focus();
     $("#stop").textContent = publisher.state === "live" ? "End" : "Connecting…";
     document.documentElement.dataset.publishing = publisher.state;
     if (publisher.state === "lost") setTimeout(() => publisher === this.#publisher && this.#comeBack(), AGAIN_MS);

@@ -2,6 +2,7 @@
 
 import { Server } from "./server.mjs";
 import { gstreamer } from "./gstreamer.mjs";
+import { holding } from "./holding.mjs";
 import { joining } from "./joining.mjs";
 import { mishaps } from "./mishaps.mjs";
 import { paths } from "./paths.mjs";
@@ -15,7 +16,7 @@ const wanted = process.argv.slice(2);
 let failed = 0;
 /** Environment variables for its server, found out first where they depend on the machine. */
 const settings = ({ settings }) => (typeof settings === "function" ? settings() : settings);
-for (const scenario of [...scenarios, ...gstreamer, ...selling, ...joining, ...paths, ...mishaps, ...tokens, ...spatial]) {
+for (const scenario of [...scenarios, ...gstreamer, ...selling, ...holding, ...joining, ...paths, ...mishaps, ...tokens, ...spatial]) {
   if (wanted.length && !wanted.some((name) => scenario.name.startsWith(name))) continue;
   const started = Date.now();
   let server;

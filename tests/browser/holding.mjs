@@ -1,0 +1,89 @@
+// What a viewer holds in the hand: everything to buy with is on the screen and within reach of the keyboard.
+
+import { DESK, page, shot, until } from "./browsers.mjs";
+import { inShop, noErrors, text } from "./scenarios.mjs";
+
+const SMALL_PHONE = { width: 320, height: 568, deviceScaleFactor: 2 };
+const PHONE_ON_ITS_SIDE = { width: 844, height: 390, deviceScaleFactor: 2 };
+const CONTROLS = ["#sound", "#text", "#bag", "#card .open", "#card .buy", "#poll"];
+
+/** Controls that are not wholly on the screen, or under something else. */
+const outOfReach = (tab) =>
+  tab.evaluate((controls) => {
+    const isReached = (node) => {
+      const { left, right, top, bottom } = node.getBoundingClientRect();
+      const isInside = left >= 0 && right <= innerWidth && top >= 0 && bottom <= innerHeight;
+      return isInside && node.contains(document.elementFromPoint((left + right) / 2, (top + bottom) / 2));
+    };
+    return controls.filter((selector) => !isReached(document.querySelector(selector)));
+  }, CONTROLS);
+
+const focused = (tab) => tab.evaluate(() => document.activeElement.id || document.activeElement.className);
+
+export const holding = [
+  {
+    name: "nothing-pushes-buy-off-a-phone",
+    async run(server) {
+      const studio = await page("chrome", `${server.url}/host/demo#token=${server.token("publish", "host")}`, DESK);
+      await inShop(studio);
+      const word = "Donaudampfschifffahrtsgesellschaftskapitänsmützenhalterung";
+      const command = (what) => studio.evaluate((asked) => window.vitrine.shop.host(asked), what);
+      const price = { minor: 1_299_900, currency: "EUR", exponent: 2 };
+      await command({ op: "product.put", product: { id: "long", title: word, images: [], variants: [{ id: "long", title: word, price, available: 3 }] } });
+      await command({ op: "product.pin", product: "long", featured: true });
+      await command({ op: "show.title", title: `${word} ${word}` });
+      await studio.evaluate(() => window.vitrine.shop.say("W".repeat(300)));
+      const line = await until("the line", () => studio.evaluate(() => window.vitrine.shop.chat.at(-1)?.id));
+      await command({ op: "chat.pin", message: line });
+      await command({ op: "poll.open", poll: "long", question: `${word}?`, options: [word, "No", "Both", "Neither"], seconds: 300 });
+      const tab = await page("chrome", `${server.url}/watch/demo`, SMALL_PHONE);
+      await inShop(tab);
+      await tab.evaluate(() => window.vitrine.shop.buy([{ variant: "long", quantity: 1 }]));
+      await until("LIVE, a hold and a poll", () => tab.evaluate(() => ["#poll", "#card"].every((node) => !document.querySelector(node).hidden) && document.querySelector("#live").textContent === "LIVE" && window.vitrine.shop.orders.size === 1));
+      for (const viewport of [SMALL_PHONE, PHONE_ON_ITS_SIDE]) {
+        await tab.setViewport(viewport);
+        await new Promise((resolve) => setTimeout(resolve, 600));
+        await shot(tab, `long-${viewport.width}`);
+        await until(`everything within ${viewport.width} x ${viewport.height}`, async () => {
+          const out = await outOfReach(tab);
+          if (out.length > 0) throw new Error(out.join(", "));
+          return true;
+        }, 10);
+      }
+      noErrors(studio, tab);
+    },
+  },
+  {
+    name: "shop-by-keyboard",
+    async run(server) {
+      const tab = await page("chrome", `${server.url}/watch/demo`);
+      await inShop(tab);
+      const tabTo = (what) =>
+        until(`the focus on ${what}`, async () => {
+          await tab.keyboard.press("Tab");
+          return (await focused(tab)).includes(what);
+        });
+      const product = await tab.evaluate(() => window.vitrine.shop.products.get(document.querySelector("#card").dataset.product).title);
+      await tabTo("open");
+      await tab.keyboard.press("Enter");
+      await until("the sheet", async () => (await text(tab, "#sheet-title")) === product);
+      if ((await focused(tab)) !== "sheet-title") throw new Error(`the focus is not in the sheet but on ${await focused(tab)}`);
+      await tabTo("buy");
+      await tab.keyboard.press("Enter");
+      await until("the receipt", () => tab.evaluate(() => document.documentElement.dataset.receipt === "held"));
+      if ((await focused(tab)) !== "open") throw new Error(`the focus did not go back but to ${await focused(tab)}`);
+
+      // A button that is pressed keeps the focus while it waits.
+      const studio = await page("chrome", `${server.url}/host/demo#token=${server.token("publish", "host")}`, DESK);
+      await inShop(studio);
+      await studio.evaluate(() => window.vitrine.shop.host({ op: "product.pin", product: "notebook", featured: true }));
+      await until("the card", async () => (await text(tab, "#card h2")) === "Dot grid notebook");
+      await tab.bringToFront();
+      await tabTo("buy");
+      await tab.keyboard.press("Enter");
+      await until("the second receipt", () => tab.evaluate(() => window.vitrine.shop.orders.size === 2));
+      if (!(await focused(tab)).includes("buy")) throw new Error(`the focus left the button: ${await focused(tab)}`);
+      noErrors(tab, studio);
+    },
+  },
+];
