@@ -82,3 +82,17 @@ console.log("web/protocol.d.ts: current");
 
 execFileSync(join(HERE, "node_modules/.bin/tsc"), ["--project", HERE], { stdio: "inherit" });
 console.log("web/*.js: as the types have it");
+
+/** The modules a module is made of, whichever way they are reached. */
+function reached(module, known = new Set()) {
+  for (const [, name] of read(`web/${module}`).matchAll(/^(?:import|\} from) .*?"\.\/(\w+\.js)";$/gm)) {
+    if (known.has(name)) continue;
+    known.add(name);
+    reached(name, known);
+  }
+  return known;
+}
+const preloaded = [...read("web/watch.html").matchAll(/rel="modulepreload" href="\/assets\/(\w+\.js)"/g)].map(([, name]) => name);
+const needed = [...reached("watch.js")].sort();
+if (needed.join() !== preloaded.sort().join()) throw new Error(`web/watch.html preloads ${preloaded}, and watch.js needs ${needed}`);
+console.log("web/watch.html: preloads what watch.js needs");
