@@ -1,7 +1,7 @@
 // What a viewer holds in the hand: everything to buy with is on the screen and within reach of the keyboard.
 
-import { DESK, page, shot, until } from "./browsers.mjs";
-import { inShop, noErrors, text } from "./scenarios.mjs";
+import { page, shot, until } from "./browsers.mjs";
+import { host, inShop, noErrors, text } from "./scenarios.mjs";
 
 const SMALL_PHONE = { width: 320, height: 568, deviceScaleFactor: 2 };
 const PHONE_ON_ITS_SIDE = { width: 844, height: 390, deviceScaleFactor: 2 };
@@ -24,7 +24,7 @@ export const holding = [
   {
     name: "nothing-pushes-buy-off-a-phone",
     async run(server) {
-      const studio = await page("chrome", `${server.url}/host/demo#token=${server.token("publish", "host")}`, DESK);
+      const studio = await host(server);
       await inShop(studio);
       const word = "Donaudampfschifffahrtsgesellschaftskapitänsmützenhalterung";
       const command = (what) => studio.evaluate((asked) => window.vitrine.shop.host(asked), what);
@@ -74,7 +74,7 @@ export const holding = [
       if ((await focused(tab)) !== "open") throw new Error(`the focus did not go back but to ${await focused(tab)}`);
 
       // A button that is pressed keeps the focus while it waits.
-      const studio = await page("chrome", `${server.url}/host/demo#token=${server.token("publish", "host")}`, DESK);
+      const studio = await host(server);
       await inShop(studio);
       await studio.evaluate(() => window.vitrine.shop.host({ op: "product.pin", product: "notebook", featured: true }));
       await until("the card", async () => (await text(tab, "#card h2")) === "Dot grid notebook");

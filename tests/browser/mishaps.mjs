@@ -1,16 +1,14 @@
 // What goes wrong on phones and at hosts' desks, and is made good or told.
 
-import { DESK, moving, page, until } from "./browsers.mjs";
-import { click, goLive, inShop, noErrors, text, watch } from "./scenarios.mjs";
-
-const host = (server, before) => page("chrome", `${server.url}/host/demo#token=${server.token("publish", "host")}`, DESK, before);
+import { moving, page, until } from "./browsers.mjs";
+import { click, goLive, host, inShop, noErrors, text, watch } from "./scenarios.mjs";
 
 export const mishaps = [
   {
     name: "host-whom-the-server-makes-wait",
     settings: { VITRINE_DEMO: "false" },
     async run(server) {
-      const studio = await host(server, () => {
+      const studio = await host(server, "chrome", () => {
         const refusals = [429, 408, 404];
         const plain = window.fetch;
         window.fetch = (url, options) => {
@@ -26,7 +24,7 @@ export const mishaps = [
     name: "host-with-only-a-microphone",
     settings: { VITRINE_DEMO: "false" },
     async run(server) {
-      const studio = await host(server, () => {
+      const studio = await host(server, "chrome", () => {
         const { mediaDevices } = navigator;
         const plain = mediaDevices.getUserMedia.bind(mediaDevices);
         mediaDevices.getUserMedia = async (wanted) => {

@@ -1,10 +1,9 @@
 // Lines that break: of hosts, whose viewers all stand still then, and of viewers; and cameras that are pulled.
 
-import { DESK, moving, page, picture, until } from "./browsers.mjs";
+import { moving, page, picture, until } from "./browsers.mjs";
 import { Line, freeUdpPort, throughLine } from "./network.mjs";
-import { click, goLive, inShop, noErrors, text, watch } from "./scenarios.mjs";
+import { click, goLive, host, inShop, noErrors, text, watch } from "./scenarios.mjs";
 
-const host = (server, kind, before) => page(kind, `${server.url}/host/demo#token=${server.token("publish", "host")}`, DESK, before);
 const publishing = (tab) => tab.evaluate(() => document.documentElement.dataset.publishing);
 const onOneShard = async () => ({ VITRINE_DEMO: "false", VITRINE_MEDIA_SHARDS: "1", VITRINE_MEDIA_PORT: String(await freeUdpPort()) });
 

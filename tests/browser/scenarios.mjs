@@ -5,8 +5,8 @@ import { DESK, moving, page, picture, shot, until } from "./browsers.mjs";
 import { publishH264, publishSound } from "./ffmpeg.mjs";
 
 export const watch = (server, kind, viewport) => page(kind, `${server.url}/watch/demo`, viewport);
-const host = (server, kind) =>
-  page(kind, `${server.url}/host/demo#token=${server.token("publish", "host")}`, DESK);
+export const host = (server, kind = "chrome", before = undefined) =>
+  page(kind, `${server.url}/host/demo#token=${server.token("publish", "host")}`, DESK, before);
 
 const stockOf = (tab, variant) => tab.evaluate((id) => window.vitrine.shop.variant(id)?.variant.available, variant);
 export const inShop = (tab) => until("the shop", () => tab.evaluate(() => window.vitrine.shop.isConnected && window.vitrine.shop.products.size > 0));

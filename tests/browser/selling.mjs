@@ -1,10 +1,9 @@
 // The shop in real browsers: what is asked, answered and voted; waitlist, flash sale and promo code; a buy that arrives
 // once however it is sent; and events with the frame they belong to.
 
-import { DESK, moving, page, shot, until } from "./browsers.mjs";
-import { click, inShop, noErrors, text, watch } from "./scenarios.mjs";
+import { moving, page, shot, until } from "./browsers.mjs";
+import { click, host, inShop, noErrors, text, watch } from "./scenarios.mjs";
 
-const host = (server) => page("chrome", `${server.url}/host/demo#token=${server.token("publish", "host")}`, DESK);
 const command = (tab, what, capturedAt) => tab.evaluate((c, at) => window.vitrine.shop.host(c, at), what, capturedAt);
 const fill = (tab, selector, value) =>
   tab.evaluate((s, v) => {
@@ -207,7 +206,7 @@ export const selling = [
   {
     name: "shop-events-with-their-frame",
     async run(server) {
-      const studio = await page("chrome", `${server.url}/host/demo#token=${server.token("publish", "host")}`, DESK, STAMPED);
+      const studio = await host(server, "chrome", STAMPED);
       await inShop(studio);
       await click(studio, "#camera");
       await click(studio, "#go");
