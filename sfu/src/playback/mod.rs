@@ -343,30 +343,30 @@ impl Playback {
     }
 
     fn begin_probe(&mut self, now: Instant, video: usize, publication: &Publication) {
-        let line = self.line(now, publication);
-        let Some(sender) = self.senders.get(video) else {
-            return;
-        };
-        // While a layer's keyframe is awaited, too: by then there may be room for one more.
-        if self.bandwidth.can_probe()
-            && !sender.is_behind()
-            && let Some(track) = publication.track(MediaKind::Video)
-            && let Some(current) = sender.encoding().and_then(|id| sender::find(publication, id))
-            && let (_, Some(wanted)) = select::above(
-                now,
-                track,
-                &sender.media,
-                self.limit,
-                (current, sender.cut.wanted()),
-                line,
-            )
-        {
-            let most = line.estimate * PROBE_STEP / 100;
-            let bitrate = (wanted * PROBE_MARGIN / 100).min(most);
-            let jitter = self.bandwidth.jitter();
-            self.bandwidth.begin_probe();
-            self.probe.start(now, bitrate, jitter, self.stats.bytes);
+        match self.worth_trying(now, video, publication) {
+            Some(bitrate) => {
+                let jitter = self.bandwidth.jitter();
+                self.bandwidth.begin_probe();
+                self.probe.start(now, bitrate, jitter, self.stats.bytes);
+            }
+            None => self.probe.put_off(now),
         }
+    }
+
+    /// Bits per second that would show room for the layer above, where there is one.
+    fn worth_trying(&self, now: Instant, video: usize, publication: &Publication) -> Option<u64> {
+        let sender = self.senders.get(video)?;
+        // While a layer's keyframe is awaited, too: by then there may be room for one more.
+        if !self.bandwidth.can_probe() || sender.is_behind() {
+            return None;
+        }
+        let track = publication.track(MediaKind::Video)?;
+        let current = sender.encoding().and_then(|id| sender::find(publication, id))?;
+        let line = self.line(now, publication);
+        let had = (current, sender.cut.wanted());
+        let wanted = select::above(now, track, &sender.media, self.limit, had, line).1?;
+        let most = line.estimate * PROBE_STEP / 100;
+        Some((wanted * PROBE_MARGIN / 100).min(most))
     }
 
     /// Takes one compound RTCP packet of the viewer. What it asks for leaves with the next [`Playback::forward`]; false

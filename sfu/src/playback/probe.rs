@@ -13,6 +13,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1500);
 /// what part of the time a line that has not has a queue.
 const PAUSE: Duration = Duration::from_secs(2);
 const PAUSE_LENGTHS: u32 = 40;
+/// Between looks for something to try.
+const LOOK: Duration = Duration::from_millis(100);
 /// What came of a try is known after this time, a round trip and feedback; and what part of the rate tried, in
 /// percent, the estimate must have reached.
 const ANSWER: Duration = Duration::from_millis(400);
@@ -85,6 +87,11 @@ impl Probe {
         });
         self.tried = Some((bitrate, now + length));
         self.next = now + length + PAUSE.max(length * PAUSE_LENGTHS);
+    }
+
+    /// There is nothing to try: that is not looked for with every packet.
+    pub(super) fn put_off(&mut self, now: Instant) {
+        self.next = now + LOOK;
     }
 
     /// The line is full: no more of it.
