@@ -1,5 +1,6 @@
 // The host's page.
 
+import { roomOfPage, tokenOfPage } from "./address.js";
 import { Inventory } from "./inventory.js";
 import { Moderation } from "./moderation.js";
 import { Promos } from "./promos.js";
@@ -7,7 +8,7 @@ import { Polling, Questioning } from "./questioning.js";
 import { Sales } from "./sales.js";
 import { ShopClient } from "./shop.js";
 import { Studio } from "./studio.js";
-import { $, roomOfPage, toast, tokenOfPage } from "./ui.js";
+import { $, toast } from "./ui.js";
 
 const room = roomOfPage();
 const key = `vitrine:host:${room}`;

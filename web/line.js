@@ -37,12 +37,15 @@ export class Line {
     for (const channel of Object.values(channels)) {
       channel.addEventListener("message", ({ data }) => this.#options.receive(data));
     }
-    channels.shop.addEventListener("open", () => {
+    const opened = () => {
       if (this.#channels !== channels) return;
       clearTimeout(this.#patience);
       this.#closeEvents();
       this.#options.opened();
-    });
+    };
+    // The connection may be older than the shop.
+    if (channels.shop.readyState === "open") opened();
+    else channels.shop.addEventListener("open", opened);
     channels.shop.addEventListener("close", () => {
       if (this.#channels === channels) this.#options.lost();
     });

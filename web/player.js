@@ -36,12 +36,14 @@ export const CHANNELS = {
 
 /**
  * Keeps one video element playing a WHEP resource, over lost lines, restarted servers and hosts that come and go.
- * Events: `state` (see `state`), `channels` (`detail.channels` by label, new with every connection).
+ * Events: `state` (see `state`), `channels` (`detail.channels` by label, new with every connection; also `channels`).
  */
 export class WhepPlayer extends EventTarget {
   #options;
   /** @type {RTCPeerConnection | undefined} */
   #pc;
+  /** @type {Record<string, RTCDataChannel> | undefined} */
+  #channels;
   /** @type {string | undefined} */
   #session;
   /** @type {Path | undefined} */
@@ -80,6 +82,11 @@ export class WhepPlayer extends EventTarget {
   /** The RTCPeerConnection in use. */
   get connection() {
     return this.#pc;
+  }
+
+  /** Its data channels by label, open or not. */
+  get channels() {
+    return this.#channels;
   }
 
   /** Whether the sound plays without a picture, because none comes. Changes are told as `state`. */
@@ -263,6 +270,7 @@ export class WhepPlayer extends EventTarget {
     this.#path = undefined;
     this.#pc?.close();
     this.#pc = undefined;
+    this.#channels = undefined;
     this.#session = undefined;
     this.#told = "{}";
   }
@@ -301,6 +309,7 @@ export class WhepPlayer extends EventTarget {
         /** @type {Record<string, RTCDataChannel>} */
         const channels = {};
         for (const [label, mode] of Object.entries(CHANNELS)) channels[label] = pc.createDataChannel(label, mode);
+        this.#channels = channels;
         this.dispatchEvent(new CustomEvent("channels", { detail: { channels } }));
       }
       const path = new Path({

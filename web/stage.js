@@ -22,9 +22,7 @@ export class Stage {
     const video = this.#video;
     this.#watchFrames();
     video.addEventListener("playing", () => video.videoWidth && this.#seen());
-    video.addEventListener("resize", () => {
-      $("#stage").dataset.shape = video.videoWidth > video.videoHeight ? "wide" : "tall";
-    });
+    video.addEventListener("resize", () => this.#drawShape());
     video.addEventListener("volumechange", () => this.draw());
     video.addEventListener("click", () => video.muted && this.#setSound(true));
     $("#sound").addEventListener("click", () => this.#setSound(video.muted));
@@ -36,7 +34,13 @@ export class Stage {
     });
     setInterval(() => this.#tick(), 1000);
     setInterval(() => this.#glow(), GLOW_MS);
+    // The picture may have been there before.
+    if (video.videoWidth) this.#drawShape();
     this.draw();
+  }
+
+  #drawShape() {
+    $("#stage").dataset.shape = this.#video.videoWidth > this.#video.videoHeight ? "wide" : "tall";
   }
 
   #watchFrames() {

@@ -171,29 +171,6 @@ export function clock(ms) {
  */
 export const dayAndTime = (at) => new Date(at).toLocaleString(undefined, { weekday: "long", day: "numeric", month: "long", hour: "numeric", minute: "2-digit" });
 
-/** The room of this page: its address, or what the server wrote for the front page. */
-export function roomOfPage() {
-  const found = location.pathname.match(/^\/(?:watch|host)\/([A-Za-z0-9_-]{1,64})\/?$/);
-  return found ? found[1] : document.documentElement.dataset.room || "";
-}
-
-/**
- * A token from the address's fragment, which no server log sees. Remembered for this tab.
- * @param {string} key
- */
-export function tokenOfPage(key) {
-  const found = new URLSearchParams(location.hash.slice(1)).get("token");
-  try {
-    if (found) {
-      sessionStorage.setItem(key, found);
-      history.replaceState(null, "", location.pathname + location.search);
-    }
-    return found || sessionStorage.getItem(key) || undefined;
-  } catch {
-    return found || undefined;
-  }
-}
-
 /** A UUIDv7 (RFC 9562 §5.7): ids that sort by time. */
 export function uuid7() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));

@@ -3,23 +3,17 @@
 import { Hearts } from "./hearts.js";
 import { Numbers } from "./numbers.js";
 import { Orders } from "./orders.js";
-import { WhepPlayer } from "./player.js";
 import { PollCard } from "./poll.js";
 import { Questions } from "./questions.js";
 import { Shelf } from "./shelf.js";
 import { ShopClient } from "./shop.js";
 import { Stage } from "./stage.js";
 import { Talk } from "./talk.js";
-import { $, memory, roomOfPage, toast, tokenOfPage } from "./ui.js";
+import { player, room, token, video } from "./tune.js";
+import { memory, toast } from "./ui.js";
 
-/** @type {HTMLVideoElement} */
-const video = $("#video");
-const room = roomOfPage();
-const token = tokenOfPage(`vitrine:view:${room}`);
 const name = memory.get("vitrine:name");
 const shop = new ShopClient({ room, token, mayBeGuest: true, name, video });
-const player = new WhepPlayer({ url: new URL(`/whep/${room}`, location.href).href, video, token });
-
 const stage = new Stage({ player, shop });
 new Numbers({ player });
 const orders = new Orders({ shop });
@@ -29,7 +23,9 @@ new PollCard({ shop });
 new Questions({ shop });
 new Hearts({ shop });
 
-player.addEventListener("channels", (/** @type {any} */ { detail }) => shop.attach(detail.channels));
+const attach = () => player.channels && shop.attach(player.channels);
+player.addEventListener("channels", attach);
+attach();
 shop.on("change", ({ detail }) => {
   if (detail === "welcome" || detail === "show") document.title = `${shop.show?.title} · live`;
 });
@@ -61,7 +57,6 @@ shop.on("recommendation", ({ detail: { product, text } }) => {
 });
 shop.on("announcement", ({ detail }) => toast(detail.text, "announce"));
 
-player.start();
 // A player without WebRTC still gets the shop.
 if (!("RTCPeerConnection" in window)) shop.openEvents();
 /** For embedding pages and tests. */

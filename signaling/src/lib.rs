@@ -9,6 +9,8 @@
 mod access;
 mod body;
 mod cors;
+mod encoding;
+mod files;
 mod house;
 mod ice_servers;
 pub mod listen;

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::access;
 use crate::body::BodyLimits;
+use crate::files::Files;
 use crate::house::House;
 use crate::origin::{PeerAddress, client_address, household};
 use crate::pace::Pace;
@@ -29,6 +30,8 @@ pub(crate) struct Reception<H> {
     pub(crate) settings: DoorSettings,
     pub(crate) tokens: Tokens,
     pub(crate) sessions: Sessions,
+    /// Pages and what belongs to them.
+    pub(crate) files: Files,
     /// Turns true when event streams must end because the door closes.
     pub(crate) closing: watch::Receiver<bool>,
     pace: Pace,
@@ -47,6 +50,7 @@ impl<H: House> Reception<H> {
         Reception {
             house,
             tokens,
+            files: Files::new(settings.front_room.as_deref()),
             sessions: Sessions::new(settings.sessions_per_address, Instant::now()),
             closing,
             pace: Pace::new(settings.session_requests_per_second),

@@ -10,13 +10,14 @@ import { scenarios } from "./scenarios.mjs";
 import { selling } from "./selling.mjs";
 import { spatial } from "./spatial.mjs";
 import { tokens } from "./tokens.mjs";
+import { visits } from "./visits.mjs";
 import { closeBrowsers } from "./browsers.mjs";
 
 const wanted = process.argv.slice(2);
 let failed = 0;
 /** Environment variables for its server, found out first where they depend on the machine. */
 const settings = ({ settings }) => (typeof settings === "function" ? settings() : settings);
-for (const scenario of [...scenarios, ...gstreamer, ...selling, ...holding, ...joining, ...paths, ...mishaps, ...tokens, ...spatial]) {
+for (const scenario of [...scenarios, ...gstreamer, ...selling, ...holding, ...joining, ...paths, ...mishaps, ...tokens, ...visits, ...spatial]) {
   if (wanted.length && !wanted.some((name) => scenario.name.startsWith(name))) continue;
   const started = Date.now();
   let server;

@@ -1,18 +1,14 @@
-//! Pages and their scripts, embedded from `web/`, and the headers that keep them safe.
+//! Pages and their scripts, and the headers that keep them safe.
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
-    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rust_embed::RustEmbed;
 
 use crate::house::House;
 use crate::problem::Problem;
@@ -25,21 +21,16 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
     manifest-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors ";
 /// What is no page loads nothing and is shown in no frame.
 const OTHER_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
-/// Files are asked for again with their tag, so that a new version is there at once.
-const REVALIDATE: &str = "no-cache";
-/// Bytes of the largest page.
-const LARGEST_PAGE: usize = 256 << 10;
+const NO_DEVICES: &str = "camera=(), microphone=(), display-capture=()";
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 /// Scripts and pictures are there to be embedded in a shop's own pages.
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-#[derive(RustEmbed)]
-#[folder = "../web"]
-struct Web;
-
 /// A page by its file in `web/`.
 #[derive(Clone, Copy)]
 enum Page {
+    /// The watch page at the address that names no room.
+    Front,
     Watch,
     Host,
     Rooms,
@@ -50,45 +41,19 @@ pub(crate) fn routes<H: House>() -> Router<Shared<H>> {
         .route("/", get(front::<H>))
         .route("/watch/{room}", get(watch::<H>))
         .route("/host/{room}", get(host::<H>))
-        .route("/assets/{*path}", get(asset))
-        .route("/favicon.ico", get(favicon))
+        .route("/assets/{*path}", get(asset::<H>))
+        .route("/favicon.ico", get(favicon::<H>))
 }
 
 async fn front<H: House>(
     State(reception): State<Shared<H>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Some(room) = &reception.settings.front_room else {
-        return show(&reception, Page::Rooms, &headers);
+    let page = match reception.settings.front_room {
+        Some(_) => Page::Front,
+        None => Page::Rooms,
     };
-    // The page reads its room from its address, which here names none. Rooms are plain: nothing is to be escaped.
-    let page = show(&reception, Page::Watch, &HeaderMap::new())?;
-    let (mut head, body) = page.into_parts();
-    let body = axum::body::to_bytes(body, LARGEST_PAGE)
-        .await
-        .map_err(|_| Problem::internal())?;
-    let file = head
-        .headers
-        .get(ETAG)
-        .and_then(|tag| tag.to_str().ok())
-        .unwrap_or_default();
-    let tag = format!("\"{}-{room}\"", file.trim_matches('"'));
-    let body = if knows(&headers, &tag) {
-        head.status = StatusCode::NOT_MODIFIED;
-        Body::empty()
-    } else {
-        let named = format!("data-room=\"{room}\"");
-        Body::from(String::from_utf8_lossy(&body).replacen("data-room=\"\"", &named, 1))
-    };
-    let tag = HeaderValue::from_str(&tag).map_err(|_| Problem::internal())?;
-    head.headers.insert(ETAG, tag);
-    Ok(Response::from_parts(head, body))
-}
-
-/// Whether the client has what the tag stands for.
-fn knows(headers: &HeaderMap, tag: &str) -> bool {
-    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    known.is_some_and(|known| known.contains(tag))
+    show(&reception, page, &headers)
 }
 
 async fn watch<H: House>(
@@ -111,17 +76,18 @@ async fn host<H: House>(
 
 fn show<H: House>(reception: &Shared<H>, page: Page, headers: &HeaderMap) -> Result<Response, Problem> {
     let (file, permissions) = match page {
-        Page::Watch => ("watch.html", "camera=(), microphone=(), display-capture=()"),
-        Page::Rooms => ("rooms.html", "camera=(), microphone=(), display-capture=()"),
+        Page::Front => ("front.html", NO_DEVICES),
+        Page::Watch => ("watch.html", NO_DEVICES),
+        Page::Rooms => ("rooms.html", NO_DEVICES),
         Page::Host => (
             "host.html",
             "camera=(self), microphone=(self), display-capture=(self)",
         ),
     };
-    let mut response =
-        embedded(file, headers).ok_or_else(|| Problem::not_found("this server has no such page"))?;
+    let page_of_file = reception.files.page(file, headers);
+    let mut response = page_of_file.ok_or_else(|| Problem::not_found("this server has no such page"))?;
     let ancestors = match page {
-        Page::Watch => ["'self'"]
+        Page::Front | Page::Watch => ["'self'"]
             .into_iter()
             .chain(reception.settings.frame_ancestors.iter().map(String::as_str))
             .collect::<Vec<_>>()
@@ -137,9 +103,12 @@ fn show<H: House>(reception: &Shared<H>, page: Page, headers: &HeaderMap) -> Res
     Ok(response)
 }
 
-async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
-    let is_asset = !path.ends_with(".html") && !path.ends_with(".md");
-    let found = is_asset.then(|| embedded(&path, &headers)).flatten();
+async fn asset<H: House>(
+    State(reception): State<Shared<H>>,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let found = reception.files.asset(&path, &headers);
     let mut response = found.ok_or_else(|| Problem::not_found("there is no such file"))?;
     response
         .headers_mut()
@@ -147,34 +116,9 @@ async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Result<Response,
     Ok(response)
 }
 
-async fn favicon(headers: HeaderMap) -> Response {
-    embedded("favicon.svg", &headers).unwrap_or_else(|| StatusCode::NO_CONTENT.into_response())
-}
-
-/// An embedded file, or 304 when the client has it.
-fn embedded(path: &str, headers: &HeaderMap) -> Option<Response> {
-    let is_plain = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains('\\');
-    if !path.split('/').all(is_plain) {
-        return None;
-    }
-    let file = Web::get(path)?;
-    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(file.metadata.sha256_hash()));
-    let caching = [(ETAG, tag.as_str()), (CACHE_CONTROL, REVALIDATE)];
-    if knows(headers, &tag) {
-        return Some((StatusCode::NOT_MODIFIED, caching).into_response());
-    }
-    let kind = match file.metadata.mimetype() {
-        text if text.starts_with("text/") => format!("{text}; charset=utf-8"),
-        other => other.to_owned(),
-    };
-    Some(
-        (
-            caching,
-            [(CONTENT_TYPE, kind)],
-            Body::from(file.data.into_owned()),
-        )
-            .into_response(),
-    )
+async fn favicon<H: House>(State(reception): State<Shared<H>>, headers: HeaderMap) -> Response {
+    let found = reception.files.asset("favicon.svg", &headers);
+    found.unwrap_or_else(|| StatusCode::NO_CONTENT.into_response())
 }
 
 /// Headers of every answer.

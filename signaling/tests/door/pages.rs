@@ -54,6 +54,77 @@ async fn pages_may_load_their_own_files_only() {
 }
 
 #[tokio::test]
+async fn files_are_compressed_for_who_takes_it() {
+    let stage = stage().await;
+    let path = "/assets/player.js";
+    let plain = stage.get(path).await;
+    assert!(!plain.headers().contains_key("content-encoding"));
+    assert_eq!(header(&plain, "vary"), "Accept-Encoding");
+    let mut tags = vec![header(&plain, "etag").to_owned()];
+    let plain = plain.bytes().await.unwrap();
+    for (accepted, encoding) in [("gzip, deflate", "gzip"), ("gzip, br, zstd", "br")] {
+        let ask = || stage.request("GET", path).header("accept-encoding", accepted);
+        let file = ask().send().await.unwrap();
+        assert_eq!(header(&file, "content-encoding"), encoding);
+        assert_eq!(header(&file, "vary"), "Accept-Encoding");
+        assert_eq!(header(&file, "content-type"), "text/javascript; charset=utf-8");
+        let tag = header(&file, "etag").to_owned();
+        let body = file.bytes().await.unwrap();
+        assert!(
+            body.len() * 2 < plain.len(),
+            "{encoding}: {} of {}",
+            body.len(),
+            plain.len()
+        );
+
+        let known = ask().header("if-none-match", &tag).send().await.unwrap();
+        assert_eq!(known.status(), 304);
+        assert_eq!(
+            (header(&known, "etag"), header(&known, "vary")),
+            (tag.as_str(), "Accept-Encoding")
+        );
+        // What was kept in another encoding is not the same bytes.
+        let other = ask()
+            .header("if-none-match", &tags.concat())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(other.status(), 200);
+        tags.push(tag);
+    }
+}
+
+#[tokio::test]
+async fn a_page_names_the_files_of_its_own_release_which_are_kept_for_ever() {
+    let stage = stage_with(|door| door.front_room = Some("demo".into())).await;
+    for path in ["/", "/watch/demo", "/host/demo"] {
+        let page = stage.get(path).await;
+        assert_eq!(header(&page, "cache-control"), "no-cache");
+        let page = page.text().await.unwrap();
+        assert_eq!(page.contains("data-room=\"demo\""), path == "/");
+        let addresses: Vec<_> = page
+            .split('"')
+            .filter(|part| part.starts_with("/assets/"))
+            .collect();
+        assert!(addresses.len() > 3, "{page}");
+        for address in addresses {
+            let file = stage.get(address).await;
+            assert_eq!(file.status(), 200, "{address}");
+            assert_eq!(
+                header(&file, "cache-control"),
+                "public, max-age=31536000, immutable"
+            );
+        }
+    }
+    // A shop's own page embeds the player under its lasting name; a page of before the last release asks for files that are gone.
+    for address in ["/assets/player.js", "/assets/0123456789abcdef/player.js"] {
+        let file = stage.get(address).await;
+        assert_eq!(file.status(), 200, "{address}");
+        assert_eq!(header(&file, "cache-control"), "no-cache");
+    }
+}
+
+#[tokio::test]
 async fn no_path_leads_out_of_the_embedded_files() {
     let stage = stage().await;
     for path in [
@@ -61,6 +132,9 @@ async fn no_path_leads_out_of_the_embedded_files() {
         "/assets/..%2fCargo.toml",
         "/assets/%2e%2e/Cargo.toml",
         "/assets/watch.html",
+        "/assets/0123456789abcdef/watch.html",
+        "/assets/0123456789abcdef/..%2fwatch.js",
+        "/assets/README.md",
     ] {
         check_problem(stage.get(path).await, 404).await;
     }
