@@ -3,6 +3,7 @@
 import { roomOfPage, tokenOfPage } from "./address.js";
 import { Inventory } from "./inventory.js";
 import { Moderation } from "./moderation.js";
+import { Places } from "./places.js";
 import { Promos } from "./promos.js";
 import { Polling, Questioning } from "./questioning.js";
 import { Sales } from "./sales.js";
@@ -36,7 +37,7 @@ function begin(token) {
     }
   };
   const studio = new Studio({ room, token, shop });
-  new Inventory({ shop, act });
+  new Inventory({ shop, act, places: new Places() });
   new Sales({ shop, act, room, token });
   new Moderation({ shop, act });
   new Questioning({ shop, act });

@@ -14,11 +14,15 @@ export class Inventory {
   #shop;
   /** @type {import("./host.js").Act} */
   #act;
+  #places;
+  /** Those whose variants are shown on a phone, too. */
+  #unfolded = new Set();
 
-  /** @param {{shop: import("./shop.js").ShopClient, act: import("./host.js").Act}} options */
-  constructor({ shop, act }) {
+  /** @param {{shop: import("./shop.js").ShopClient, act: import("./host.js").Act, places: import("./places.js").Places}} options */
+  constructor({ shop, act, places }) {
     this.#shop = shop;
     this.#act = act;
+    this.#places = places;
     const drawn = ["welcome", "products", "pins", "stock"];
     shop.on("change", ({ detail }) => drawn.includes(detail) && this.#draw());
     $("#add").addEventListener("click", () => this.#edit());
@@ -27,6 +31,28 @@ export class Inventory {
   #draw() {
     $("#no-products").hidden = this.#shop.products.size > 0;
     patch($("#products"), [...this.#shop.products.values()].map((product) => this.#product(product)));
+    this.#drawOnScreen();
+  }
+
+  /** What everybody sees now, and the way to the next: for a page that shows one part at a time. */
+  #drawOnScreen() {
+    const all = [...this.#shop.products.values()];
+    const product = all.find(({ id }) => id === this.#shop.featured);
+    const strip = $("#on-screen");
+    strip.hidden = !product;
+    if (!product) return;
+    const next = all[(all.indexOf(product) + 1) % all.length];
+    const open = () => {
+      this.#unfolded.add(product.id);
+      this.#draw();
+      this.#places.go("products");
+      $(`[data-product="${product.id}"]`).scrollIntoView({ block: "start" });
+    };
+    patch(
+      strip,
+      el("button", { class: "quiet", onclick: open }, thumbnail(product), el("span", { class: "words" }, el("strong", {}, product.title), el("span", { class: "small" }, summary(product)))),
+      next !== product && el("button", { "data-next": next.id, "aria-label": `Show ${next.title} next`, onclick: () => this.#act({ op: "product.pin", product: next.id, featured: true }) }, "Next ›"),
+    );
   }
 
   /** @param {Product} product */
@@ -34,16 +60,21 @@ export class Inventory {
     const { id } = product;
     const pinned = this.#shop.pinned.includes(id);
     const featured = this.#shop.featured === id;
+    const isUnfolded = this.#unfolded.has(id);
+    const fold = () => {
+      if (!this.#unfolded.delete(id)) this.#unfolded.add(id);
+      this.#draw();
+    };
     /** @type {import("./protocol.js").AnyCommand} */
     const pin = pinned ? { op: "product.unpin", product: id } : { op: "product.pin", product: id };
     return el(
       "li",
-      { class: `product ${pinned ? "pinned" : ""} ${featured ? "featured" : ""}`, "data-key": id, "data-product": id },
+      { class: ["product", pinned && "pinned", featured && "featured", isUnfolded && "unfolded"].filter(Boolean).join(" "), "data-key": id, "data-product": id },
       el(
         "div",
         { class: "line" },
-        product.images[0] ? el("img", { src: product.images[0], alt: "" }) : el("div", { class: "blank" }),
-        el("h3", {}, product.title),
+        thumbnail(product),
+        el("div", {}, el("h3", {}, product.title), el("p", { class: "small summary" }, summary(product))),
         el(
           "div",
           { class: "buttons" },
@@ -51,6 +82,7 @@ export class Inventory {
           el("button", { "aria-pressed": String(pinned), "data-pin": id, onclick: () => this.#act(pin) }, pinned ? "Pinned" : "Pin"),
           el("button", { class: "quiet", "data-recommend": id, onclick: () => this.#act({ op: "product.recommend", product: id }, "Everybody sees it as a tip") }, "Tip"),
           el("button", { class: "quiet", "aria-label": `Edit ${product.title}`, onclick: () => this.#edit(product) }, "Edit"),
+          el("button", { class: "quiet fold", "aria-expanded": String(isUnfolded), "aria-label": `Prices and stock of ${product.title}`, onclick: fold }, isUnfolded ? "▴" : "▾"),
         ),
       ),
       product.variants.map((variant) => this.#variant(variant)),
@@ -240,6 +272,19 @@ export class Inventory {
   async #remove(product) {
     if (await this.#act({ op: "product.remove", product: product.id }, `${product.title} is off sale`)) $("#editor").close();
   }
+}
+
+/** @param {Product} product */
+const thumbnail = ({ images: [src] }) => (src ? el("img", { src, alt: "" }) : el("div", { class: "blank" }));
+
+/**
+ * Its price and what is left of it, in a line.
+ * @param {Product} product
+ */
+function summary({ variants }) {
+  const [{ price }] = variants;
+  const left = variants.reduce((sum, { available }) => sum + (available ?? 0), 0);
+  return `${money(price)} · ${left > 0 ? `${left} left` : "sold out"}`;
 }
 
 /**

@@ -1,5 +1,6 @@
 // The chat at the host's: read, answered, kept civil.
 
+import { count } from "./places.js";
 import { $, el, patch } from "./ui.js";
 
 /** Nearer to the end than this, new lines are followed. Pixels. */
@@ -10,6 +11,11 @@ export class Moderation {
   #shop;
   /** @type {import("./host.js").Act} */
   #act;
+  #isAtEnd = true;
+  /** The last line that was on screen. @type {string | undefined} */
+  #read;
+  /** The line whose buttons are shown on a phone. @type {string | undefined} */
+  #chosen;
 
   /** @param {{shop: import("./shop.js").ShopClient, act: import("./host.js").Act}} options */
   constructor({ shop, act }) {
@@ -19,6 +25,13 @@ export class Moderation {
       if (["welcome", "chat"].includes(detail)) this.#draw();
       if (detail === "moderation") this.#drawLists();
     });
+    const list = $("#chat");
+    const isShown = () => list.clientHeight > 0;
+    list.addEventListener("scroll", () => {
+      if (isShown()) this.#isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < END;
+    });
+    // It comes and goes on a phone, and gives way to the keyboard.
+    new ResizeObserver(() => isShown() && this.#draw()).observe(list);
     /** @type {HTMLFormElement & {elements: {words: HTMLTextAreaElement}}} */
     const words = $("#words");
     words.addEventListener("submit", (event) => {
@@ -43,16 +56,23 @@ export class Moderation {
 
   #draw() {
     const list = $("#chat");
-    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < END;
     const none = el("li", { class: "small", "data-key": "none" }, "Nobody has said anything yet.");
     patch(list, this.#shop.chat.length ? this.#shop.chat.map((line) => this.#line(line)) : none);
-    if (atEnd) list.scrollTop = list.scrollHeight;
+    if (this.#isAtEnd) list.scrollTop = list.scrollHeight;
+    this.#count(list.clientHeight > 0);
     $("#slow").value = String(this.#shop.slowSeconds);
     const { pinnedChat } = this.#shop;
     $("#pinned").hidden = !pinnedChat;
     if (!pinnedChat) return;
     const unpin = () => this.#act({ op: "chat.unpin" });
     patch($("#pinned"), el("span", {}, el("strong", {}, pinnedChat.user.name), ` ${pinnedChat.text}`), el("button", { class: "quiet", onclick: unpin }, "Unpin"));
+  }
+
+  /** @param {boolean} isShown */
+  #count(isShown) {
+    const { chat } = this.#shop;
+    if (isShown || this.#read === undefined) this.#read = chat.at(-1)?.id ?? "";
+    count("chat", chat.length - 1 - chat.findIndex(({ id }) => id === this.#read));
   }
 
   #drawLists() {
@@ -75,10 +95,16 @@ export class Moderation {
     const ban = () => confirm(`Ban ${user.name} from the show?`) && this.#act({ op: "chat.ban", user: user.id }, `${user.name} is banned`);
     const remove = () => this.#act({ op: "chat.delete", message: id });
     const mute = () => this.#act({ op: "chat.mute", user: user.id }, `${user.name} is muted`);
+    const isChosen = this.#chosen === id;
+    const choose = () => {
+      this.#chosen = isChosen ? undefined : id;
+      this.#draw();
+    };
     return el(
       "li",
-      { class: user.role, "data-key": id, "data-chat": id },
+      { class: isChosen ? `${user.role} unfolded` : user.role, "data-key": id, "data-chat": id },
       el("span", {}, el("strong", {}, user.name), ` ${text}`),
+      el("button", { class: "quiet fold", "aria-expanded": String(isChosen), "aria-label": `What to do with this line of ${user.name}`, onclick: choose }, "⋯"),
       el("button", { class: "quiet", "data-pin-chat": id, onclick: pin }, "Pin"),
       user.role === "viewer" && el("button", { class: "quiet", onclick: mute }, "Mute"),
       user.role === "viewer" && el("button", { class: "quiet", onclick: ban }, "Ban"),

@@ -1,5 +1,6 @@
 // What viewers ask and what they are asked, at the host's.
 
+import { count } from "./places.js";
 import { $, clock, el, patch, uuid7, written } from "./ui.js";
 
 /** Polls are named by the host's page. */
@@ -22,6 +23,7 @@ export class Questioning {
   #draw() {
     const { questions } = this.#shop;
     const open = questions.filter(({ state }) => state === "open");
+    count("questions", open.length);
     $("#questions-open").textContent = open.length > 0 ? `${open.length} open` : "";
     const answered = questions.filter(({ state }) => state === "answered").reverse();
     const none = el("li", { class: "small", "data-key": "none" }, "Questions of viewers appear here.");

@@ -1,5 +1,6 @@
 // The orders as the host sees and settles them.
 
+import { count } from "./places.js";
 import { $, all, clock, el, isolated, money, patch, toast } from "./ui.js";
 
 /** @typedef {import("./protocol.js").Sale} Sale */
@@ -54,6 +55,7 @@ export class Sales {
     /** @param {string} state */
     const of = (state) => sales.filter((order) => order.state === state);
     $("#held").textContent = String(of("held").length);
+    count("orders", of("held").length);
     $("#sold").textContent = String(of("paid").length);
     const [first, ...others] = of("paid").map((order) => order.total);
     if (first) $("#taken").textContent = money({ ...first, minor: others.reduce((sum, { minor }) => sum + minor, first.minor) });

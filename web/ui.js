@@ -197,6 +197,8 @@ export function toast(text, kind = "info") {
   const box = $("#toasts");
   if (!box) return;
   const line = el("p", { class: `toast ${kind}` }, text);
+  // Said again it is said longer, not twice.
+  for (const said of [...box.children]) if (said.textContent === text) said.remove();
   box.append(line);
   while (box.children.length > TOASTS) box.firstElementChild?.remove();
   setTimeout(() => line.remove(), kind === "announce" ? 12_000 : 5000);

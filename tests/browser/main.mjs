@@ -9,6 +9,7 @@ import { paths } from "./paths.mjs";
 import { scenarios } from "./scenarios.mjs";
 import { selling } from "./selling.mjs";
 import { spatial } from "./spatial.mjs";
+import { thumb } from "./thumb.mjs";
 import { tokens } from "./tokens.mjs";
 import { visits } from "./visits.mjs";
 import { closeBrowsers } from "./browsers.mjs";
@@ -17,7 +18,7 @@ const wanted = process.argv.slice(2);
 let failed = 0;
 /** Environment variables for its server, found out first where they depend on the machine. */
 const settings = ({ settings }) => (typeof settings === "function" ? settings() : settings);
-for (const scenario of [...scenarios, ...gstreamer, ...selling, ...holding, ...joining, ...paths, ...mishaps, ...tokens, ...visits, ...spatial]) {
+for (const scenario of [...scenarios, ...gstreamer, ...selling, ...holding, ...joining, ...paths, ...mishaps, ...thumb, ...tokens, ...visits, ...spatial]) {
   if (wanted.length && !wanted.some((name) => scenario.name.startsWith(name))) continue;
   const started = Date.now();
   let server;
