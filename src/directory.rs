@@ -212,6 +212,8 @@ impl Directory {
             let before = presence.live;
             if live {
                 presence.live = presence.live.max(Some(generation));
+                // Whoever takes over from it is a host; it learns that it is off the air seconds later.
+                presence.stand_in &= before.is_none_or(|before| before >= generation);
             } else if presence.live == Some(generation) {
                 presence.live = None;
             }
@@ -372,6 +374,19 @@ mod tests {
         assert!(directory.presence("demo").stand_in);
         directory.stands_in("demo", false);
         assert!(directory.rooms().is_empty());
+    }
+
+    #[test]
+    fn a_host_who_takes_over_is_no_stand_in() {
+        let directory = Directory::new(1);
+        let room = directory.room_name("demo");
+        let (demo, host) = (directory.next_generation(), directory.next_generation());
+        directory.stands_in("demo", true);
+        directory.on_air(&room, demo, true);
+        directory.on_air(&room, demo, true);
+        assert!(directory.presence("demo").stand_in);
+        directory.on_air(&room, host, true);
+        assert!(!directory.presence("demo").stand_in);
     }
 
     #[test]

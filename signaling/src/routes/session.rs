@@ -27,7 +27,10 @@ pub(crate) fn routes<H: House>() -> Router<Shared<H>> {
     Router::new()
         .route("/whip/{room}/{session}", session::<H, WHIP>())
         .route("/whep/{room}/{session}", session::<H, WHEP>())
-        .route("/whep/{room}/{session}/layer", post(choose_layer::<H>))
+        .route(
+            "/whep/{room}/{session}/layer",
+            post(choose_layer::<H>).delete(leave_choice::<H>),
+        )
 }
 
 const WHIP: bool = true;
@@ -123,9 +126,29 @@ async fn choose_layer<H: House>(
     let session = enter(&reception, Door::Whep, &room, &id, peer, &headers)?;
     // Which media it is for needs no reading: there is one video.
     let wish: LayerWish = body::json(&headers, body, reception.json_limits()).await?;
+    wish_for(&reception, &session, &id, wish).await
+}
+
+/// As players do that take the layer for a resource of its own, which is not in the extension's text: the server chooses again.
+async fn leave_choice<H: House>(
+    State(reception): State<Shared<H>>,
+    Path((room, id)): Path<(String, String)>,
+    peer: PeerAddress,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let session = enter(&reception, Door::Whep, &room, &id, peer, &headers)?;
+    wish_for(&reception, &session, &id, LayerWish::default()).await
+}
+
+async fn wish_for<H: House>(
+    reception: &Reception<H>,
+    session: &Session,
+    id: &str,
+    wish: LayerWish,
+) -> Result<Response, Problem> {
     match reception.house.media().limit(session.media, wish).await {
         Ok(()) => Ok(StatusCode::OK.into_response()),
-        Err(error) => Err(refuse(&reception, &id, error)),
+        Err(error) => Err(refuse(reception, id, error)),
     }
 }
 

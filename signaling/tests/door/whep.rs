@@ -109,6 +109,10 @@ async fn a_viewer_chooses_its_layer_and_gives_the_choice_back() {
         ..LayerWish::default()
     };
     assert_eq!(wishes.get(3), Some(&inside));
+    let left = stage.request("DELETE", &format!("{location}/layer")).send().await;
+    assert_eq!(left.unwrap().status(), 200);
+    let wishes = stage.house.media.wishes.lock().unwrap().clone();
+    assert_eq!(wishes.get(4), Some(&LayerWish::default()));
 
     for bad in [
         "",
@@ -126,6 +130,7 @@ async fn a_viewer_chooses_its_layer_and_gives_the_choice_back() {
     )
     .await;
     refused(stage.request("POST", "/whep/demo/unknown/layer").body("{}"), 404).await;
+    refused(stage.request("DELETE", "/whep/demo/unknown/layer"), 404).await;
 }
 
 /// A session of the open room, and a stream of its events.
