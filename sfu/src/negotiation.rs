@@ -78,9 +78,9 @@ pub enum Codec {
     },
     /// RFC 6184.
     H264 {
-        /// `profile-level-id`: profile_idc, profile-iop, level_idc; 42000a if absent.
+        /// `profile-level-id`: profile_idc, profile-iop, level_idc; 42000a if a publisher says none, 640034 if a viewer does.
         profile_level_id: [u8; 3],
-        /// `packetization-mode`: 0 or 1.
+        /// `packetization-mode`: 0 or 1; what is not said is 0 of a publisher, 1 of a viewer.
         packetization_mode: u8,
     },
     /// The AV1 RTP specification of AOM.

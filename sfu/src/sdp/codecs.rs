@@ -1,7 +1,7 @@
 //! Payload types: an m-section's formats, `a=rtpmap`, `a=fmtp` and `a=rtcp-fb` become [`Payload`]s.
 
 use super::text::{Attribute, Section, excerpt};
-use super::{OfferError, malformed, unacceptable};
+use super::{Direction, OfferError, malformed, unacceptable};
 use crate::negotiation::{Codec, Feedback, MediaKind, Payload};
 
 /// Chromium's longest list has 18 that are kept; past this the answer would not stay below 8 KB.
@@ -27,7 +27,11 @@ pub(super) struct Codecs {
 }
 
 /// Reads the payload types of an audio or video section.
-pub(super) fn parse(section: &Section<'_>, kind: MediaKind) -> Result<Codecs, OfferError> {
+pub(super) fn parse(
+    section: &Section<'_>,
+    kind: MediaKind,
+    direction: Direction,
+) -> Result<Codecs, OfferError> {
     let (order, formats) = formats(section)?;
     let mut kept = Codecs {
         payloads: Vec::new(),
@@ -38,7 +42,7 @@ pub(super) fn parse(section: &Section<'_>, kind: MediaKind) -> Result<Codecs, Of
         let Some(format) = formats.get(usize::from(payload_type)) else {
             continue;
         };
-        let Some(codec) = codec(format).filter(|codec| codec.kind() == kind) else {
+        let Some(codec) = codec(format, direction).filter(|codec| codec.kind() == kind) else {
             continue;
         };
         if codec == Codec::RedundantOpus && !is_of_opus(format, &order, &formats) {
@@ -53,7 +57,7 @@ pub(super) fn parse(section: &Section<'_>, kind: MediaKind) -> Result<Codecs, Of
             rtx: rtx.get(usize::from(payload_type)).copied().flatten(),
             feedback: format.feedback,
         });
-        if let Some(answered) = answered_parameters(codec, format.parameters) {
+        if let Some(answered) = answered_parameters(codec, format.parameters, direction) {
             kept.formats.push((payload_type, answered));
         }
     }
@@ -153,7 +157,7 @@ fn is_of_opus(redundant: &Format<'_>, order: &[u8], formats: &[Format<'_>]) -> b
     redundant.parameters.split('/').all(|block| {
         let block = payload_type(block.trim()).filter(|block| order.contains(block));
         let format = block.and_then(|block| formats.get(usize::from(block)));
-        format.and_then(codec) == Some(Codec::Opus)
+        format.and_then(|format| codec(format, Direction::Play)) == Some(Codec::Opus)
     })
 }
 
@@ -162,7 +166,7 @@ fn encoding_name<'a>(format: &Format<'a>) -> Option<&'a str> {
 }
 
 /// The codec of a format, if it is one the server forwards.
-fn codec(format: &Format<'_>) -> Option<Codec> {
+fn codec(format: &Format<'_>, direction: Direction) -> Option<Codec> {
     let encoding = format.encoding?.to_ascii_lowercase();
     let number = |name, default| match parameter(format.parameters, name) {
         Some(text) => text.parse::<u8>().ok(),
@@ -179,19 +183,31 @@ fn codec(format: &Format<'_>) -> Option<Codec> {
         "av1/90000" => Some(Codec::Av1 {
             profile: number("profile", 0)?,
         }),
-        "h264/90000" => Some(Codec::H264 {
-            profile_level_id: profile_level_id(parameter(format.parameters, "profile-level-id"))?,
-            packetization_mode: number("packetization-mode", 0).filter(|&mode| mode <= 1)?,
-        }),
+        "h264/90000" => {
+            let (profile, mode) = unsaid_h264(direction);
+            Some(Codec::H264 {
+                profile_level_id: match parameter(format.parameters, "profile-level-id") {
+                    Some(text) => profile_level_id(text)?,
+                    None => profile,
+                },
+                packetization_mode: number("packetization-mode", mode).filter(|&mode| mode <= 1)?,
+            })
+        }
         _ => None,
     }
 }
 
-/// Three bytes in hexadecimal; baseline at level 1 when absent (RFC 6184 §8.1).
-fn profile_level_id(text: Option<&str>) -> Option<[u8; 3]> {
-    let Some(text) = text else {
-        return Some([0x42, 0x00, 0x0a]);
-    };
+/// Profile and packetization mode of H.264 where nothing is said of them. RFC 6184 §8.1 has baseline at level 1 and
+/// mode 0; a viewer that leaves one of them out (GStreamer's do) takes all there is, and by the letter would see nothing.
+fn unsaid_h264(direction: Direction) -> ([u8; 3], u8) {
+    match direction {
+        Direction::Publish => ([0x42, 0x00, 0x0a], 0),
+        Direction::Play => ([0x64, 0x00, 0x34], 1),
+    }
+}
+
+/// Three bytes in hexadecimal.
+fn profile_level_id(text: &str) -> Option<[u8; 3]> {
     if text.len() != 6 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
@@ -208,7 +224,7 @@ fn parameter<'a>(parameters: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// The `a=fmtp` value that agrees to a payload: the offered parameters that are understood, rewritten.
-fn answered_parameters(codec: Codec, offered: &str) -> Option<String> {
+fn answered_parameters(codec: Codec, offered: &str, direction: Direction) -> Option<String> {
     /// Parameters of RFC 7587 §6.1, all decimal numbers, that pass between publisher, server and viewer unchanged.
     const OPUS: [&str; 8] = [
         "minptime",
@@ -230,9 +246,18 @@ fn answered_parameters(codec: Codec, offered: &str) -> Option<String> {
         Codec::H264 {
             profile_level_id: [idc, iop, level],
             packetization_mode,
-        } => Some(format!(
-            "level-asymmetry-allowed=1;packetization-mode={packetization_mode};profile-level-id={idc:02x}{iop:02x}{level:02x}"
-        )),
+        } => {
+            let mode = format!("packetization-mode={packetization_mode}");
+            let profile = format!("profile-level-id={idc:02x}{iop:02x}{level:02x}");
+            // What a viewer left open stays open.
+            let is_told = |name| direction == Direction::Publish || parameter(offered, name).is_some();
+            let told: Vec<String> = [("packetization-mode", mode), ("profile-level-id", profile)]
+                .into_iter()
+                .filter(|(name, _)| is_told(*name))
+                .map(|(_, value)| value)
+                .collect();
+            (!told.is_empty()).then(|| format!("level-asymmetry-allowed=1;{}", told.join(";")))
+        }
     }
 }
 

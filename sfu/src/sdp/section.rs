@@ -106,7 +106,7 @@ pub(super) fn media(
     Ok(MediaSection {
         kind,
         mid,
-        codecs: codecs::parse(section, kind)?,
+        codecs: codecs::parse(section, kind, direction)?,
         extensions: extensions::parse(&section.attributes, direction)?,
     })
 }

@@ -115,6 +115,34 @@ fn a_viewers_payload_order_and_streams_are_in_the_answer() {
 }
 
 #[test]
+fn gstreamer_sees_h264_without_saying_all_of_its_form() {
+    let stream = |profile_level_id| Codec::H264 {
+        profile_level_id,
+        packetization_mode: 1,
+    };
+    let (baseline, high) = (stream([0x42, 0xe0, 0x1f]), stream([0x64, 0x00, 0x1f]));
+    let plays = |text: &str, codec| {
+        let offer = play(text);
+        let chosen = sent(&offer, MediaKind::Video).payload_for(codec).copied();
+        (chosen.map(|payload| payload.payload_type), answer(&offer))
+    };
+    // The profile alone, as whepclientsrc does: one of them, in either packetization mode.
+    let (chosen, answered) = plays(GSTREAMER_PLAY, baseline);
+    assert_eq!(chosen, Some(97));
+    let video = section(&answered, "video");
+    assert_lines(
+        video,
+        &["a=fmtp:97 level-asymmetry-allowed=1;profile-level-id=42e016"],
+    );
+    assert_eq!(plays(GSTREAMER_PLAY, high).0, None);
+    // Nothing at all, as whepsrc does.
+    let silent = GSTREAMER_PLAY.replace("a=fmtp:97 profile-level-id=42e016\r\n", "");
+    let (chosen, answered) = plays(&silent, high);
+    assert_eq!(chosen, Some(97));
+    assert!(!section(&answered, "video").contains("a=fmtp:97"));
+}
+
+#[test]
 fn safari_is_sent_high_profile_as_the_one_it_offers() {
     let offer = play(SAFARI);
     let high = Codec::H264 {
