@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use dashmap::DashSet;
@@ -29,6 +29,7 @@ use crate::runtime::{MediaRuntime, MediaSettings};
 use crate::secret;
 use crate::shop::identities::TokenIdentities;
 use crate::shop::ledger;
+use crate::shop::ledger_health::{Health, LedgerHealth};
 use crate::shop::ledger_thread::{self, unix_now};
 use crate::shop::service::{REQUESTS, ShopService};
 use crate::shop::task::ShopTask;
@@ -47,6 +48,7 @@ struct Server {
     shop: ShopService,
     telemetry: Arc<Telemetry>,
     is_ready: Arc<AtomicBool>,
+    ledger: LedgerHealth,
 }
 
 impl House for Server {
@@ -62,12 +64,21 @@ impl House for Server {
     }
 
     async fn metrics(&self) -> Option<String> {
+        let is_well = self.ledger.at(Instant::now()) == Health::Well;
+        self.telemetry.shop.ledger_up.set(i64::from(is_well));
         let reports = self.media.reports().await;
         self.telemetry.render(&reports).ok()
     }
 
-    fn is_ready(&self) -> bool {
-        self.is_ready.load(Ordering::Relaxed) && self.media.is_ready()
+    fn unready(&self) -> Option<&'static str> {
+        if !self.is_ready.load(Ordering::Relaxed) || !self.media.is_ready() {
+            return Some("the server is starting or stopping, or has lost a media thread");
+        }
+        match self.ledger.at(Instant::now()) {
+            Health::Well => None,
+            Health::Fails => Some("the ledger's database refuses or is not to be reached: buys are refused"),
+            Health::StandsStill => Some("the ledger's database does not answer: buys wait"),
+        }
     }
 }
 
@@ -77,6 +88,7 @@ struct ShopSide {
     stop: oneshot::Sender<()>,
     task: Task<()>,
     ledger: JoinHandle<()>,
+    health: LedgerHealth,
 }
 
 /// Runs the server until the process is told to end (SIGINT, SIGTERM).
@@ -110,6 +122,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         shop: shop.service.clone(),
         telemetry: runtime.telemetry.clone(),
         is_ready: is_ready.clone(),
+        ledger: shop.health.clone(),
     };
     let (close, closing) = watch::channel(false);
     let router = signaling::router(server, door_settings(&config)?, tokens.clone(), closing.clone());
@@ -219,6 +232,7 @@ fn start_shop(
     let epoch = format!("e{:016x}", rand::random::<u64>());
     let shop = Shop::new(unix_now(), settings, epoch, shows);
     let (lane, answers, ledger) = ledger_thread::start(ledger, metrics.clone())?;
+    let health = lane.health().clone();
     let (requests, asked) = mpsc::channel(REQUESTS);
     let (stop, stopped) = oneshot::channel();
     let identities = Box::new(TokenIdentities::new(tokens.clone()));
@@ -235,6 +249,7 @@ fn start_shop(
         stop,
         task: tokio::spawn(task.run(asked, news, answers, stopped)),
         ledger,
+        health,
     })
 }
 

@@ -18,6 +18,7 @@ pub trait House: Send + Sync + 'static {
     fn shop(&self) -> &Self::Shop;
     /// All metrics in Prometheus' text form; `None` when they cannot be had.
     fn metrics(&self) -> impl Future<Output = Option<String>> + Send;
-    /// Whether new sessions and buys are served now: false while starting and stopping.
-    fn is_ready(&self) -> bool;
+    /// Why new sessions and buys are not served now, in words: while starting and stopping, and while the ledger's database
+    /// does not answer. `None`: they are.
+    fn unready(&self) -> Option<&'static str>;
 }

@@ -3,12 +3,13 @@
 use std::io;
 use std::sync::mpsc as lane;
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use overlay::UnixMillis;
 use overlay::ledger::{Answer, Command, Ledger};
 use tokio::sync::mpsc;
 
+use super::ledger_health::LedgerHealth;
 use crate::telemetry::ShopMetrics;
 
 /// Commands waiting. At the slowest disk's hundred commits a second and [`BATCH`] each this is seconds of work.
@@ -23,9 +24,15 @@ const ANSWERS: usize = 16 << 10;
 pub struct LedgerLane {
     commands: lane::SyncSender<Command>,
     metrics: ShopMetrics,
+    health: LedgerHealth,
 }
 
 impl LedgerLane {
+    /// How the ledger is.
+    pub fn health(&self) -> &LedgerHealth {
+        &self.health
+    }
+
     /// Hands a command over; it comes back when the lane is full or the thread gone.
     ///
     /// # Errors
@@ -54,6 +61,8 @@ pub fn start(
     let (commands, waiting) = lane::sync_channel::<Command>(WAITING);
     let (answered, answers) = mpsc::channel(ANSWERS);
     let counts = metrics.clone();
+    let health = LedgerHealth::new(Instant::now());
+    let marks = health.clone();
     let thread = std::thread::Builder::new()
         .name("ledger".to_owned())
         .spawn(move || {
@@ -61,7 +70,10 @@ pub fn start(
                 let mut batch = vec![first];
                 batch.extend(waiting.try_iter().take(BATCH - 1));
                 counts.ledger_queue.sub(i64::try_from(batch.len()).unwrap_or(0));
-                for answer in ledger.decide(unix_now(), batch) {
+                let tick = marks.begins(Instant::now(), &batch);
+                let decided = ledger.decide(unix_now(), batch);
+                marks.ends(tick, &decided);
+                for answer in decided {
                     if answered.blocking_send(answer).is_err() {
                         // The shop is gone; what waits is decided all the same.
                         tracing::debug!("nobody hears the ledger");
@@ -69,7 +81,12 @@ pub fn start(
                 }
             }
         })?;
-    Ok((LedgerLane { commands, metrics }, answers, thread))
+    let lane = LedgerLane {
+        commands,
+        metrics,
+        health,
+    };
+    Ok((lane, answers, thread))
 }
 
 /// The wall clock.

@@ -3,6 +3,7 @@
 pub mod clients;
 pub mod identities;
 pub mod ledger;
+pub mod ledger_health;
 pub mod ledger_thread;
 mod replies;
 pub mod service;

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use overlay::ledger::{Answer, Decision, Refusal};
 use overlay::message::EncodingStatus;
@@ -15,6 +15,7 @@ use signaling::{HostRequest, RoomSummary, ShopList, ShopReply};
 use tokio::sync::{mpsc, oneshot};
 
 use super::clients::{Carrier, Clients, Pace, carrier, of_peer};
+use super::ledger_health::Watch;
 use super::ledger_thread::{LedgerLane, unix_now};
 use super::replies::Replies;
 use super::service::Request;
@@ -35,6 +36,7 @@ pub struct ShopTask {
     clients: Clients,
     identities: Box<dyn Identities>,
     ledger: LedgerLane,
+    watch: Watch,
     media: MediaService,
     directory: Arc<Directory>,
     metrics: ShopMetrics,
@@ -57,6 +59,7 @@ impl ShopTask {
             shop,
             clients: Clients::new(media.clone(), metrics.clone()),
             identities,
+            watch: Watch::new(ledger.health().clone(), Instant::now()),
             ledger,
             media,
             directory,
@@ -114,6 +117,7 @@ impl ShopTask {
     }
 
     fn tick(&mut self) {
+        self.watch.look(Instant::now());
         for gone in self.clients.gone() {
             self.clients.remove(gone);
             self.shop.disconnect(gone);

@@ -15,6 +15,8 @@ pub struct ShopMetrics {
     pub refused: IntCounterVec,
     /// Ledger commands waiting now.
     pub ledger_queue: IntGauge,
+    /// Whether the ledger's database answers: 1 or 0.
+    pub ledger_up: IntGauge,
     /// Requests refused because the shop's own lane was full.
     pub lane_refused: IntCounter,
 }
@@ -41,6 +43,10 @@ impl ShopMetrics {
             ledger_queue: registered(
                 registry,
                 IntGauge::new("vitrine_ledger_queue_length", "Commands waiting for the ledger.")?,
+            )?,
+            ledger_up: registered(
+                registry,
+                IntGauge::new("vitrine_ledger_up", "Whether the ledger's database answers.")?,
             )?,
             lane_refused: registered(
                 registry,

@@ -83,6 +83,44 @@ fn a_database_that_stands_still_does_not_keep_a_server_from_ending() {
     assert!(audit.status.success(), "{audit:?}");
 }
 
+/// Waits until `/readyz` has this status; what it says.
+async fn readiness(server: &Server, status: StatusCode) -> String {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let answer = server.get("/readyz").await;
+        if answer.status() == status {
+            return answer.text().await.unwrap();
+        }
+        assert!(Instant::now() < end, "{} and not {status}", answer.status());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[test]
+fn a_load_balancer_hears_of_a_database_that_stands_still_or_is_gone() {
+    let mut postgres = Postgres::start();
+    let server = Server::start(&["--database", &postgres.database()]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let told = |status| runtime.block_on(readiness(&server, status));
+    let up = || runtime.block_on(server.counter("vitrine_ledger_up"));
+    told(StatusCode::OK);
+    postgres.hold_still(true);
+    let said = told(StatusCode::SERVICE_UNAVAILABLE);
+    assert!(said.contains("the ledger's database does not answer"), "{said}");
+    assert!(up() < 0.5);
+    // Who asks whether the process lives is told that it does: nothing is gained by starting it anew.
+    assert_eq!(runtime.block_on(server.get("/healthz")).status(), StatusCode::OK);
+    postgres.hold_still(false);
+    told(StatusCode::OK);
+    assert!(up() > 0.5);
+
+    postgres.stop();
+    let said = told(StatusCode::SERVICE_UNAVAILABLE);
+    assert!(said.contains("buys are refused"), "{said}");
+    postgres.resume();
+    told(StatusCode::OK);
+}
+
 #[test]
 fn two_servers_on_one_database_sell_every_unit_once() {
     // The database ends with the thread that starts it: with this one, and none of the runtime's.

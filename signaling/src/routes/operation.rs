@@ -25,10 +25,12 @@ async fn metrics<H: House>(State(reception): State<Shared<H>>) -> Result<Respons
 }
 
 async fn ready<H: House>(State(reception): State<Shared<H>>) -> Result<Response, Problem> {
-    if reception.house.is_ready() && !*reception.closing.borrow() {
-        Ok(plain("ready"))
-    } else {
-        Err(Problem::unavailable("the server is starting or stopping"))
+    if *reception.closing.borrow() {
+        return Err(Problem::unavailable("the server is stopping"));
+    }
+    match reception.house.unready() {
+        None => Ok(plain("ready")),
+        Some(why) => Err(Problem::unavailable(why)),
     }
 }
 

@@ -276,8 +276,8 @@ impl House for Behind {
     async fn metrics(&self) -> Option<String> {
         Some("vitrine_viewers 1\n".to_owned())
     }
-    fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
+    fn unready(&self) -> Option<&'static str> {
+        (!self.ready.load(Ordering::Relaxed)).then_some("the database rests")
     }
 }
 

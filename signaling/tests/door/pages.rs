@@ -16,6 +16,8 @@ async fn health_readiness_and_metrics() {
     stage.house.ready.store(false, Ordering::Relaxed);
     let response = check_problem(stage.get("/readyz").await, 503).await;
     header(&response, "retry-after");
+    let problem: serde_json::Value = response.json().await.unwrap();
+    assert_eq!(problem["detail"], "the database rests");
     let metrics = stage.get("/metrics").await;
     assert!(header(&metrics, "content-type").starts_with("text/plain; version=0.0.4"));
     assert_eq!(metrics.text().await.unwrap(), "vitrine_viewers 1\n");
