@@ -280,6 +280,7 @@ fn start_demo(
             Ok(options) => options,
             Err(error) => return tracing::warn!(%error, "there is no demo"),
         };
+        let mut has_failed = false;
         loop {
             if directory.presence(DEMO_ROOM).publishers == 0 {
                 let goodbye = async {
@@ -291,7 +292,13 @@ fn start_demo(
                 directory.stands_in(DEMO_ROOM, false);
                 match ended {
                     Ok(_) => return,
-                    Err(error) => tracing::debug!(%error, "the demo is off the air"),
+                    // A host has taken its place.
+                    Err(_) if directory.presence(DEMO_ROOM).publishers > 0 => has_failed = false,
+                    Err(error) if has_failed => tracing::debug!(%error, "the demo is off the air"),
+                    Err(error) => {
+                        has_failed = true;
+                        tracing::warn!(%error, "the demo is off the air; it is tried again every two seconds");
+                    }
                 }
             }
             tokio::select! {

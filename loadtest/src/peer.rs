@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
+use rtc::ice::mdns::MulticastDnsMode;
 use tokio::sync::watch;
 use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState,
-    RTCPeerConnectionState, RTCSessionDescription, Registry,
+    RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
@@ -63,7 +64,13 @@ impl Peer {
     ) -> Result<Self, Error> {
         let (state, state_seen) = watch::channel(RTCPeerConnectionState::New);
         let (gathered, gathered_seen) = watch::channel(false);
+        // A server's candidates are addresses, no names of mDNS. Where no route leads out of the machine, asking for names
+        // would end the connection.
+        let settings = SettingEngineBuilder::new()
+            .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+            .build();
         let connection = PeerConnectionBuilder::new()
+            .with_setting_engine(settings)
             .with_media_engine(media)
             .with_interceptor_registry(interceptors)
             .with_handler(Arc::new(Events {

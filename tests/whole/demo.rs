@@ -1,12 +1,13 @@
 //! The demo fills its room while nobody else does.
 
+use std::process::Command;
 use std::time::Instant;
 
 use loadtest::PublishOptions;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::server::{PATIENCE, Server};
+use super::server::{BINARY, PATIENCE, Server};
 
 async fn room(server: &Server, is_there: impl Fn(&Value) -> bool) {
     let end = Instant::now() + PATIENCE;
@@ -40,4 +41,29 @@ async fn a_host_finds_out_that_only_the_demo_is_on_the_air() {
     leave.send(()).unwrap();
     publishing.await.unwrap().unwrap();
     room(&server, |room| room["stand_in"] == json!(true)).await;
+}
+
+#[test]
+fn the_demo_needs_no_network_but_the_machine_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    // A machine of its own, whose only interface is loopback.
+    let story = "ip link set lo up || exit 77
+        \"$0\" --http-listen 127.0.0.1:8080 --media-port 7000 > \"$VITRINE_DATA_DIR/said\" 2>&1 & server=$!
+        for try in 1 2 3 4 5 6 7 8 9 10; do
+            \"$0\" loadtest watch --viewers 1 --seconds 2 && break
+        done
+        seen=$?; kill $server; wait $server; exit $seen";
+    let ended = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net", "sh", "-c", story, BINARY])
+        .env("VITRINE_DATA_DIR", folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    if said.contains("Operation not permitted") || said.contains("permission denied") {
+        // As in a container.
+        println!("no network may be made here: {said}");
+        return;
+    }
+    let log = std::fs::read_to_string(folder.path().join("said")).unwrap_or_default();
+    assert!(ended.status.success(), "{said}\n{log}");
 }
