@@ -9,6 +9,8 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use loadtest::cli::LoadTest;
 use signaling::token::{Claims, Scope};
 use toml::Table;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 
 use crate::app;
 use crate::config::{self, Config};
@@ -275,7 +277,7 @@ pub fn run() -> anyhow::Result<()> {
         "backup" => back_up(&config, inner)?,
         "restore" => restore(&config, inner)?,
         _ => {
-            let filter = tracing_subscriber::EnvFilter::try_new(&config.log).context("log")?;
+            let filter = log_filter(&config.log).context("log")?;
             tracing_subscriber::fmt()
                 .with_env_filter(filter)
                 .with_writer(std::io::stderr)
@@ -292,9 +294,24 @@ pub fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is logged. The HTTP/2 library warns of every connection that it ends for its client's sake: a stranger could fill
+/// the log. It is heard by whoever names it.
+fn log_filter(log: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::try_new(format!("h2=error,{log}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strangers_do_not_fill_the_log_with_what_the_http2_library_thinks_of_them() {
+        let filter = |log| log_filter(log).unwrap().to_string();
+        assert!(filter("info").split(',').any(|part| part == "h2=error"));
+        assert!(filter("info,h2=debug").split(',').any(|part| part == "h2=debug"));
+        assert!(!filter("info,h2=debug").contains("error"));
+        assert!(log_filter("loud").is_err() || log_filter("vitrine=loud").is_err());
+    }
 
     fn parsed(line: &str) -> Result<ArgMatches, String> {
         let words = line.split(' ');

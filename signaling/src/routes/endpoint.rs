@@ -1,5 +1,7 @@
 //! WHIP and WHEP endpoints: an offer opens a session (RFC 9725 §4.2; WHEP -04 §4.2).
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
@@ -14,10 +16,11 @@ use super::follow::EVENTS;
 use crate::body;
 use crate::cors::ACCEPT_POST;
 use crate::house::House;
-use crate::media::{Door, Media};
+use crate::media::{Answer, Door, Media, MediaError};
 use crate::origin::PeerAddress;
 use crate::problem::Problem;
 use crate::reception::Shared;
+use crate::sessions::Slot;
 use crate::shop::Shop;
 use crate::token::Scope;
 
@@ -104,7 +107,7 @@ async fn open<H: House>(
         .sessions
         .sweep(Instant::now(), |session| media.is_open(session));
     let slot = reception.slot(client)?;
-    let answer = media.open(door, room, offer, client).await?;
+    let (answer, slot) = Opening::begin(reception, door, room, offer, (client, slot)).await?;
     let (id, tag) = reception.sessions.enter(slot, door, room, &answer, needs_token);
     let location = match door {
         Door::Whip => format!("/whip/{room}/{id}"),
@@ -117,6 +120,49 @@ async fn open<H: House>(
         response.headers_mut().append(LINK, link);
     }
     Ok(response)
+}
+
+/// A session on its way to the client who asked for it. Where that client has gone meanwhile, nobody will ever have its
+/// address: it is closed, and has its slot until then.
+struct Opening<H: House> {
+    reception: Shared<H>,
+    opened: Option<(Answer, Slot)>,
+}
+
+impl<H: House> Opening<H> {
+    /// Opens a session for the client, who has a slot for it. Once begun it comes to its end, whoever waits for it.
+    async fn begin(
+        reception: &Shared<H>,
+        door: Door,
+        room: &str,
+        offer: String,
+        (client, slot): (IpAddr, Slot),
+    ) -> Result<(Answer, Slot), Problem> {
+        let (reception, room) = (Arc::clone(reception), room.to_owned());
+        let opening = tokio::spawn(async move {
+            let answer = reception.house.media().open(door, &room, offer, client).await?;
+            let opened = Some((answer, slot));
+            Ok::<_, MediaError>(Opening { reception, opened })
+        });
+        let mut opening = opening.await.map_err(|_| Problem::internal())??;
+        opening.opened.take().ok_or_else(Problem::internal)
+    }
+}
+
+impl<H: House> Drop for Opening<H> {
+    fn drop(&mut self) {
+        let Some((answer, slot)) = self.opened.take() else {
+            return;
+        };
+        let reception = Arc::clone(&self.reception);
+        // Without a runtime the server has ended, and its sessions with it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                reception.house.media().close(answer.session).await;
+                drop(slot);
+            });
+        }
+    }
 }
 
 /// One `Link` for each ICE server (RFC 9725 §4.6) and extension (§4.9).

@@ -15,7 +15,7 @@ use signaling::{
     PlayerReport, RoomMedia, RoomSummary, RoomViewers, Shop, ShopList, ShopMessage, ShopReply, ShopStream,
     ViewerReport,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 pub const SDP: &str = "application/sdp";
 pub const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -28,6 +28,8 @@ pub struct FakeMedia {
     pub wishes: Mutex<Vec<LayerWish>>,
     pub reports: Mutex<Vec<PlayerReport>>,
     pub room: watch::Sender<RoomMedia>,
+    /// What opens wait for, when there is one.
+    pub gate: Mutex<Option<Arc<Semaphore>>>,
     next: AtomicU64,
 }
 
@@ -49,6 +51,10 @@ impl Media for FakeMedia {
         self.refusal()?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.open.lock().unwrap().insert(number, door);
+        let gate = self.gate.lock().unwrap().clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
         Ok(Answer {
             session: MediaSession(number),
             sdp: format!("answer to {offer}"),

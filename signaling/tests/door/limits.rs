@@ -1,11 +1,13 @@
 //! Bodies, heads, slowness and floods.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::fake::{Setting, Stage, header, refused, stage_with, token};
+use crate::fake::{Setting, Stage, header, refused, stage, stage_with, token};
 use signaling::token::Scope;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 const PROXY: [u8; 4] = [127, 0, 0, 1];
 
@@ -152,6 +154,37 @@ async fn an_address_has_so_many_sessions_and_streams() {
     let delete = stage.request("DELETE", header(&first, "location"));
     assert_eq!(delete.send().await.unwrap().status(), 200);
     assert_eq!(from("192.0.2.1").send().await.unwrap().status(), 201);
+}
+
+#[tokio::test]
+async fn a_session_whose_client_leaves_while_it_opens_is_closed() {
+    let stage = stage().await;
+    let gate = Arc::new(Semaphore::new(0));
+    *stage.house.media.gate.lock().unwrap() = Some(gate.clone());
+    let media = &stage.house.media;
+    // Only who has left before the answer is meant: the server must have seen it, which is later on a busy machine.
+    for patience_ms in [1, 10, 100, 1000, 5000] {
+        media.open.lock().unwrap().clear();
+        let asking = tokio::spawn(stage.whep().send());
+        while media.open.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        asking.abort();
+        tokio::time::sleep(Duration::from_millis(patience_ms)).await;
+        gate.add_permits(1);
+        let is_closed = async {
+            while !media.open.lock().unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(1), is_closed)
+            .await
+            .is_ok()
+        {
+            return;
+        }
+    }
+    panic!("it stays open, and nobody has its address");
 }
 
 #[tokio::test]
