@@ -136,11 +136,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
     let (stop_demo, demo_stopped) = oneshot::channel();
     let demo = config.demo.then(|| {
-        let url = format!(
-            "{}://localhost:{}/whip/{DEMO_ROOM}",
-            config.scheme(),
-            address.port()
-        );
+        let url = format!("{}://{}/whip/{DEMO_ROOM}", config.scheme(), own_door(address));
         let token = sign(&tokens, DEMO_ROOM, &[Scope::Publish], "demo", u64::from(u32::MAX));
         start_demo(url, token, runtime.directory.clone(), demo_stopped)
     });
@@ -253,6 +249,14 @@ fn start_shop(
     })
 }
 
+/// How this process reaches its own door: by the address it listens on, or by loopback when that is all of them.
+fn own_door(address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("localhost:{}", address.port()),
+        false => address.to_string(),
+    }
+}
+
 /// Publishes the demo clip by the same door as everybody, whenever nobody else is in the room.
 fn start_demo(
     url: String,
@@ -270,6 +274,7 @@ fn start_demo(
                         .map_err(|error| anyhow::anyhow!("{error}"))?
                         .clone(),
                 ),
+                is_own_server: true,
                 reconnect: false,
                 // A jump in the picture would show; viewers get their keyframe from the server's cache.
                 ignore_pli: true,

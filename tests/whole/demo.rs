@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use loadtest::PublishOptions;
+use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -41,6 +42,21 @@ async fn a_host_finds_out_that_only_the_demo_is_on_the_air() {
     leave.send(()).unwrap();
     publishing.await.unwrap().unwrap();
     room(&server, |room| room["stand_in"] == json!(true)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demo_is_on_the_air_behind_a_certificate_for_the_servers_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["shop.example".to_owned()]).unwrap();
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let [certificate, key] = [&certificate, &key].map(|path| path.to_str().unwrap());
+    let mut server = Server::start(&["--http-tls-certificate", certificate, "--http-tls-key", key]);
+    // This client comes by another name, too.
+    let client = Client::builder().danger_accept_invalid_certs(true);
+    server.client = client.build().unwrap();
+    server.on_air().await;
 }
 
 #[test]

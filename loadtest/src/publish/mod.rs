@@ -37,6 +37,8 @@ pub struct PublishOptions {
     pub whip_url: Url,
     /// The bearer token, when the endpoint wants one.
     pub token: Option<String>,
+    /// The endpoint is this very process, by an address that its certificate need not name: whatever it shows is taken.
+    pub is_own_server: bool,
     /// What is sent.
     pub clip: Clip,
     /// Start again when the clip is over. Otherwise the publisher stops after one pass.
@@ -59,6 +61,7 @@ impl PublishOptions {
         Self {
             whip_url,
             token: None,
+            is_own_server: false,
             clip,
             looped: true,
             reconnect: true,
@@ -136,7 +139,10 @@ pub async fn publish<G: Into<Goodbye>>(
     options: PublishOptions,
     shutdown: impl Future<Output = G> + Send,
 ) -> Result<PublishReport, Error> {
-    let client = session::client()?;
+    let client = match options.is_own_server {
+        true => session::client_of_oneself()?,
+        false => session::client()?,
+    };
     let feedback = Arc::new(Feedback::default());
     let mut report = PublishReport::default();
     let mut backoff = FIRST_BACKOFF;
