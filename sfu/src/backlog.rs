@@ -30,7 +30,7 @@ pub struct Backlog<T> {
 }
 
 impl<T> Backlog<T> {
-    /// For at most so many bytes, of which 32 KiB are for answers alone.
+    /// For at most so many bytes, of which 32 KiB are for answers alone. What passes may come on top, 8 KiB at most.
     pub fn new(most: usize) -> Backlog<T> {
         Backlog {
             lanes: [const { VecDeque::new() }; 4],
@@ -167,5 +167,30 @@ mod tests {
         assert_eq!(backlog.pop(), None);
         assert!(backlog.push(Urgency::Passing, MAX_PASSING, 101));
         assert_eq!((backlog.pop(), backlog.bytes()), (Some(101), 0));
+    }
+    #[test]
+    fn what_passes_fills_its_part_to_the_last_byte_and_not_one_beyond() {
+        let mut backlog = Backlog::new(1 << 20);
+        for number in 0..5 {
+            assert!(backlog.push(Urgency::Passing, MAX_PASSING / 4, number));
+            assert_eq!(backlog.bytes(), MAX_PASSING.min((number + 1) * MAX_PASSING / 4));
+        }
+        // One byte more than there is room for costs one message, and no second one.
+        assert!(backlog.push(Urgency::Passing, 1, 5));
+        let left: Vec<_> = std::iter::from_fn(|| backlog.pop()).collect();
+        assert_eq!(left, [2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn what_passes_takes_from_the_room_of_state_and_comes_on_top_of_it() {
+        let mut backlog = Backlog::new(FOR_ANSWERS + MAX_PASSING);
+        assert!(backlog.push(Urgency::Passing, MAX_PASSING, 1));
+        assert!(!backlog.push(Urgency::State, 1, 2) && backlog.push(Urgency::Answer, FOR_ANSWERS, 3));
+        assert_eq!(backlog.pop(), Some(3));
+        assert_eq!(backlog.pop(), Some(1));
+        assert!(
+            backlog.push(Urgency::State, MAX_PASSING, 4) && backlog.push(Urgency::Passing, MAX_PASSING, 5)
+        );
+        assert_eq!(backlog.bytes(), 2 * MAX_PASSING);
     }
 }
