@@ -39,8 +39,9 @@ use crate::telemetry::Telemetry;
 const DEMO_RETURN: Duration = Duration::from_secs(2);
 /// How long the demo's publisher may take to say goodbye.
 const DEMO_GOODBYE: Duration = Duration::from_secs(1);
-/// How long the last buys may take to be decided when the server ends. Containers give ten seconds, then they kill.
-const LAST_BUYS: Duration = Duration::from_secs(8);
+/// How long the last buys may take to be decided when the server ends, after three seconds in which they could still be
+/// answered. Containers give ten seconds, then they kill.
+const LAST_BUYS: Duration = Duration::from_secs(4);
 
 /// What the HTTP door opens on.
 struct Server {
@@ -151,12 +152,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         let _ = tokio::time::timeout(DEMO_GOODBYE, demo).await;
     }
     runtime.service.drain();
-    let _ = close.send(true);
-    runtime.shut_down().await;
+    // Before the door closes and the sessions end: receipts travel through both.
     let _ = shop.stop.send(());
     if shop.task.await.is_err() {
         tracing::error!("the shop's task panicked");
     }
+    let _ = close.send(true);
+    runtime.shut_down().await;
     if door.await.is_err() {
         tracing::error!("the door's task panicked");
     }

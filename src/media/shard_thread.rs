@@ -183,6 +183,8 @@ impl ShardThread {
                 self.shard.handle_timeout(now);
             }
             if shutdown.is_some() {
+                // The last receipts, before the goodbyes.
+                self.send(now);
                 self.shard.close_all(now);
             }
             self.send(now);

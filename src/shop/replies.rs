@@ -35,11 +35,6 @@ impl Replies {
             drop(waiting.send(as_shop_reply(reply)));
         }
     }
-
-    /// Whether nobody waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
 }
 
 fn as_shop_reply(reply: Reply) -> ShopReply {

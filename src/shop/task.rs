@@ -27,6 +27,8 @@ use crate::telemetry::ShopMetrics;
 
 /// Between two ticks.
 const TICK: Duration = Duration::from_millis(100);
+/// How long the ledger may take for the last answers when the server ends.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
 /// Data channels that are the shop's (`overlay/PROTOCOL.md`).
 const CHANNELS: [&str; 3] = ["shop", "live", "chat"];
 
@@ -97,9 +99,14 @@ impl ShopTask {
             }
             self.carry_out();
         }
-        // Buys that were taken are decided and told, as long as somebody listens.
-        while !self.replies.is_empty()
-            && let Ok(Some(answer)) = tokio::time::timeout(Duration::from_secs(1), answers.recv()).await
+        // What was asked before the end is taken, and what was taken is decided and told, as long as somebody listens.
+        while let Ok(request) = requests.try_recv() {
+            self.take_request(request);
+        }
+        self.carry_out();
+        let end = tokio::time::Instant::now() + LAST_ANSWERS;
+        while self.shop.awaits_ledger()
+            && let Ok(Some(answer)) = tokio::time::timeout_at(end, answers.recv()).await
         {
             self.take_answer(answer);
             self.carry_out();

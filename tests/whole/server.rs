@@ -163,12 +163,17 @@ impl Server {
         self.folder.take().unwrap()
     }
 
-    /// Asks it to end, and waits.
-    pub(crate) fn end(&mut self, signal: &str) -> ExitStatus {
+    /// Sends it a signal. One that has ended and is not waited for yet takes it, too.
+    pub(crate) fn tell(&self, signal: &str) {
         let sent = Command::new("kill")
             .args([signal, &self.id().to_string()])
             .status();
         assert!(sent.unwrap().success());
+    }
+
+    /// Asks it to end, and waits.
+    pub(crate) fn end(&mut self, signal: &str) -> ExitStatus {
+        self.tell(signal);
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::postgres_server::Postgres;
+use super::sale::{self, Customer, How};
 use super::server::{PATIENCE, Server, vitrine_says};
 
 const BUYERS: usize = 250;
@@ -119,6 +120,40 @@ fn a_load_balancer_hears_of_a_database_that_stands_still_or_is_gone() {
     assert!(said.contains("buys are refused"), "{said}");
     postgres.resume();
     told(StatusCode::OK);
+}
+
+#[test]
+fn a_buy_that_was_taken_is_told_by_data_channel_though_the_server_ends() {
+    let postgres = Postgres::start();
+    let database = ["--database".to_owned(), postgres.database()];
+    let mut server = sale::start(tempfile::tempdir().unwrap(), &database);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let token = server.token_for("operator");
+    let token = runtime.block_on(server.buyer_in(&token, sale::ROOM, "anna"));
+    let customer = Customer::new(1, How::Channel, token, PATIENCE);
+    let mut line = runtime.block_on(customer.line(&sale::shop(&server))).unwrap();
+    postgres.hold_still(true);
+    runtime.block_on(async {
+        line.say(&customer.message(1)).await;
+        // It and ticks wait behind a tick that is being decided.
+        while server.counter("vitrine_ledger_queue_length").await < 2.0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    });
+    server.tell("-TERM");
+    runtime.block_on(async {
+        let ready = || server.client.get(server.at("/readyz")).send();
+        while ready()
+            .await
+            .is_ok_and(|answer| answer.status() == StatusCode::OK)
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    });
+    postgres.hold_still(false);
+    let receipt = runtime.block_on(line.receipt(&customer.id(1)));
+    assert_eq!(receipt.unwrap()["outcome"], "sold_out");
+    assert_eq!(server.end("-TERM").code(), Some(0));
 }
 
 #[test]

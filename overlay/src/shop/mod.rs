@@ -274,6 +274,11 @@ impl Shop {
         self.tick(now);
     }
 
+    /// Whether something was asked of the ledger that it has not answered.
+    pub fn awaits_ledger(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// When [`handle_due`](Shop::handle_due) has something to do, if nothing else happens before.
     pub fn poll_due(&self) -> Option<UnixMillis> {
         self.unsettled.values().min().map(|due| UnixMillis(*due))
