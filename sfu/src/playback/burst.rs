@@ -24,6 +24,13 @@ const LATE: Duration = Duration::from_secs(1);
 /// But seldom: each keyframe takes of the line what many pictures would, of everybody who shares it.
 const SPARING: Duration = Duration::from_secs(2);
 
+/// Where a picture has stood still for so long though there was a keyframe to go on with, this part of its rate is tried
+/// however full the line is, at most so many bits per second: whoever shares it and has more stops for a moment then. What a
+/// viewer does not send it cannot lose to others, and believed to carry nothing the line would stay his neighbour's.
+const STARVING: Duration = Duration::from_secs(1);
+const FED_PART: u64 = 2;
+const MOST_FED: u64 = 240_000;
+
 /// How much of a line's queue is left when a picture of another layer begins behind it: it is told a little late, and a
 /// line that stands idle brings the picture later. And how long that is waited for.
 const LEFT: Duration = Duration::from_millis(40);
@@ -108,6 +115,8 @@ pub(super) struct Burst {
     at: Instant,
     /// Bytes sent of this group.
     sent: u64,
+    /// Since when there is a keyframe to send.
+    hungry: Instant,
 }
 
 impl Burst {
@@ -123,8 +132,9 @@ impl Burst {
             begins: now,
             at: now,
             sent: 0,
+            hungry: now,
         };
-        burst.begin(keyframe, group);
+        burst.begin(now, keyframe, group);
         burst
     }
 
@@ -182,6 +192,11 @@ impl Burst {
         self.appetite == Appetite::Live
     }
 
+    /// Whether it goes as fast as a line has room that is too thin for it.
+    pub(super) fn is_thin(&self) -> bool {
+        self.appetite == Appetite::Thin
+    }
+
     pub(super) fn at_pace(self, pace: Pace) -> Burst {
         Burst { pace, ..self }
     }
@@ -192,7 +207,10 @@ impl Burst {
     }
 
     /// Goes on at a newer keyframe.
-    pub(super) fn begin(&mut self, keyframe: u32, group: u64) {
+    pub(super) fn begin(&mut self, now: Instant, keyframe: u32, group: u64) {
+        if self.reach == Reach::NextKeyframe {
+            self.hungry = now;
+        }
         let fits = self.appetite != Appetite::Soon || self.pace.is_soon(group);
         self.reach = if fits { Reach::Edge } else { Reach::Still(keyframe) };
         self.keyframe = keyframe;
@@ -201,10 +219,18 @@ impl Burst {
 
     /// The line has shown its limit, or that it has none. True when this ends the catching up in the midst of the
     /// group: the rest would come too late. `room` is what the line is believed to have for it, however little.
-    pub(super) fn limit(&mut self, limit: Option<u64>, room: u64, group: u64) -> bool {
+    pub(super) fn limit(&mut self, now: Instant, limit: Option<u64>, room: u64, group: u64) -> bool {
         match self.appetite {
             Appetite::Whole | Appetite::Soon => self.pace.limit = limit,
-            Appetite::Thin => self.pace.limit = Some(room),
+            Appetite::Thin => {
+                let has_starved = now.saturating_duration_since(self.hungry) > STARVING;
+                let least = if has_starved {
+                    (self.pace.fast / FED_PART).min(MOST_FED)
+                } else {
+                    0
+                };
+                self.pace.limit = Some(room.max(least));
+            }
             Appetite::Live => {}
         }
         let gives_up = self.appetite == Appetite::Soon
@@ -290,7 +316,7 @@ mod tests {
         assert!(burst.take(now, 7, 1000) && burst.take(now, 7, 1000));
         assert!(!burst.take(now, 8, 1000) && !burst.take(now, 8, 1000));
         assert_eq!(burst.next(), None, "until the next keyframe");
-        burst.begin(9, 1000);
+        burst.begin(now, 9, 1000);
         assert!(burst.take(now, 9, 1000) && burst.take(now, 10, 1000));
         assert!(Burst::new(now, FAST, Appetite::Whole, 7, 1 << 30).take(now, 8, 1000));
     }
@@ -300,12 +326,15 @@ mod tests {
         let now = begin();
         let mut burst = Burst::new(now, FAST, Appetite::Soon, 7, 400_000);
         assert!(burst.take(now, 8, 30_000));
-        assert!(!burst.limit(Some(7_000_000), 0, 400_000), "it still comes soon");
-        assert!(burst.limit(Some(1_000_000), 0, 400_000));
-        assert!(!burst.limit(Some(1_000_000), 0, 400_000), "told once");
+        assert!(
+            !burst.limit(now, Some(7_000_000), 0, 400_000),
+            "it still comes soon"
+        );
+        assert!(burst.limit(now, Some(1_000_000), 0, 400_000));
+        assert!(!burst.limit(now, Some(1_000_000), 0, 400_000), "told once");
         assert!(!burst.take(now + Duration::from_secs(1), 9, 1000));
         let mut patient = Burst::new(now, FAST, Appetite::Whole, 7, 400_000);
-        assert!(!patient.limit(Some(1_000_000), 0, 400_000));
+        assert!(!patient.limit(now, Some(1_000_000), 0, 400_000));
         assert!(patient.take(now, 9, 1000));
     }
 
@@ -314,8 +343,8 @@ mod tests {
         let now = begin();
         let mut burst = Burst::pause(now, 4_000_000);
         assert!(!burst.goes_on() && !burst.take(now, 7, 1000));
-        burst.begin(9, 1 << 20);
-        burst.limit(None, 800_000, 1 << 20);
+        burst.begin(now, 9, 1 << 20);
+        burst.limit(now, None, 800_000, 1 << 20);
         let sent = |burst: &mut Burst, at| (0..1000).take_while(|_| burst.take(at, 9, 1000)).count();
         assert_eq!(
             (burst.goes_on(), sent(&mut burst, now)),
@@ -327,6 +356,24 @@ mod tests {
         assert!(burst.is_late(now + LATE * 3, now, now) && !burst.is_late(now + LATE * 2, now, now));
         assert!(!burst.is_late(now + LATE * 3, now + LATE * 2, now));
         assert!(!Burst::new(now, FAST, Appetite::Soon, 9, 0).is_late(now + LATE * 3, now, now));
+    }
+
+    #[test]
+    fn who_starves_beside_others_tries_however_full_the_line_is() {
+        let now = begin();
+        let mut burst = Burst::pause(now, 400_000);
+        let later = now + Duration::from_secs(5);
+        burst.begin(later, 9, 30_000);
+        burst.limit(later + STARVING, None, 0, 30_000);
+        assert_eq!(burst.pace.rate(), 1, "the wait for a keyframe does not count");
+        let later = later + STARVING + Duration::from_millis(1);
+        burst.limit(later, None, 0, 30_000);
+        assert_eq!(burst.pace.rate(), 230_000);
+        burst.limit(later, None, 300_000, 30_000);
+        assert_eq!(burst.pace.rate(), 300_000, "where there is more room");
+        let mut large = Burst::pause(now, 4_000_000);
+        large.limit(later, None, 0, 30_000);
+        assert_eq!(large.pace.rate(), MOST_FED);
     }
 
     #[test]
@@ -377,11 +424,11 @@ mod tests {
     fn a_picture_that_stops_goes_on_at_the_next_keyframe_only() {
         let mut burst = Burst::pause(begin(), 1_000_000);
         let later = begin() + Duration::from_secs(2);
-        burst.limit(Some(10_000_000), 10_000_000, 1000);
+        burst.limit(later, Some(10_000_000), 10_000_000, 1000);
         assert!(!burst.take(later, 7, 1000) && burst.awaits_keyframe());
         assert_eq!(burst.next(), None);
-        burst.begin(9, 1000);
-        burst.limit(Some(10_000_000), 10_000_000, 1000);
+        burst.begin(later, 9, 1000);
+        burst.limit(later, Some(10_000_000), 10_000_000, 1000);
         assert!(burst.goes_on() && burst.take(later, 9, 1000));
         // Wherever there is room, not faster than a little more than the picture comes.
         assert_eq!(burst.pace.rate(), 1_150_000);

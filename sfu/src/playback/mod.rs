@@ -287,11 +287,22 @@ impl Playback {
         } else {
             0
         };
-        let sender = self.video().and_then(|place| self.senders.get(place));
-        let encoding = sender.and_then(Sender::encoding);
-        if let Some(encoding) = encoding.and_then(|id| sender::find(publication, id)) {
-            self.enter_cached(now, publication, encoding, Appetite::Soon, keyframes);
+        let Some(sender) = self.video().and_then(|place| self.senders.get(place)) else {
+            return;
+        };
+        let encoding = sender.encoding().and_then(|id| sender::find(publication, id));
+        let Some(encoding) = encoding else { return };
+        let is_thin = sender.is_thin();
+        if is_thin && sender.is_amid_keyframe(&encoding.history) {
+            // It takes longer than the viewer is patient, and from its beginning it would take longer still.
+            return;
         }
+        let appetite = if is_thin || self.is_too_thin(now, publication) {
+            Appetite::Thin
+        } else {
+            Appetite::Soon
+        };
+        self.enter_cached(now, publication, encoding, appetite, keyframes);
     }
 
     /// Tries whether the line carries the next layer.

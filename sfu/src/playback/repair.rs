@@ -13,6 +13,9 @@ const MAX_RECENT: usize = 64;
 const ALLOWANCE: u64 = 96 << 10;
 /// Bytes of repairs per second when the line is thin.
 const LEAST_BYTES_PER_SECOND: u64 = 32 << 10;
+/// The same where it is full, and what it may have saved up: what is sent again there is what is lost next.
+const LEAST_BYTES_PER_SECOND_FULL: u64 = 4 << 10;
+const ALLOWANCE_FULL: u64 = 12 << 10;
 
 /// Where a repair is sent twice, the second one follows so much later: a burst of losses is over then.
 const ECHO: Duration = Duration::from_millis(20);
@@ -63,11 +66,17 @@ impl Repairs {
         now: Instant,
         round_trip: Duration,
         estimate: u64,
+        is_full: bool,
         twice: bool,
     ) -> SmallVec<[u16; 16]> {
         let passed = now.saturating_duration_since(self.at).as_micros() as u64;
-        let per_second = (estimate / 16).max(LEAST_BYTES_PER_SECOND);
-        self.credit = (self.credit + passed * per_second / 1_000_000).min(ALLOWANCE);
+        let (least, most) = if is_full {
+            (LEAST_BYTES_PER_SECOND_FULL, ALLOWANCE_FULL)
+        } else {
+            (LEAST_BYTES_PER_SECOND, ALLOWANCE)
+        };
+        let per_second = (estimate / 16).max(least);
+        self.credit = (self.credit + passed * per_second / 1_000_000).min(most);
         self.at = now;
         let is_on_its_way = |recent: &VecDeque<(u16, Instant)>, sequence| {
             recent
@@ -114,7 +123,9 @@ mod tests {
         let mut repairs = Repairs::new(now);
         repairs.request(7);
         let take = |repairs: &mut Repairs, after: Duration, twice| {
-            repairs.take(now + after, ROUND_TRIP, 1_000_000, twice).to_vec()
+            repairs
+                .take(now + after, ROUND_TRIP, 1_000_000, false, twice)
+                .to_vec()
         };
         assert_eq!(take(&mut repairs, Duration::ZERO, true), [7]);
         assert!(!repairs.is_empty(), "its echo waits");
@@ -135,12 +146,43 @@ mod tests {
     }
 
     #[test]
+    fn a_full_line_is_not_filled_with_repairs() {
+        let now = begin();
+        let repairs = |is_full| {
+            let mut repairs = Repairs::new(now);
+            let mut taken = |after| {
+                (0..200).for_each(|sequence| repairs.request(sequence));
+                let due = repairs.take(now + after, Duration::ZERO, 60_000, is_full, false);
+                due.len()
+            };
+            [taken(Duration::ZERO), taken(Duration::from_secs(1))]
+        };
+        assert_eq!(
+            repairs(false),
+            [82, 28],
+            "what a browser's queue may lose of a keyframe at once"
+        );
+        assert_eq!(
+            repairs(true),
+            [11, 4],
+            "a few packets, then as many as a thin line has room for"
+        );
+    }
+
+    #[test]
     fn what_is_not_needed_any_more_has_no_echo() {
         let now = begin();
         let mut repairs = Repairs::new(now);
         repairs.request(7);
-        assert_eq!(repairs.take(now, ROUND_TRIP, 1_000_000, true).as_slice(), [7]);
+        assert_eq!(
+            repairs.take(now, ROUND_TRIP, 1_000_000, false, true).as_slice(),
+            [7]
+        );
         repairs.forget();
-        assert!(repairs.take(now + ECHO, ROUND_TRIP, 1_000_000, true).is_empty());
+        assert!(
+            repairs
+                .take(now + ECHO, ROUND_TRIP, 1_000_000, false, true)
+                .is_empty()
+        );
     }
 }

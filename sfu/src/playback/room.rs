@@ -69,6 +69,12 @@ impl Playback {
         (is_too_much && select::is_lowest(now, track, &sender.media, self.limit, had)).then_some(rate)
     }
 
+    /// Whether the line is full and has less room than the picture takes, of which nothing smaller is left.
+    pub(super) fn is_too_thin(&self, now: Instant, publication: &Publication) -> bool {
+        let rate = self.rate(publication).unwrap_or_default();
+        self.bandwidth.limit(now).is_some() && rate > ALWAYS && self.room(now, publication) < rate
+    }
+
     /// How fast a cached group of pictures may leave.
     pub(super) fn pace(&self, now: Instant, publication: &Publication, encoding: &Encoding) -> Pace {
         // A rate that is not known yet is a low one.

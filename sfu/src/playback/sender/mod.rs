@@ -16,7 +16,7 @@ use super::header::Fields;
 use super::repair::Repairs;
 use super::segments::{Segment, Segments};
 use super::select::usual_rate_of;
-use crate::media::{Encoding, Publication, StoredPacket};
+use crate::media::{Encoding, History, Publication, StoredPacket};
 use crate::negotiation::{Codec, ExtensionMap, MediaKind, Payload, SentMedia};
 use crate::relay::EncodingId;
 pub(super) use line::{Line, Progress};
@@ -179,13 +179,14 @@ impl Sender {
             (_, limit) => limit,
         };
         if let Some(burst) = &mut self.burst
-            && burst.limit(limit, line.room, group_bytes())
+            && burst.limit(line.now, limit, line.room, group_bytes())
         {
             progress = Progress::NeedsKeyframe(cursor.encoding);
         }
         if let Some(bitrate) = line.stop
             && self.media.kind == MediaKind::Video
             && self.burst.as_ref().is_none_or(Burst::goes_on)
+            && !self.is_amid(history.get(cursor.position))
         {
             self.burst = Some(Burst::pause(line.now, bitrate));
         }
@@ -196,12 +197,13 @@ impl Sender {
         for _ in 0..MAX_AT_ONCE {
             // Whoever is behind skips to the newest picture a decoder can start with, but ends the one it has begun: where
             // others keep asking for new ones it would never have a whole one.
-            if let Some(burst) = &mut self.burst
+            if self.burst.is_some()
                 && let Some(position) = history.keyframe().filter(|&position| position > cursor.position)
-                && !(history.get(cursor.position)).is_some_and(|at| burst.is_amid_keyframe(at.timestamp))
+                && !self.is_amid(history.get(cursor.position))
                 && let Some(keyframe) = history.get(position)
+                && let Some(burst) = &mut self.burst
             {
-                burst.begin(keyframe.timestamp, group_bytes());
+                burst.begin(line.now, keyframe.timestamp, group_bytes());
                 cursor.position = position;
                 cursor.is_fresh = true;
             }
@@ -261,6 +263,22 @@ impl Sender {
         }
         self.cursor = Some(cursor);
         progress
+    }
+
+    /// Whether a keyframe has begun to leave, and what comes next is more of it.
+    pub(super) fn is_amid_keyframe(&self, history: &History) -> bool {
+        let next = self.cursor.and_then(|cursor| history.get(cursor.position));
+        self.is_amid(next)
+    }
+
+    fn is_amid(&self, next: Option<&StoredPacket>) -> bool {
+        let burst = self.burst.as_ref();
+        burst.is_some_and(|burst| next.is_some_and(|packet| burst.is_amid_keyframe(packet.timestamp)))
+    }
+
+    /// Its line was too thin for it, and it has not come to the live edge again.
+    pub(super) fn is_thin(&self) -> bool {
+        self.burst.as_ref().is_some_and(Burst::is_thin)
     }
 
     /// How fast a live keyframe may leave, on a line that is thin for it.

@@ -32,7 +32,8 @@ impl Sender {
         let twice =
             line.limit.is_none() && round_trip >= LONG_ROUND_TRIP && line.bandwidth.loss() >= NOTABLE_LOSS;
         let estimate = line.bandwidth.estimate();
-        let due = self.repairs.take(line.now, round_trip, estimate, twice);
+        let is_full = line.limit.is_some();
+        let due = self.repairs.take(line.now, round_trip, estimate, is_full, twice);
         for number in due {
             let Some((&segment, sequence)) = self.segments.find(number) else {
                 continue;
