@@ -74,6 +74,15 @@ impl Bulletin {
         }
     }
 
+    /// The rids of a room's picture, none for a layer without; empty while nothing is known of a picture there.
+    pub fn rids(&self, room: &RoomName) -> Vec<Option<String>> {
+        let rooms = self.lock();
+        let layers = rooms.get(room).map(|entry| entry.media.borrow().layers.clone());
+        let mut rids: Vec<_> = layers.into_iter().flatten().map(|layer| layer.rid).collect();
+        rids.dedup();
+        rids
+    }
+
     /// A room has so many viewers.
     pub fn viewers(&self, room: &RoomName, viewers: u64) {
         if let Some(entry) = self.lock().get(room) {
@@ -95,7 +104,12 @@ impl Bulletin {
         let Some(entry) = rooms.get_mut(room) else {
             return vec![0; encodings.len()];
         };
-        entry.change(|media| media.layers = layers(encodings));
+        entry.change(|media| {
+            let now = layers(encodings);
+            if is_news(&media.layers, &now) {
+                media.layers = now;
+            }
+        });
         entry
             .counts
             .retain(|_, (at, _)| now.saturating_duration_since(*at) < COUNT_LIFE);
@@ -114,9 +128,29 @@ impl Bulletin {
     }
 }
 
-/// The layers of the picture. Rates are told in steps, so that followers hear of changes and not of each frame.
+/// In bits per second: rates are told in steps of this, up to the next one.
+const STEP: u64 = 50_000;
+/// Of a rate that was told, by how many percent the layer's must differ before it is told anew: an encoder's rate sways by a
+/// fifth around what it was set to.
+const SWAY: u64 = 25;
+
+/// Whether followers learn something from layers other than those they know.
+fn is_news(told: &[Layer], now: &[Layer]) -> bool {
+    let is_other = |told: Option<u64>, now: Option<u64>| match (told, now) {
+        (Some(told), Some(now)) => told.abs_diff(now) > STEP.max(told * SWAY / 100),
+        (told, now) => told != now,
+    };
+    let mut rates = told.iter().zip(now);
+    let without_rate = |layer: &Layer| Layer {
+        bitrate: None,
+        ..layer.clone()
+    };
+    !told.iter().map(without_rate).eq(now.iter().map(without_rate))
+        || rates.any(|(told, now)| is_other(told.bitrate, now.bitrate))
+}
+
+/// The layers of the picture.
 fn layers(encodings: &[EncodingHealth]) -> Vec<Layer> {
-    const STEP: u64 = 50_000;
     let step = |bitrate: u64| bitrate.div_ceil(STEP).max(1) * STEP;
     let layer = |encoding: &EncodingHealth, place: u8, picture: SpatialLayer| Layer {
         rid: encoding.rid.map(|rid| rid.as_str().to_owned()),
@@ -173,6 +207,33 @@ mod tests {
         bulletin.counted(now, &room, ShardId(1), vec![(layer(0), 4)]);
         assert_eq!(bulletin.health(now, &room, &encodings), [7, 0]);
         assert_eq!(bulletin.health(now + COUNT_LIFE, &room, &encodings), [0, 0]);
+    }
+
+    #[test]
+    fn rates_that_sway_are_no_news() {
+        let (bulletin, room, now) = (Bulletin::default(), RoomName::from("demo"), Instant::now());
+        bulletin.on_air(&room, true);
+        let mut follower = bulletin.follow(&room, RoomMedia::default());
+        let mut hears = |bitrate, active, width| {
+            let high = EncodingHealth {
+                bitrate,
+                size: Some((width, 720)),
+                ..encoding(1, "vp8", active)
+            };
+            bulletin.health(now, &room, &[encoding(0, "vp8", true), high]);
+            let heard = follower.has_changed().unwrap();
+            follower.mark_unchanged();
+            heard
+        };
+        assert!(hears(1_000_000, true, 1280), "the first");
+        for bitrate in [1_200_000, 800_000, 1_249_000, 760_000] {
+            assert!(!hears(bitrate, true, 1280), "{bitrate}");
+        }
+        assert!(hears(700_000, true, 1280), "much less");
+        assert!(!hears(760_000, true, 1280), "that is known now");
+        assert!(hears(760_000, false, 1280), "away");
+        assert!(hears(760_000, true, 1280), "back");
+        assert!(hears(760_000, true, 960), "another size");
     }
 
     #[test]

@@ -180,6 +180,9 @@ impl Media for MediaService {
                 "only a viewer has a layer to choose".to_owned(),
             ));
         }
+        if let Some(rid) = &wish.rid {
+            check_rid(rid, &self.state.told.bulletin.rids(&session.room))?;
+        }
         match self
             .ask(session.shard, |reply| Command::SetLimit { peer, limit, reply })
             .await
@@ -286,11 +289,32 @@ fn layer_reason(reason: playback::LayerReason) -> LayerReason {
     }
 }
 
+/// Whether a layer that is known now has this rid. While there is none, whatever comes may have it.
+fn check_rid(wanted: &str, known: &[Option<String>]) -> Result<(), MediaError> {
+    if known.is_empty() || known.iter().flatten().any(|rid| rid == wanted) {
+        return Ok(());
+    }
+    let named: Vec<_> = known.iter().flatten().map(|rid| format!("{rid:?}")).collect();
+    let accepted = if named.is_empty() {
+        "the picture has no rids, leave it out".to_owned()
+    } else {
+        format!("there are {}", named.join(", "))
+    };
+    Err(MediaError::Unacceptable(format!(
+        "no layer has the rid {wanted:?}: {accepted}"
+    )))
+}
+
 fn layer_limit(wish: &LayerWish) -> Result<LayerLimit, MediaError> {
     let rid = match wish.rid.as_deref().map(|rid| Label::new(rid.as_bytes())) {
         None => None,
         Some(Some(rid)) => Some(rid),
-        Some(None) => return Err(MediaError::Unacceptable("no layer has such a rid".to_owned())),
+        Some(None) => {
+            return Err(MediaError::Unacceptable(format!(
+                "a rid has 1 to {} printable characters",
+                Label::MAX_LEN
+            )));
+        }
     };
     let longest = wish.max_width.max(wish.max_height);
     Ok(LayerLimit {

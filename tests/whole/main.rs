@@ -14,6 +14,7 @@ mod demo;
 mod ending;
 mod fleet;
 mod folder;
+mod following;
 mod hostile;
 mod line;
 mod once;

@@ -3,7 +3,11 @@
 use super::*;
 use std::sync::Arc;
 
+use std::time::Instant;
+
+use sfu::media::{EncodingHealth, Faults};
 use sfu::negotiation::Fingerprint;
+use sfu::relay::{EncodingId, RoomName};
 use sfu::shard::OpenError;
 use tokio::sync::mpsc;
 
@@ -220,6 +224,59 @@ async fn only_viewers_choose_layers() {
         stage.service.limit(host, wish).await,
         Err(MediaError::Unacceptable(_))
     ));
+}
+
+#[tokio::test]
+async fn a_rid_that_no_layer_has_is_refused_with_those_there_are() {
+    let stage = stage(willing);
+    let viewer = open(&stage, Door::Whep, PLAY).await.unwrap().session;
+    let choose = |rid: &str| {
+        let wish = LayerWish {
+            rid: Some(rid.to_owned()),
+            ..LayerWish::default()
+        };
+        stage.service.limit(viewer, wish)
+    };
+    assert_eq!(choose("h").await, Ok(()), "whoever comes may have it");
+    let (room, bulletin) = (RoomName::from("demo"), &stage.service.state.told.bulletin);
+    let tell = |rids: &[Option<&str>]| {
+        let encodings: Vec<_> = rids.iter().map(|rid| encoding(*rid)).collect();
+        bulletin.health(Instant::now(), &room, &encodings);
+    };
+    bulletin.on_air(&room, true);
+    tell(&[Some("l"), Some("h")]);
+    assert_eq!(choose("h").await, Ok(()));
+    let refused = |text: &str| Err(MediaError::Unacceptable(text.to_owned()));
+    assert_eq!(
+        choose("x").await,
+        refused(r#"no layer has the rid "x": there are "l", "h""#)
+    );
+    assert_eq!(
+        choose("").await,
+        refused("a rid has 1 to 16 printable characters")
+    );
+    tell(&[None]);
+    assert_eq!(
+        choose("h").await,
+        refused(r#"no layer has the rid "h": the picture has no rids, leave it out"#)
+    );
+    let automatic = stage.service.limit(viewer, LayerWish::default()).await;
+    assert_eq!(automatic, Ok(()));
+}
+
+fn encoding(rid: Option<&str>) -> EncodingHealth {
+    EncodingHealth {
+        id: EncodingId { section: 1, layer: 0 },
+        rid: rid.and_then(|rid| Label::new(rid.as_bytes())),
+        codec: "vp8",
+        bitrate: 500_000,
+        size: None,
+        spatial: Vec::new(),
+        active: true,
+        lost_permille: 0,
+        jitter: Duration::ZERO,
+        faults: Faults::default(),
+    }
 }
 
 fn viewer() -> ViewerStats {
