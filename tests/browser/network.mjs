@@ -3,16 +3,26 @@
 
 import { createSocket } from "node:dgram";
 
-/** One direction: `rate` in bits per second (0 is no limit), `queue` and `delay` in milliseconds, `loss` of 1. */
-class Direction {
+/** One direction: `rate` in bits per second (0 is no limit), `queue`, `delay` and `jitter` in milliseconds, `loss` of 1 in
+    runs of `burst`. Two lines that share one share its queue. */
+export class Direction {
   rate = 0;
   queue = 300;
   delay = 0;
+  jitter = 0;
   loss = 0;
+  burst = 1;
   #free = 0;
+  #losing = 0;
+  /** What jitter delays delays what follows: it does not overtake. */
+  #latest = 0;
 
   pass(bytes, deliver) {
-    if (Math.random() < this.loss) return;
+    if (this.#losing === 0 && Math.random() < this.loss / this.burst) this.#losing = this.burst;
+    if (this.#losing > 0) {
+      this.#losing -= 1;
+      return;
+    }
     const now = performance.now();
     let leaves = now;
     if (this.rate) {
@@ -22,7 +32,8 @@ class Direction {
       leaves = starts + ((bytes + 28) * 8000) / this.rate;
       this.#free = leaves;
     }
-    const wait = leaves + this.delay - now;
+    this.#latest = Math.max(leaves + this.delay + Math.random() * this.jitter, this.#latest);
+    const wait = this.#latest - now;
     if (wait < 1) deliver();
     else setTimeout(deliver, wait);
   }

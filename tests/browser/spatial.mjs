@@ -9,7 +9,7 @@ import { tried } from "./tries.mjs";
 const [WIDTH, HEIGHT, FPS] = [640, 360, 20];
 
 /** A host page without our studio: any browser's WHIP client that asks for layers. */
-async function publish(server, codec, mode, kbps) {
+export async function publish(server, codec, mode, kbps) {
   const tab = await page("chrome", `${server.url}/assets/favicon.svg`);
   await tab.goto(`${server.url}/watch/nothing-here`, { waitUntil: "domcontentloaded" });
   await tab.evaluate(
