@@ -104,7 +104,7 @@ export class Orders {
     const title = isOpen ? OPEN[order.state] : ENDS[order.state]?.[0];
     return el(
       "article",
-      { class: isKept ? "order held" : "order", "data-key": order.buy, "data-order": order.buy, "data-state": order.state },
+      { class: isKept ? "order held" : "order", tabindex: "-1", "data-key": order.buy, "data-order": order.buy, "data-state": order.state },
       el("div", { class: "row" }, el("strong", {}, title), isKept && this.#time(order), order.state === "waitlisted" && el("span", { class: "time" }, `place ${order.place}`)),
       (order.lines ?? []).map((line) => el("p", {}, this.#name(line))),
       el(

@@ -70,7 +70,7 @@ export class Sales {
     const isHeld = ["held", "checkout_open"].includes(order.state);
     return el(
       "li",
-      { class: `order ${order.state}`, "data-key": order.buy, "data-order": order.buy, "data-state": order.state },
+      { class: `order ${order.state}`, tabindex: "-1", "data-key": order.buy, "data-order": order.buy, "data-state": order.state },
       el("div", {}, el("strong", {}, order.name), el("strong", {}, money(order.total))),
       el("p", { class: "small" }, order.lines.map((line) => this.#name(line)).join("; "), order.promo && ` · ${order.promo}`, order.affiliate && ` · by ${order.affiliate}`),
       el(

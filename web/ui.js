@@ -39,11 +39,23 @@ const isShown = (child) => child !== undefined && child !== null && child !== fa
 /**
  * Makes the children of a node like those wanted, and keeps what is there already. Stock changes several times a
  * second: what is under a finger, has the focus or is typed in must stay the same element. Lists name their items by
- * `data-key`.
+ * `data-key`. Where what had the focus goes, its nearest parent that can have it gets it: else the keyboard and a screen reader
+ * were sent back to the beginning of the page.
  * @param {Element} parent
  * @param {...any} wanted
  */
 export function patch(parent, ...wanted) {
+  const hadFocus = parent.contains(document.activeElement);
+  replace(parent, wanted);
+  if (!hadFocus || document.activeElement !== document.body) return;
+  /** @type {HTMLElement | null} */ (parent.closest("[tabindex]"))?.focus({ preventScroll: true });
+}
+
+/**
+ * @param {Element} parent
+ * @param {any[]} wanted
+ */
+function replace(parent, wanted) {
   const nodes = wanted
     .flat()
     .filter(isShown)

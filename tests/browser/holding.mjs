@@ -83,7 +83,62 @@ export const holding = [
       await tab.keyboard.press("Enter");
       await until("the second receipt", () => tab.evaluate(() => window.vitrine.shop.orders.size === 2));
       if (!(await focused(tab)).includes("buy")) throw new Error(`the focus left the button: ${await focused(tab)}`);
+
+      // What is given back takes its button along: the focus stays with the order.
+      await tab.keyboard.press("Tab");
+      await tab.evaluate(() => document.querySelector("#bag").focus());
+      await tab.keyboard.press("Enter");
+      await until("the order", () => tab.evaluate(() => document.querySelectorAll("#sheet .order.held").length === 2));
+      await until("the focus on giving back", async () => {
+        await tab.keyboard.press("Tab");
+        return tab.evaluate(() => document.activeElement.textContent === "Give back");
+      });
+      await tab.keyboard.press("Enter");
+      await until("given back", () => tab.evaluate(() => document.querySelector('#sheet [data-state="cancelled"]')));
+      const order = await tab.evaluate(() => document.activeElement.dataset.state);
+      if (order !== "cancelled") throw new Error(`the focus went to ${await focused(tab)}`);
       noErrors(tab, studio);
+    },
+  },
+  {
+    name: "host-by-keyboard",
+    settings: { VITRINE_DEMO: "false" },
+    async run(server) {
+      const studio = await host(server);
+      await until("the shop", () => studio.evaluate(() => window.vitrine?.shop.isConnected));
+      const price = { minor: 1900, currency: "EUR", exponent: 2 };
+      const put = (id) => studio.evaluate((p, i) => window.vitrine.shop.host({ op: "product.put", product: { id: i, title: i, images: [], variants: [{ id: i, title: i, price: p, available: 5 }] } }), price, id);
+      await put("bowl");
+      await put("vase");
+      const viewer = await page("chrome", `${server.url}/watch/demo`);
+      await inShop(viewer);
+      await viewer.evaluate(() => (window.vitrine.shop.ask("Is it blue?"), window.vitrine.shop.buy([{ variant: "bowl", quantity: 1 }])));
+      await until("order and question", () => studio.evaluate(() => document.querySelector("#orders .held") && document.querySelector("#questions form")));
+      await studio.bringToFront();
+      /** Goes on with Tab to what matches, and presses Enter there. */
+      const press = async (selector) => {
+        for (let n = 0; n < 80; n++) {
+          await studio.keyboard.press("Tab");
+          if (await studio.evaluate((s) => document.activeElement.matches(s), selector)) return studio.keyboard.press("Enter");
+        }
+        throw new Error(`no way to ${selector} by Tab`);
+      };
+      const where = () => studio.evaluate(() => document.activeElement.closest("[id], [data-order]")?.id || document.activeElement.className);
+      await press("#camera");
+      await until("a picture to send", () => studio.evaluate(() => !document.querySelector("#go").disabled));
+      await press("#go");
+      await until("going live", () => studio.evaluate(() => document.documentElement.dataset.publishing === "live"));
+      if ((await where()) !== "stop") throw new Error(`the focus went to ${await where()}`);
+      await press('[data-feature="vase"]');
+      await until("the card", async () => (await text(viewer, "#card h2")) === "vase");
+      if (!(await studio.evaluate(() => document.activeElement.dataset.feature === "vase"))) throw new Error(`the focus left Show for ${await where()}`);
+      await press("#orders .held button");
+      await until("paid", () => studio.evaluate(() => document.querySelector('#orders [data-state="paid"]')));
+      if (!(await studio.evaluate(() => document.activeElement.dataset.state === "paid"))) throw new Error(`the focus left the order for ${await where()}`);
+      await press("#questions form input");
+      await until("answered", () => studio.evaluate(() => document.querySelector("#questions .answered")));
+      if ((await where()) !== "questions") throw new Error(`the focus left the questions for ${await where()}`);
+      noErrors(studio, viewer);
     },
   },
 ];
