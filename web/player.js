@@ -22,6 +22,8 @@ const SETTLE_MS = 300;
 const HIDDEN_MS = 10_000;
 /** Sound that comes without a picture for so long is played without one. */
 const ALONE_MS = 1500;
+/** Without a packet for so long no sound comes; in silence some encoders send one in 400 ms. */
+const QUIET_MS = 1500;
 /** @typedef {{rid?: string, maxWidth?: number, maxHeight?: number}} Wish A layer that is asked for. */
 
 /** How often a player tells of itself at most, and then only when something is new. */
@@ -199,6 +201,13 @@ export class WhepPlayer extends EventTarget {
       freezeMs: Math.round((video.totalFreezesDuration ?? 0) * 1000),
       playoutDelayMs: emitted > 0 ? Math.round((since("jitterBufferDelay") / emitted) * 1000) : undefined,
     };
+  }
+
+  /** Whether sound comes now. */
+  async hears() {
+    const reports = [...((await this.#pc?.getStats())?.values() ?? [])];
+    const sound = reports.find(({ type, kind }) => type === "inbound-rtp" && kind === "audio");
+    return sound !== undefined && sound.timestamp - (sound.lastPacketReceivedTimestamp ?? 0) < QUIET_MS;
   }
 
   /**

@@ -14,6 +14,9 @@ export class Stage {
   #video = $("#video");
   #hasPicture = false;
   #lastFrame = 0;
+  /** Whether the sound goes on without the picture there was, as of a host who has switched the camera off. */
+  #isHeardOn = false;
+  #hears = false;
 
   /** @param {{player: import("./player.js").WhepPlayer, shop: import("./shop.js").ShopClient}} options */
   constructor({ player, shop }) {
@@ -30,6 +33,7 @@ export class Stage {
     $("#stage").addEventListener("click", () => video.paused && video.play().catch(() => {}));
     player.addEventListener("state", () => this.draw());
     shop.on("change", ({ detail }) => {
+      if (detail === "show") this.#tick();
       if (["welcome", "show", "viewers", "connection"].includes(detail)) this.draw();
     });
     setInterval(() => this.#tick(), 1000);
@@ -62,7 +66,12 @@ export class Stage {
     // A page in the background is shown no frames.
     if (document.hidden || !this.#video.requestVideoFrameCallback) this.#lastFrame = performance.now();
     if (this.#hasPicture && performance.now() - this.#lastFrame > STILL_MS) this.#hasPicture = false;
-    if (!this.#hasPicture) this.draw();
+    // Frames may be the last ones once more: whether pictures come the server knows.
+    const comes = this.#hasPicture && this.#shop.show?.on_air !== false;
+    const wasHeardOn = this.#isHeardOn;
+    this.#isHeardOn = !comes && this.#lastFrame > 0 && this.#hears;
+    if (!comes || wasHeardOn) this.draw();
+    if (!comes) this.#player.hears().then((hears) => (this.#hears = hears));
   }
 
   /** The picture's colours fill what it leaves free of the screen. */
@@ -81,8 +90,8 @@ export class Stage {
 
   draw() {
     const { show } = this.#shop;
-    const onAir = show ? show.on_air : this.#hasPicture;
-    const isShown = this.#hasPicture && onAir && !this.#waitsForTap();
+    const onAir = (show ? show.on_air : this.#hasPicture) || this.#isHeardOn;
+    const isShown = this.#hasPicture && onAir && !this.#isHeardOn && !this.#waitsForTap();
     const isHeard = !isShown && onAir && (this.#waitsForTap() || this.#isSoundOnly());
     const isLive = isShown || isHeard;
     $("#title").textContent = show?.title ?? "\u00a0";
@@ -104,7 +113,7 @@ export class Stage {
   }
 
   #isSoundOnly() {
-    return this.#player.state === "connected" && this.#player.isSoundOnly;
+    return this.#player.state === "connected" && (this.#player.isSoundOnly || this.#isHeardOn);
   }
 
   /** @param {boolean} onAir */
@@ -133,7 +142,7 @@ export class Stage {
     if (this.#player.state === "interrupted") return ["One moment", "The connection was interrupted. It comes back by itself."];
     if (this.#player.state === "full") return ["The show is full", "More people watch than there is room for. This page tries again by itself."];
     if (onAir && this.#waitsForTap()) return ["Tap to watch", "This browser waits for a tap before it plays."];
-    if (onAir && this.#isSoundOnly()) return ["Sound only", "The picture comes when there is one."];
+    if (onAir && this.#isSoundOnly()) return this.#isHeardOn ? ["The camera is off", "The sound goes on, and the picture comes back by itself."] : ["Sound only", "The picture comes when there is one."];
     if (onAir || !show) return ["One moment", "The picture is coming."];
     const startsAt = show.starts_at ?? 0;
     const left = startsAt - this.#shop.now();

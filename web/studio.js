@@ -9,6 +9,14 @@ const LAYER_NAMES = { l: "low", m: "middle", h: "high" };
 const VIDEO = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
 const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
+/** Why a browser gives no picture, in the host's words.
+ * @type {Record<string, string>} */
+const REFUSALS = {
+  NotAllowedError: "This page may not use the camera. Allow it beside the address: it comes on by itself then, or with Camera.",
+  NotFoundError: "There is no camera and no microphone here.",
+  NotReadableError: "Another program has the camera. End it there, then press Camera again.",
+};
+
 /**
  * A rate for people.
  * @param {number} bitrate bits per second
@@ -28,6 +36,7 @@ export class Studio {
   #publisher;
   #isMuted = false;
   #isCamera = false;
+  #isRefused = false;
 
   /** @param {{room: string, token?: string, shop: import("./shop.js").ShopClient}} options */
   constructor({ room, token, shop }) {
@@ -44,6 +53,7 @@ export class Studio {
     addEventListener("pagehide", () => this.#publisher?.stop());
     addEventListener("beforeunload", (event) => this.#publisher?.state === "live" && event.preventDefault());
     setInterval(() => this.#measure(), 1000);
+    this.#watchPermission();
     this.#offerEncoder();
   }
 
@@ -66,14 +76,34 @@ export class Studio {
   }
 
   async #camera() {
-    await this.#choose(() => devices($("#cameras").value, $("#microphones").value));
+    /** @param {any} error */
+    const refused = ({ name, message }) => {
+      this.#isRefused = name === "NotAllowedError";
+      if (!this.#stream) $("#no-preview").textContent = REFUSALS[name] ?? message;
+      toast(REFUSALS[name] ?? message ?? name, "bad");
+    };
+    await this.#choose(() => devices($("#cameras").value, $("#microphones").value), refused);
     this.#isCamera = true;
     if (this.#stream) await this.#listDevices();
   }
 
   async #screen() {
     this.#isCamera = false;
-    await this.#choose(() => navigator.mediaDevices.getDisplayMedia({ video: true, audio: true }));
+    // Who closes the browser's own list of screens knows it.
+    await this.#choose(
+      () => navigator.mediaDevices.getDisplayMedia({ video: true, audio: true }),
+      ({ name, message }) => name !== "NotAllowedError" && toast(message || name, "bad"),
+    );
+  }
+
+  /** A camera that is allowed after all comes on by itself. */
+  async #watchPermission() {
+    try {
+      const permission = await navigator.permissions.query({ name: /** @type {PermissionName} */ ("camera") });
+      permission.addEventListener("change", () => permission.state === "granted" && this.#isRefused && this.#camera());
+    } catch {
+      // A browser that does not tell: then Camera is pressed again.
+    }
   }
 
   /** Their names are known only once a camera has been allowed. */
@@ -87,12 +117,16 @@ export class Studio {
     $("#devices").hidden = false;
   }
 
-  /** @param {() => Promise<MediaStream>} get */
-  async #choose(get) {
+  /**
+   * @param {() => Promise<MediaStream>} get
+   * @param {(error: any) => void} refused
+   */
+  async #choose(get, refused) {
     if (!navigator.mediaDevices) return toast("Camera and screen need https or localhost", "bad");
     try {
       const stream = await get();
       const before = this.#stream;
+      this.#isRefused = false;
       this.#stream = stream;
       $("#preview").srcObject = stream;
       $("#no-preview").hidden = true;
@@ -103,7 +137,7 @@ export class Studio {
       if (this.#publisher && !(await this.#publisher.replace(stream))) await this.#go();
       before?.getTracks().forEach((track) => track.stop());
     } catch (error) {
-      toast(error.message || error.name, "bad");
+      refused(error);
     }
   }
 

@@ -52,6 +52,83 @@ export const mishaps = [
     },
   },
   {
+    name: "host-whose-camera-is-refused-and-then-allowed",
+    settings: { VITRINE_DEMO: "false" },
+    async run(server) {
+      const studio = await host(server, "chrome", () => {
+        const { mediaDevices, permissions } = navigator;
+        const plain = mediaDevices.getUserMedia.bind(mediaDevices);
+        const permission = Object.assign(new EventTarget(), { state: "denied" });
+        permissions.query = async () => permission;
+        mediaDevices.getUserMedia = (wanted) => (permission.state === "granted" ? plain(wanted) : Promise.reject(new DOMException("Permission denied", "NotAllowedError")));
+        window.allow = () => {
+          permission.state = "granted";
+          permission.dispatchEvent(new Event("change"));
+        };
+      });
+      await until("the shop", () => studio.evaluate(() => window.vitrine?.shop.isConnected));
+      await click(studio, "#camera");
+      await until("being told what to do", async () => (await text(studio, "#no-preview"))?.includes("Allow it"));
+      await studio.evaluate(() => window.allow());
+      await until("the camera", () => studio.evaluate(() => document.querySelector("#preview").videoWidth > 0 && !document.querySelector("#go").disabled));
+      noErrors(studio);
+    },
+  },
+  {
+    name: "host-who-switches-the-camera-off",
+    settings: { VITRINE_DEMO: "false" },
+    async run(server) {
+      // A sender without a track sends nothing, as an encoder whose source is hidden.
+      const studio = await host(server, "chrome", () => {
+        const { addTransceiver } = RTCPeerConnection.prototype;
+        RTCPeerConnection.prototype.addTransceiver = function (track, options) {
+          const transceiver = addTransceiver.call(this, track, options);
+          if (track.kind === "video") window.camera = (on) => transceiver.sender.replaceTrack(on ? track : null);
+          return transceiver;
+        };
+      });
+      await goLive(studio);
+      const tabs = [await watch(server, "chrome"), await watch(server, "firefox")];
+      for (const tab of tabs) await moving(tab);
+      await studio.evaluate(() => window.camera(false));
+      for (const tab of tabs) await until("the words", async () => { const said = [await text(tab, "#waiting-title"), await text(tab, "#live")]; if (said.join() !== "The camera is off,LIVE") throw new Error(said.join()); return true; });
+      await studio.evaluate(() => window.camera(true));
+      for (const tab of tabs) {
+        await moving(tab, "the picture again");
+        await until("no more words", () => tab.evaluate(() => document.querySelector("#waiting").hidden));
+      }
+      noErrors(studio, ...tabs);
+    },
+  },
+  {
+    name: "host-who-comes-back-to-the-demo",
+    async run(server) {
+      const studio = await host(server, "chrome", () => {
+        const plain = window.fetch;
+        window.fetch = async (url, options) => {
+          // Who is live is asked once the demo is.
+          if (String(url).endsWith("/api/rooms/demo")) await window.demoIsBack;
+          const response = await plain(url, options);
+          if (options?.method === "POST" && String(url).includes("/whip/")) window.session = response.headers.get("Location");
+          return response;
+        };
+        window.demoIsBack = new Promise((resolve) => (window.release = resolve));
+      });
+      await goLive(studio);
+      const tab = await watch(server, "chrome");
+      const shape = (wanted) => until(`a ${wanted} picture`, () => tab.evaluate((w) => document.querySelector("#stage").dataset.shape === w, wanted), 60);
+      await shape("wide");
+      await studio.evaluate((token) => fetch(window.session, { method: "DELETE", headers: { Authorization: `Bearer ${token}` } }), server.token("publish"));
+      await until("the break being seen", () => studio.evaluate(() => document.documentElement.dataset.publishing !== "live"));
+      // The demo's picture stands, the host's lies.
+      await shape("tall");
+      await studio.evaluate(() => window.release());
+      await shape("wide");
+      await until("the host on the air", () => studio.evaluate(() => document.documentElement.dataset.publishing === "live"));
+      noErrors(studio, tab);
+    },
+  },
+  {
     name: "picture-that-waits-for-a-tap",
     async run(server) {
       // As an iPhone that saves its battery: nothing plays by itself, muted or not.
