@@ -36,4 +36,5 @@ function draw(rooms) {
   );
 }
 
+$("#unknown").hidden = location.pathname === "/";
 look();

@@ -6,7 +6,7 @@ import { $, all, clock, el, memory, money, patch, toast, written } from "./ui.js
 /** @typedef {import("./protocol.js").Variant} Variant */
 
 /** From here on down the stock is worth a word. */
-const FEW = 5;
+export const FEW = 5;
 /** The most of one thing in one buy. */
 const MOST = 10;
 
@@ -23,6 +23,8 @@ export class Shelf {
   /** @type {string | undefined} */
   #chosen;
   #quantity = 1;
+  /** Variants of which nothing can come back, as a buy has shown: a waitlist for them is none. */
+  #over = new Set();
   /**
    * A promo code that was looked up, and what it takes off.
    * @type {Extract<import("./protocol.js").Envelope, {t: "promo"}> & {basis_points?: number, amount?: import("./protocol.js").Money} | undefined}
@@ -35,6 +37,11 @@ export class Shelf {
     this.#orders = orders;
     const drawn = ["welcome", "products", "pins", "stock", "buying", "orders"];
     shop.on("change", ({ detail }) => drawn.includes(detail) && this.#draw());
+    shop.on("receipt", ({ detail: { receipt } }) => {
+      if (receipt.outcome !== "sold_out" || receipt.waitlist) return;
+      this.#over.add(receipt.variant);
+      this.#draw();
+    });
     setInterval(() => this.#drawTimes(), 500);
     for (const opener of ["#bag", "#kept"]) $(opener).addEventListener("click", () => this.show("bag"));
     const sheet = $("#sheet");
@@ -91,7 +98,7 @@ export class Shelf {
       card,
       el("button", { class: "open", "aria-label": `More about ${product.title}`, onclick: () => this.show(product.id) }, picture(product)),
       el("div", {}, el("h2", {}, product.title), this.#flash(product.variants), priceOf(product), stockOf(product.variants)),
-      this.#buyButton(isSoldOut(product), "Buy", { "data-buy": product.id, onclick: () => this.#wish(product) }),
+      this.#buyButton(product.variants, "Buy", { "data-buy": product.id, onclick: () => this.#wish(product) }),
     );
   }
 
@@ -116,15 +123,18 @@ export class Shelf {
   }
 
   /**
-   * @param {boolean} soldOut
+   * @param {Variant[]} variants those it is about
    * @param {string} text
    * @param {import("./ui.js").Attributes} attributes
    */
-  #buyButton(soldOut, text, attributes) {
+  #buyButton(variants, text, attributes) {
     // Never `disabled`, here and elsewhere: what was pressed by keyboard would lose the focus.
     const isBusy = this.#shop.isBuying;
-    const says = isBusy ? "One moment…" : soldOut ? "Join the waitlist" : text;
-    return el("button", { class: soldOut ? "buy" : "primary buy", "aria-disabled": String(isBusy), "aria-busy": String(isBusy), ...attributes }, says);
+    const isGone = variants.every(({ sold_out }) => sold_out);
+    const isOver = isGone && variants.every(({ id }) => this.#over.has(id));
+    const says = isBusy ? "One moment…" : isOver ? "Sold out" : isGone ? "Join the waitlist" : text;
+    const { onclick, ...others } = attributes;
+    return el("button", { class: isGone ? "buy" : "primary buy", "aria-disabled": String(isBusy || isOver), "aria-busy": String(isBusy), onclick: isOver ? undefined : onclick, ...others }, says);
   }
 
   #tiles() {
@@ -214,7 +224,7 @@ export class Shelf {
           el("output", {}, String(this.#quantity)),
           el("button", { "aria-label": "One more", "aria-disabled": String(this.#quantity >= most), onclick: step(1) }, "+"),
         ),
-        this.#buyButton(variant.sold_out, `Buy · ${money(total)}`, {
+        this.#buyButton([variant], `Buy · ${money(total)}`, {
           "data-buy-variant": variant.id,
           onclick: () => {
             if (this.#shop.isBuying) return;
@@ -310,14 +320,20 @@ function priceOf(product) {
   return priceLine(first, others.some(({ price }) => price.minor !== first.price.minor));
 }
 
+/**
+ * A price that may take two lines: its number and its currency.
+ * @param {import("./protocol.js").Money} price
+ */
+const breakable = (price) => money(price).replaceAll("\u00a0", " ");
+
 /** @param {Variant} variant */
 function priceLine({ price, was }, isLowest = false) {
   return el(
     "p",
     { class: "price" },
     isLowest && el("span", { class: "small" }, "from "),
-    money(price),
-    was && el("s", { class: "was" }, el("span", { class: "visually-hidden" }, "before "), money(was)),
+    breakable(price),
+    was && el("s", { class: "was" }, el("span", { class: "visually-hidden" }, "before "), breakable(was)),
   );
 }
 

@@ -5,6 +5,8 @@ import { $, clock, dayAndTime } from "./ui.js";
 /** Without a new frame for so long there is no picture any more. */
 const STILL_MS = 4000;
 const GLOW_MS = 1500;
+/** What a browser shows of a connection that has ended, or has no picture yet, is a black one of so many pixels. */
+const NO_PICTURE = 2;
 
 export class Stage {
   /** @type {import("./player.js").WhepPlayer} */
@@ -24,7 +26,7 @@ export class Stage {
     this.#shop = shop;
     const video = this.#video;
     this.#watchFrames();
-    video.addEventListener("playing", () => video.videoWidth && this.#seen());
+    video.addEventListener("playing", () => this.#seen());
     video.addEventListener("resize", () => this.#drawShape());
     video.addEventListener("volumechange", () => this.draw());
     video.addEventListener("click", () => video.muted && this.#setSound(true));
@@ -39,12 +41,16 @@ export class Stage {
     setInterval(() => this.#tick(), 1000);
     setInterval(() => this.#glow(), GLOW_MS);
     // The picture may have been there before.
-    if (video.videoWidth) this.#drawShape();
+    this.#drawShape();
     this.draw();
   }
 
   #drawShape() {
-    $("#stage").dataset.shape = this.#video.videoWidth > this.#video.videoHeight ? "wide" : "tall";
+    if (this.#isThere()) $("#stage").dataset.shape = this.#video.videoWidth > this.#video.videoHeight ? "wide" : "tall";
+  }
+
+  #isThere() {
+    return this.#video.videoWidth > NO_PICTURE;
   }
 
   #watchFrames() {
@@ -55,6 +61,7 @@ export class Stage {
   }
 
   #seen() {
+    if (!this.#isThere()) return;
     this.#lastFrame = performance.now();
     if (this.#hasPicture) return;
     this.#hasPicture = true;

@@ -185,12 +185,10 @@ impl Problem {
     pub(crate) fn adopt(response: Response) -> Response {
         let status = response.status();
         let is_error = status.is_client_error() || status.is_server_error();
-        if !is_error
-            || response
-                .headers()
-                .get(CONTENT_TYPE)
-                .is_some_and(|kind| kind == PROBLEM_JSON)
-        {
+        let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let is_told =
+            kind.is_some_and(|kind| kind == PROBLEM_JSON.as_bytes() || kind.starts_with(b"text/html"));
+        if !is_error || is_told {
             return response;
         }
         let title = status.canonical_reason().unwrap_or("the request was refused");

@@ -28,7 +28,7 @@ export const holding = [
       await inShop(studio);
       const word = "Donaudampfschifffahrtsgesellschaftskapitänsmützenhalterung";
       const command = (what) => studio.evaluate((asked) => window.vitrine.shop.host(asked), what);
-      const price = { minor: 1_299_900, currency: "EUR", exponent: 2 };
+      const price = { minor: 123_456_789, currency: "KWD", exponent: 3 };
       await command({ op: "product.put", product: { id: "long", title: word, images: [], variants: [{ id: "long", title: word, price, available: 3 }] } });
       await command({ op: "product.pin", product: "long", featured: true });
       await command({ op: "show.title", title: `${word} ${word}` });
@@ -49,6 +49,19 @@ export const holding = [
           if (out.length > 0) throw new Error(out.join(", "));
           return true;
         }, 10);
+        // A number is read in one piece, and can be agreed to wherever it stands.
+        const lines = await tab.evaluate(() => {
+          const [text] = [...document.querySelector("#card .price").childNodes].filter(({ data }) => data?.includes("123"));
+          const number = document.createRange();
+          number.setStart(text, text.data.indexOf("123"));
+          number.setEnd(text, text.data.indexOf("789") + 3);
+          return number.getClientRects().length;
+        });
+        if (lines > 1) throw new Error(`the price takes ${lines} lines at ${viewport.width} x ${viewport.height}`);
+        await tab.evaluate(() => document.querySelector("#card .open").click());
+        const right = await tab.evaluate(() => document.querySelector("#sheet .buy").getBoundingClientRect().right - document.querySelector("#sheet").getBoundingClientRect().right);
+        if (right > 0) throw new Error(`Buy is ${right} pixels outside of the sheet`);
+        await tab.evaluate(() => document.querySelector("#sheet").close());
       }
       noErrors(studio, tab);
     },

@@ -129,6 +129,50 @@ export const mishaps = [
     },
   },
   {
+    name: "show-that-is-full-is-never-called-live",
+    async run(server) {
+      const tab = await page("chrome", `${server.url}/watch/demo`, undefined, () => {
+        const plain = window.fetch;
+        window.offers = 0;
+        window.badges = new Set();
+        window.fetch = (url, options) => {
+          if (!String(url).includes("/whep/")) return plain(url, options);
+          window.offers += 1;
+          return Promise.resolve(new Response("{}", { status: 503, headers: { "Retry-After": "1" } }));
+        };
+        new MutationObserver(() => window.badges.add(document.querySelector("#live")?.textContent)).observe(document, { childList: true, subtree: true, characterData: true });
+      });
+      // With every ended connection Chromium shows a black picture of two pixels.
+      await until("three offers", () => tab.evaluate(() => window.offers >= 3));
+      await until("the words", async () => (await text(tab, "#waiting-title")) === "The show is full");
+      const badges = await tab.evaluate(() => [...window.badges]);
+      if (badges.includes("LIVE")) throw new Error(`it was called ${badges.join(", ")}`);
+      noErrors(tab);
+    },
+  },
+  {
+    name: "what-is-gone-for-good",
+    async run(server) {
+      const studio = await host(server);
+      const tab = await watch(server, "chrome");
+      for (const each of [studio, tab]) await inShop(each);
+      const price = { minor: 1900, currency: "EUR", exponent: 2 };
+      await studio.evaluate((p) => window.vitrine.shop.host({ op: "product.put", product: { id: "bowl", title: "Bowl", images: [], variants: [{ id: "bowl", title: "Bowl", price: p, available: 0 }] } }), price);
+      await studio.evaluate(() => window.vitrine.shop.host({ op: "product.pin", product: "bowl", featured: true }));
+      await until("the list being offered", async () => (await text(tab, "#card .buy")) === "Join the waitlist");
+      // Nobody holds one that could come back.
+      await click(tab, "#card .buy");
+      await until("being told", async () => (await text(tab, "#toasts"))?.includes("the last one is sold"));
+      await until("no list any more", async () => (await text(tab, "#card .buy")) === "Sold out");
+      await studio.evaluate(() => window.vitrine.shop.host({ op: "stock.add", variant: "bowl", delta: 2 }));
+      await until("more of them", async () => (await text(tab, "#card .buy")) === "Buy");
+      // A show that there is not.
+      await tab.goto(`${server.url}/watch/no%20room`, { waitUntil: "domcontentloaded" });
+      await until("the shows there are", async () => (await text(tab, "#unknown"))?.includes("no show") && (await text(tab, "#rooms a")));
+      noErrors(studio, tab);
+    },
+  },
+  {
     name: "picture-that-waits-for-a-tap",
     async run(server) {
       // As an iPhone that saves its battery: nothing plays by itself, muted or not.

@@ -3,8 +3,8 @@
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::header::{
-    CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, IF_NONE_MATCH, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -61,8 +61,28 @@ async fn watch<H: House>(
     Path(room): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    reception.check_room(&room)?;
+    if let Err(problem) = reception.check_room(&room) {
+        return no_such_show(&reception, problem, &headers);
+    }
     show(&reception, Page::Watch, &headers)
+}
+
+/// Somebody who looks for a show is told which ones there are, a program what is wrong.
+fn no_such_show<H: House>(
+    reception: &Shared<H>,
+    problem: Problem,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    if !accepted.is_some_and(|accepted| accepted.contains("text/html")) {
+        return Err(problem);
+    }
+    // What it has of another room's address is no answer for this one: never 304.
+    let mut headers = headers.clone();
+    headers.remove(IF_NONE_MATCH);
+    let mut page = show(reception, Page::Rooms, &headers)?;
+    *page.status_mut() = StatusCode::NOT_FOUND;
+    Ok(page)
 }
 
 async fn host<H: House>(

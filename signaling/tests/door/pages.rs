@@ -53,6 +53,17 @@ async fn pages_may_load_their_own_files_only() {
         assert_eq!(again.send().await.unwrap().status(), 304);
     }
     check_problem(stage.get("/watch/no%20room").await, 404).await;
+    let browser = stage
+        .request("GET", "/watch/no%20room")
+        .header("accept", "text/html,*/*;q=0.8");
+    let page = browser.send().await.unwrap();
+    assert_eq!(page.status(), 404);
+    assert!(
+        page.text()
+            .await
+            .unwrap()
+            .contains("There is no show at this address")
+    );
 }
 
 #[tokio::test]
