@@ -4,6 +4,9 @@ import { $, el, patch } from "./ui.js";
 
 /** Lines shown over the picture; older ones have been read. */
 const SHOWN = 30;
+/** More lines than this within so long are read by whoever wants to, not read aloud one behind the other. */
+const CALM_LINES = 4;
+const CALM_MS = 10_000;
 /** Nearer to the end than this, new lines are followed. Pixels. */
 const END = 40;
 
@@ -12,11 +15,16 @@ export class Talk {
   #shop;
   #box = /** @type {HTMLElement} */ ($("#chat").parentElement);
   #isAtEnd = true;
+  /** When the last lines came. @type {number[]} */
+  #came = [];
 
   /** @param {{shop: import("./shop.js").ShopClient}} options */
   constructor({ shop }) {
     this.#shop = shop;
-    shop.on("change", ({ detail }) => ["welcome", "chat"].includes(detail) && this.#draw());
+    shop.on("change", ({ detail }) => {
+      if (detail === "chat") this.#keepCalm();
+      if (["welcome", "chat"].includes(detail)) this.#draw();
+    });
     this.#box.addEventListener("scroll", () => {
       const { scrollHeight, scrollTop, clientHeight } = this.#box;
       this.#isAtEnd = scrollHeight - scrollTop - clientHeight < END;
@@ -29,6 +37,13 @@ export class Talk {
       $("#text").value = "";
       this.#isAtEnd = true;
     });
+  }
+
+  #keepCalm() {
+    const now = performance.now();
+    this.#came = [...this.#came, now].slice(-CALM_LINES - 1);
+    const isBusy = this.#came.length > CALM_LINES && now - this.#came[0] < CALM_MS;
+    $("#chat").setAttribute("aria-live", isBusy ? "off" : "polite");
   }
 
   #follow() {

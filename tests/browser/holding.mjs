@@ -114,6 +114,42 @@ export const holding = [
     },
   },
   {
+    name: "what-a-screen-reader-says",
+    async run(server) {
+      const studio = await host(server);
+      const tab = await page("chrome", `${server.url}/watch/demo`);
+      for (const each of [studio, tab]) await inShop(each);
+      const command = (what) => studio.evaluate((asked) => window.vitrine.shop.host(asked), what);
+      await tab.evaluate(() => {
+        window.said = [];
+        new MutationObserver(() => window.said.push(document.querySelector("#spoken").textContent)).observe(document.querySelector("#spoken"), { childList: true });
+      });
+      const said = (part) => until(part, async () => (await text(tab, "#spoken")).includes(part));
+      await command({ op: "product.pin", product: "candle", featured: true });
+      await said("Shown now, \u2068Fig leaf candle\u2069, €32.00");
+      await command({ op: "price.set", variant: "candle", minor: 2800 });
+      await said("now costs €28.00");
+      // A unit less is no news, however long one waits for it.
+      await command({ op: "stock.add", variant: "candle", delta: -1 });
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      await command({ op: "stock.add", variant: "candle", delta: -25 });
+      await said("only a few left");
+      await command({ op: "stock.add", variant: "candle", delta: -4 });
+      await said("sold out");
+      const all = await tab.evaluate(() => window.said);
+      if (all.length !== 4) throw new Error(`said: ${all.join("; ")}`);
+      // Nor is a chat in which everybody talks read aloud.
+      const live = () => tab.evaluate(() => document.querySelector("#chat").getAttribute("aria-live"));
+      if ((await live()) !== "polite") throw new Error(`the chat is ${await live()}`);
+      for (let n = 0; n < 5; n++) {
+        await (n % 2 ? tab : studio).evaluate((line) => window.vitrine.shop.say(`Line ${line}`), n);
+        await until(`line ${n}`, () => tab.evaluate((line) => window.vitrine.shop.chat.some(({ text }) => text === `Line ${line}`), n));
+      }
+      await until("a chat that is not read aloud", async () => (await live()) === "off");
+      noErrors(studio, tab);
+    },
+  },
+  {
     name: "host-by-keyboard",
     settings: { VITRINE_DEMO: "false" },
     async run(server) {
