@@ -112,8 +112,15 @@ export class Orders {
         { class: "row" },
         el("span", { class: "small" }, order.total && el("b", {}, money(order.total)), order.promo && ` with ${order.promo}`, isKept && !order.checkout && " · the host takes the payment"),
         order.checkout && isKept && el("a", { href: order.checkout, target: "_blank", rel: "noopener" }, "Pay"),
-        (isKept || order.state === "waitlisted") && el("button", { class: "quiet", onclick: () => this.#shop.cancel(order.buy) }, "Give back"),
+        (isKept || order.state === "waitlisted") && this.#giveBack(order.buy),
       ),
     );
+  }
+
+  /** @param {string} buy */
+  #giveBack(buy) {
+    const isBusy = this.#shop.isGivingBack(buy);
+    const onclick = isBusy ? undefined : () => this.#shop.cancel(buy);
+    return el("button", { class: "quiet", "aria-disabled": String(isBusy), "aria-busy": String(isBusy), onclick }, isBusy ? "One moment…" : "Give back");
   }
 }

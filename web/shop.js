@@ -43,6 +43,8 @@ export class ShopClient extends Show {
   #buys = new Buys({ send: (buy) => this.#send(buy), sendByHttp: (buy) => this.#buyByHttp(buy) });
   /** @type {Map<string, {resolve: (answer: any) => void, reject: (error: Error) => void, timer: number}>} */
   #waiting = new Map();
+  /** Orders that are given back, as far as is not known to have been done. @type {Set<string>} */
+  #returns = new Set();
   #clock = 0;
   #timeline;
   #reactions = new Sums((kind, count) => this.#send({ v: 1, t: "react", kind: /** @type {import("./protocol.js").Reaction} */ (kind), count }));
@@ -120,9 +122,22 @@ export class ShopClient extends Show {
     this.#hello();
   }
 
-  /** @param {string} buy */
+  /**
+   * Gives an own order back, or a place on a waitlist; said again on every new connection until the order's state is another.
+   * @param {string} buy
+   */
   cancel(buy) {
+    this.#returns.add(buy);
     this.#send({ v: 1, t: "cancel", buy });
+    this.changed("orders");
+  }
+
+  /**
+   * Whether an order is on its way back.
+   * @param {string} buy
+   */
+  isGivingBack(buy) {
+    return this.#returns.has(buy);
   }
 
   /** @param {string} text */
@@ -311,6 +326,7 @@ export class ShopClient extends Show {
     this.#connected(true);
     this.changed("welcome");
     this.#buys.repeatAll();
+    for (const buy of this.#returns) this.#send({ v: 1, t: "cancel", buy });
   }
 
   /** @param {Message} message */
@@ -325,6 +341,9 @@ export class ShopClient extends Show {
         return this.#settle(message.ref, undefined, message);
       case "notice":
         return this.#notice(message);
+      case "order":
+        this.#returns.delete(message.buy);
+        return super.apply(message);
       default:
         return super.apply(message);
     }
@@ -354,6 +373,7 @@ export class ShopClient extends Show {
       return this.#hello(true);
     }
     const ref = message.ref ?? "";
+    if (this.#returns.delete(ref)) this.changed("orders");
     if (this.#waiting.has(ref)) return this.#settle(ref, new Error(message.text));
     if (this.#buys.has(ref)) {
       if (message.retry_after_ms) return this.#buys.repeatAfter(ref, message.retry_after_ms);

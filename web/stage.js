@@ -130,6 +130,7 @@ export class Stage {
     if (this.#player.state === "full") return "Full";
     if (this.#shop.show?.state === "ended") return "Over";
     if (this.#player.state === "connected" && !onAir) return "Soon";
+    if (this.#lastFrame > 0) return "Reconnecting";
     return "Connecting";
   }
 
@@ -150,7 +151,7 @@ export class Stage {
     if (this.#player.state === "full") return ["The show is full", "More people watch than there is room for. This page tries again by itself."];
     if (onAir && this.#waitsForTap()) return ["Tap to watch", "This browser waits for a tap before it plays."];
     if (onAir && this.#isSoundOnly()) return this.#isHeardOn ? ["The camera is off", "The sound goes on, and the picture comes back by itself."] : ["Sound only", "The picture comes when there is one."];
-    if (onAir || !show) return ["One moment", "The picture is coming."];
+    if (onAir || !show) return ["One moment", this.#lastFrame > 0 ? "The picture has stopped. It comes back by itself." : "The picture is coming."];
     const startsAt = show.starts_at ?? 0;
     const left = startsAt - this.#shop.now();
     if (left > 0) return [`Starts in ${clock(left)}`, `${dayAndTime(startsAt)}. This page starts by itself.`];

@@ -151,6 +151,31 @@ export const mishaps = [
     },
   },
   {
+    name: "given-back-on-a-line-that-is-lost",
+    async run(server) {
+      // What is said just as the network goes is never heard.
+      const tab = await page("chrome", `${server.url}/watch/demo`, undefined, () => {
+        const { send } = RTCDataChannel.prototype;
+        window.lost = 0;
+        RTCDataChannel.prototype.send = function (data) {
+          if (String(data).includes('"t":"cancel"') && window.lost++ === 0) return;
+          send.call(this, data);
+        };
+      });
+      await inShop(tab);
+      const buy = await tab.evaluate(() => window.vitrine.shop.buy([{ variant: "candle", quantity: 1 }]));
+      const state = () => tab.evaluate((id) => window.vitrine.shop.orders.get(id)?.state, buy);
+      await until("the hold", async () => (await state()) === "held");
+      await click(tab, "#bag");
+      await click(tab, "#sheet .order button");
+      await until("the button waiting", async () => (await text(tab, "#sheet .order button")) === "One moment…");
+      await tab.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })));
+      await until("given back on the new connection", async () => (await state()) === "cancelled");
+      await until("the stock", () => tab.evaluate(() => window.vitrine.shop.variant("candle").variant.available === 30));
+      noErrors(tab);
+    },
+  },
+  {
     name: "what-is-gone-for-good",
     async run(server) {
       const studio = await host(server);
