@@ -168,6 +168,7 @@ mod tests {
         assert!(backlog.push(Urgency::Passing, MAX_PASSING, 101));
         assert_eq!((backlog.pop(), backlog.bytes()), (Some(101), 0));
     }
+
     #[test]
     fn what_passes_fills_its_part_to_the_last_byte_and_not_one_beyond() {
         let mut backlog = Backlog::new(1 << 20);

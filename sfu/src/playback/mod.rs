@@ -12,6 +12,7 @@ mod layers;
 mod playout;
 mod probe;
 mod repair;
+mod replays;
 mod reports;
 mod room;
 mod segments;
@@ -36,6 +37,7 @@ use clock_map::ClockMaps;
 use cut::Layers;
 pub use playout::PlayoutDelay;
 use probe::Probe;
+use replays::Replays;
 use reports::Reports;
 pub use select::LayerReason;
 use sender::{Line, Progress, Sender};
@@ -44,10 +46,6 @@ use sender::{Line, Progress, Sender};
 const PROBE_MARGIN: u64 = 115;
 /// And at most this of what the line is believed to carry: more would fill a queue only to fail.
 const PROBE_STEP: u64 = 180;
-
-/// A replay is many times the stream: whoever wants one right after the other gets them ever more seldom, at last
-/// every eight intervals.
-const MOST_DOUBLINGS: u32 = 3;
 
 /// Bounds and timings of playback.
 #[derive(Clone, Debug)]
@@ -145,8 +143,7 @@ pub struct Playback {
     /// When the picture was last entered at a keyframe.
     entered_at: Option<Instant>,
     wants_keyframe: bool,
-    /// How often the time between two replays has doubled.
-    replays: u32,
+    replays: Replays,
     stats: PlaybackStats,
 }
 
@@ -178,7 +175,7 @@ impl Playback {
             reason: LayerReason::default(),
             entered_at: None,
             wants_keyframe: false,
-            replays: 0,
+            replays: Replays::default(),
             stats: PlaybackStats::default(),
             config,
         }
@@ -276,22 +273,17 @@ impl Playback {
 
     /// Answers a viewer's keyframe request from the cache.
     fn refresh(&mut self, now: Instant, publication: &Publication, keyframes: &mut Vec<EncodingId>) {
-        let since = self.entered_at.map(|at| now.saturating_duration_since(at));
-        let interval = self.config.replay_interval * (1 << self.replays);
-        if since.is_some_and(|since| since < interval) {
-            return;
-        }
-        let again = since.is_some_and(|since| since < 2 * interval);
-        self.replays = if again {
-            (self.replays + 1).min(MOST_DOUBLINGS)
-        } else {
-            0
-        };
         let Some(sender) = self.video().and_then(|place| self.senders.get(place)) else {
             return;
         };
         let encoding = sender.encoding().and_then(|id| sender::find(publication, id));
         let Some(encoding) = encoding else { return };
+        let since = self.entered_at.map(|at| now.saturating_duration_since(at));
+        let newest = encoding.history.get(encoding.history.end().saturating_sub(1));
+        let is_news = newest.is_none_or(|packet| self.entered_at.is_none_or(|at| packet.arrival > at));
+        if !self.replays.is_due(since, self.config.replay_interval, is_news) {
+            return;
+        }
         let is_thin = sender.is_thin();
         if is_thin && sender.is_amid_keyframe(&encoding.history) {
             // It takes longer than the viewer is patient, and from its beginning it would take longer still.
