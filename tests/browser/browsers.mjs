@@ -118,6 +118,14 @@ export function picture(tab) {
   });
 }
 
+/** What the browser tells of the sound or picture that a page's player receives, and its codec's name; `undefined` before that. */
+export const inbound = (tab, kind) =>
+  tab.evaluate(async (wanted) => {
+    const reports = await window.vitrine.player.connection.getStats();
+    const report = [...reports.values()].find(({ type, kind }) => type === "inbound-rtp" && kind === wanted);
+    return report && { ...report, codec: reports.get(report.codecId)?.mimeType };
+  }, kind);
+
 /** Waits for a picture that is not black, moves, and is decoded on and on. */
 export async function moving(tab, what = "the picture") {
   const first = await until(`${what} appearing`, async () => {

@@ -1,7 +1,7 @@
 // Lines of all kinds behind real browsers, judged by the pictures they show. A story is a host, a line and what becomes of
 // it from second to second; the quick and steady ones run always, all of them with `run line-`.
 
-import { DESK, page, until } from "./browsers.mjs";
+import { DESK, inbound, page, until } from "./browsers.mjs";
 import { longestFreeze, noteFrames } from "./frames.mjs";
 import { Line, freeUdpPort, throughLine } from "./network.mjs";
 import { goLive, host } from "./scenarios.mjs";
@@ -27,8 +27,8 @@ function mobile(seconds) {
 
 /**
  * `steps` are `[second, changes of the line downward]`, counted from when the best picture was there for a while; `way` is
- * the delay each way in milliseconds; `expect` what must hold: milliseconds for `down` (from `squeezed`), `up` (from
- * `relieved`), the longest `freeze`, the least part of the time with the `best` picture.
+ * the delay each way in milliseconds; `expect` what must hold: milliseconds for `down` (from the first step), `up` (from
+ * `relieved`, or the last step), the longest `freeze`, the least part of the time with the `best` picture.
  */
 const LINES = [
   { name: "step", steps: [[0, kbps(450)], [10, kbps(4000)]], seconds: 22, expect: { down: 1000, up: 12_000, freeze: 500 } },
@@ -93,15 +93,11 @@ async function watched(server, kind, story) {
 }
 
 /** What the browser's decoder and its feedback say of themselves. */
-const received = (tab) =>
-  tab.evaluate(async () => {
-    for (const report of (await window.vitrine.player.connection.getStats()).values()) {
-      if (report.type === "inbound-rtp" && report.kind === "video") {
-        return Object.fromEntries(["framesDecoded", "framesDropped", "keyFramesDecoded", "nackCount", "pliCount", "packetsLost"].map((name) => [name, report[name]]));
-      }
-    }
-    return {};
-  });
+const SAID = ["framesDecoded", "framesDropped", "keyFramesDecoded", "nackCount", "pliCount", "packetsLost"];
+const received = async (tab) => {
+  const report = await inbound(tab, "video");
+  return Object.fromEntries(SAID.map((name) => [name, report?.[name]]));
+};
 
 function figures(story, best, frames, received) {
   const end = story.seconds * 1000;

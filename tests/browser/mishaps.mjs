@@ -1,6 +1,6 @@
 // What goes wrong on phones and at hosts' desks, and is made good or told.
 
-import { moving, page, until } from "./browsers.mjs";
+import { inbound, moving, page, until } from "./browsers.mjs";
 import { click, goLive, host, inShop, noErrors, text, watch } from "./scenarios.mjs";
 
 export const mishaps = [
@@ -37,15 +37,14 @@ export const mishaps = [
         const tab = await watch(server, kind);
         await until(`sound only in ${kind}`, async () => (await text(tab, "#waiting-title")) === "Sound only");
         await click(tab, "#sound");
-        await until(`the sound in ${kind}`, () =>
-          tab.evaluate(async () => {
-            const reports = [...(await window.vitrine.player.connection.getStats()).values()];
-            const heard = reports.find(({ type, kind }) => type === "inbound-rtp" && kind === "audio")?.packetsReceived;
+        await until(`the sound in ${kind}`, async () => {
+          const isOn = await tab.evaluate(() => {
             const { muted, paused } = document.querySelector("#video");
             const { visibility } = getComputedStyle(document.querySelector("#sound"));
-            return heard > 0 && !muted && !paused && visibility === "visible";
-          }),
-        );
+            return !muted && !paused && visibility === "visible";
+          });
+          return isOn && (await inbound(tab, "audio"))?.packetsReceived > 0;
+        });
         noErrors(tab);
       }
       noErrors(studio);

@@ -1,7 +1,7 @@
 // What people do, in real browsers.
 
 import { createServer } from "node:http";
-import { DESK, moving, page, picture, shot, until } from "./browsers.mjs";
+import { DESK, inbound, moving, page, picture, shot, until } from "./browsers.mjs";
 import { publishH264, publishSound } from "./ffmpeg.mjs";
 
 export const watch = (server, kind, viewport) => page(kind, `${server.url}/watch/demo`, viewport);
@@ -359,11 +359,7 @@ export const scenarios = [
         }, 60);
         await moving(tab, "ffmpeg's picture");
         await shot(tab, "ffmpeg-h264");
-        const codec = await tab.evaluate(async () => {
-          const stats = [...(await window.vitrine.player.connection.getStats()).values()];
-          const video = stats.find((report) => report.type === "inbound-rtp" && report.kind === "video");
-          return stats.find((report) => report.id === video.codecId)?.mimeType;
-        });
+        const { codec } = await inbound(tab, "video");
         if (codec !== "video/H264") throw new Error(`codec ${codec}`);
         noErrors(tab);
 
