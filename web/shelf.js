@@ -36,7 +36,10 @@ export class Shelf {
     this.#shop = shop;
     this.#orders = orders;
     const drawn = ["welcome", "products", "pins", "stock", "buying", "orders"];
-    shop.on("change", ({ detail }) => drawn.includes(detail) && this.#draw());
+    shop.on("change", ({ detail }) => {
+      if (["products", "stock"].includes(detail)) this.#forgetRestocked();
+      if (drawn.includes(detail)) this.#draw();
+    });
     shop.on("receipt", ({ detail: { receipt } }) => {
       if (receipt.outcome !== "sold_out" || receipt.waitlist) return;
       this.#over.add(receipt.variant);
@@ -64,6 +67,11 @@ export class Shelf {
     this.#drawSheet();
     const sheet = $("#sheet");
     if (!sheet.open) sheet.showModal();
+  }
+
+  /** Of what is there again some may be held, and come back, when it is gone the next time. */
+  #forgetRestocked() {
+    for (const id of this.#over) if (!this.#shop.variant(id)?.variant.sold_out) this.#over.delete(id);
   }
 
   #draw() {

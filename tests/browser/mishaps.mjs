@@ -190,6 +190,8 @@ export const mishaps = [
       await until("no list any more", async () => (await text(tab, "#card .buy")) === "Sold out");
       await studio.evaluate(() => window.vitrine.shop.host({ op: "stock.add", variant: "bowl", delta: 2 }));
       await until("more of them", async () => (await text(tab, "#card .buy")) === "Buy");
+      await studio.evaluate(() => window.vitrine.shop.host({ op: "stock.add", variant: "bowl", delta: -2 }));
+      await until("the list again: somebody may have one of the new ones", async () => (await text(tab, "#card .buy")) === "Join the waitlist");
       // A show that there is not.
       await tab.goto(`${server.url}/watch/no%20room`, { waitUntil: "domcontentloaded" });
       await until("the shows there are", async () => (await text(tab, "#unknown"))?.includes("no show") && (await text(tab, "#rooms a")));
