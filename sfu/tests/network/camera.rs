@@ -84,6 +84,11 @@ pub(crate) struct Camera {
     pub(crate) keyframe: f64,
     /// Every so many groups one begins with a new scene, and its keyframe is three times as large as the others.
     pub(crate) scene: u32,
+    /// So many seconds after it begins the lowest layer's sequence numbers, timestamps and picture ids begin anew from
+    /// zero, and those of each layer above one second later: none has the numbers of another.
+    pub(crate) wraps: Option<u32>,
+    /// It sends sender reports.
+    pub(crate) reports: bool,
 }
 
 impl Camera {
@@ -100,6 +105,8 @@ impl Camera {
             skips: u32::MAX,
             keyframe: 5.0,
             scene: u32::MAX,
+            wraps: None,
+            reports: false,
         }
     }
 
@@ -188,6 +195,9 @@ impl Camera {
 #[derive(Clone, Copy, Debug, Default)]
 struct Layer {
     sequence: u16,
+    /// The timestamp and the picture id of frame zero.
+    timestamp: u32,
+    picture: u32,
     frame: u32,
     since_keyframe: u32,
     keyframe: u32,
@@ -198,6 +208,25 @@ struct Layer {
 }
 
 impl Layer {
+    /// Before its first frame.
+    fn new(camera: &Camera, index: usize) -> Layer {
+        let Some(wraps) = camera.wraps else {
+            return Layer::default();
+        };
+        let seconds = wraps + index as u32;
+        let kbps = match camera.scalable {
+            true => camera.layers.last().unwrap().2,
+            false => camera.layers[index].2,
+        };
+        let packets = (kbps * 125 / FRAMES_PER_SECOND).div_ceil(PART as u32) * FRAMES_PER_SECOND;
+        Layer {
+            sequence: 0_u16.wrapping_sub((seconds * packets) as u16),
+            timestamp: 0_u32.wrapping_sub(seconds * 90_000),
+            picture: 0_u32.wrapping_sub(seconds * FRAMES_PER_SECOND),
+            ..Layer::default()
+        }
+    }
+
     /// A frame goes on from the newest of its or a lower temporal layer: which, and whether that is of the base layer.
     fn follow(&mut self, frame: u32, is_keyframe: bool, temporal: usize) -> (u32, bool) {
         if is_keyframe {
@@ -229,7 +258,9 @@ pub(crate) struct Shooting {
 impl Shooting {
     pub(crate) fn new(camera: Camera, seed: u64) -> Shooting {
         Shooting {
-            layers: vec![Layer::default(); camera.layers.len()],
+            layers: (0..camera.layers.len())
+                .map(|index| Layer::new(&camera, index))
+                .collect(),
             off: vec![false; camera.layers.len()],
             camera,
             random: SmallRng::seed_from_u64(seed),
@@ -252,7 +283,9 @@ impl Shooting {
 
     /// Another connection's encoders: they know nothing of what was sent before.
     pub(crate) fn begin_anew(&mut self, at: Duration) {
-        self.layers.fill(Layer::default());
+        for (index, layer) in self.layers.iter_mut().enumerate() {
+            *layer = Layer::new(&self.camera, index);
+        }
         self.frames = (at.as_secs_f64() * f64::from(FRAMES_PER_SECOND)).ceil() as u32;
         self.next = Duration::from_secs(1) * self.frames / FRAMES_PER_SECOND;
     }
@@ -288,9 +321,37 @@ impl Shooting {
                 }
             }
         }
+        if self.camera.reports && self.frames % FRAMES_PER_SECOND == 1 {
+            items.extend(self.reports(now));
+        }
         self.frames += 1;
         self.next = Duration::from_secs(1) * self.frames / FRAMES_PER_SECOND;
         items
+    }
+
+    /// What its encodings' timestamps are by its wall clock.
+    fn reports(&self, at: Instant) -> Vec<RelayedMedia> {
+        let ntp = (u64::from(self.frames) << 32) / u64::from(FRAMES_PER_SECOND) + (3_900_000_000 << 32);
+        let encodings = if self.camera.scalable {
+            1
+        } else {
+            self.layers.len()
+        };
+        let report = |(layer, begun): (usize, &Layer)| RelayedMedia::Report {
+            encoding: EncodingId {
+                section: 1,
+                layer: layer as u8,
+            },
+            at,
+            ntp,
+            rtp: begun.timestamp.wrapping_add(self.frames * 3000),
+        };
+        self.layers
+            .iter()
+            .take(encodings)
+            .enumerate()
+            .map(report)
+            .collect()
     }
 
     /// What kind of frame an encoding has next: a keyframe, its temporal layer, the frame it needs, whether that is one of
@@ -332,6 +393,8 @@ impl Shooting {
         let Layer {
             frame,
             sequence,
+            timestamp,
+            picture,
             keyframes,
             ..
         } = self.layers[0];
@@ -356,14 +419,15 @@ impl Shooting {
                     VP9,
                     is_last && spatial == highest,
                     sequence,
-                    self.frames * 3000,
+                    timestamp.wrapping_add(self.frames * 3000),
                     100,
                 );
                 let place = (spatial as u8, temporal as u8);
                 let ends = (part == 0, is_last);
                 let sizes =
                     (is_keyframe && spatial == 0 && part == 0).then_some(self.camera.layers.as_slice());
-                vp9(&mut packet, frame, frame - needs, place, ends, sizes);
+                let picture = picture.wrapping_add(frame);
+                vp9(&mut packet, picture, frame - needs, place, ends, sizes);
                 let stamp = Stamp {
                     layer: spatial as u8,
                     temporal: temporal as u8,
@@ -397,7 +461,8 @@ impl Shooting {
         } = self.camera;
         let layer = &mut self.layers[index];
         let parts = size.div_ceil(PART).max(1);
-        let picture = (layer.frame & 0x7fff) as u16;
+        let picture = (layer.picture.wrapping_add(layer.frame) & 0x7fff) as u16;
+        let timestamp = layer.timestamp.wrapping_add(self.frames * 3000);
         let packets = (0..parts).map(|part| {
             let stamp = Stamp {
                 layer: index as u8,
@@ -410,7 +475,7 @@ impl Shooting {
             let ssrc = 100 + index as u32;
             let sequence = layer.sequence.wrapping_add(part as u16);
             let kind = if is_h264 { H264 } else { VIDEO };
-            let mut packet = header(kind, part + 1 == parts, sequence, self.frames * 3000, ssrc);
+            let mut packet = header(kind, part + 1 == parts, sequence, timestamp, ssrc);
             if is_marked {
                 packet[0] |= 0x10;
                 let ends = (part == 0, part + 1 == parts);

@@ -28,3 +28,4 @@ mod phases;
 mod returning;
 mod scalable;
 mod stories;
+mod wraps;
