@@ -32,8 +32,10 @@ impl Pause {
     /// How long after a turn that ended now the next one may begin.
     pub(super) fn after_turn(&mut self, now: Instant) -> Duration {
         let credit = self.interval * (AT_ONCE - 1);
-        // Whoever was quiet for longer has no more than this.
+        // Whoever was quiet for longer has no more than this, and whoever had turns that could not wait, there being more
+        // to read, owes no more than one pause: it would sleep while the socket fills.
         self.paid_until = self.paid_until.max(now) + self.interval;
+        self.paid_until = self.paid_until.min(now + credit + self.interval);
         self.paid_until
             .saturating_duration_since(now)
             .saturating_sub(credit)
@@ -93,6 +95,21 @@ mod tests {
             let free = (0..100).take_while(|_| pause.after_turn(later).is_zero());
             assert_eq!(free.count(), 16 - 1);
         }
+    }
+
+    #[test]
+    fn turns_that_could_not_wait_are_not_made_up_for_by_a_long_sleep() {
+        let begin = Instant::now();
+        let mut pause = Pause::new(TURN_INTERVAL, begin);
+        // A flood: each turn finds more than it reads, and the next follows at once.
+        let turns = 1000;
+        let mut now = begin;
+        for _ in 0..turns {
+            now += 50 * US;
+            pause.after_turn(now);
+        }
+        let longest = (0..AT_ONCE).map(|_| pause.after_turn(now)).max();
+        assert_eq!(longest, Some(TURN_INTERVAL));
     }
 
     #[test]
