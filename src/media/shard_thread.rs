@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token, Waker};
 use sfu::Shard;
 use sfu::relay::{Relay, ShardId};
-use sfu::shard::{Event, OpenError, ShardConfig};
+use sfu::shard::{Event, OpenError, PublisherPath, ShardConfig};
 use sfu::transport::Outbox;
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,14 +18,17 @@ use super::command::{Command, LaneCounts, ShardReport};
 use super::lanes::{ShardInbox, ShardLane, is_lossy, lanes};
 use super::load::Load;
 use super::pause::{Pause, TURN_INTERVAL};
+use crate::net::connected::MAX_CONNECTED;
 use crate::net::tcp::{TcpCounts, TcpPort};
 use crate::net::udp::UdpPort;
 
 const UDP: Token = Token(0);
 const WAKE: Token = Token(1);
 const TCP: Token = Token(2);
+/// Tokens from here on are sockets of publishers.
+const FIRST_PUBLISHER: usize = 3;
 /// Tokens from here on are TCP connections.
-const FIRST_CONNECTION: usize = 3;
+const FIRST_CONNECTION: usize = FIRST_PUBLISHER + MAX_CONNECTED;
 
 /// Commands taken in one turn, so that a burst of them cannot hold up packets.
 const COMMANDS_PER_TURN: usize = 256;
@@ -166,17 +169,25 @@ impl ShardThread {
                 tracing::error!(shard = self.id.0, %error, "poll failed; the shard stops");
                 return;
             }
-            readable |= waiting.iter().any(|event| event.token() == UDP);
+            for event in &waiting {
+                match event.token() {
+                    UDP => readable = true,
+                    Token(number @ FIRST_PUBLISHER..FIRST_CONNECTION) => {
+                        self.seat.udp.wake(number - FIRST_PUBLISHER);
+                    }
+                    _ => {}
+                }
+            }
             // One time per turn: what came in together happened together.
             let now = Instant::now();
             let (commands_left, shutdown) = self.take_commands(now);
             let relays_left = self.take_relays(now);
+            let shard = &mut self.shard;
+            let mut take = |from, datagram: &mut [u8]| shard.handle_datagram(now, from, datagram);
+            // What publishers send comes first, however much there is of everything else.
+            let media_left = self.seat.udp.receive_connected(&mut take);
             if readable {
-                let shard = &mut self.shard;
-                readable = self
-                    .seat
-                    .udp
-                    .receive(|from, datagram| shard.handle_datagram(now, from, datagram));
+                readable = self.seat.udp.receive(&mut take);
             }
             self.serve_tcp(now, &waiting);
             if self.shard.poll_timeout().is_some_and(|deadline| deadline <= now) {
@@ -188,6 +199,7 @@ impl ShardThread {
                 self.shard.close_all(now);
             }
             self.send(now);
+            self.follow_publishers();
             self.deliver_relays();
             self.deliver_events();
             self.turns += 1;
@@ -201,17 +213,25 @@ impl ShardThread {
             if let Some((load, worked)) = self.load.measure(finished, self.busy) {
                 self.shard.set_load(load, worked);
             }
-            timeout = if readable || commands_left || relays_left || !self.seat.unread.is_empty() {
-                Duration::ZERO
-            } else {
-                self.wait(finished)
-            };
+            timeout =
+                if readable || media_left || commands_left || relays_left || !self.seat.unread.is_empty() {
+                    Duration::ZERO
+                } else {
+                    self.wait(finished)
+                };
             // Never past a deadline, and never while there is work left.
             let pause = self.pause.after_turn(finished).min(timeout);
             if !pause.is_zero() {
                 std::thread::sleep(pause);
                 timeout -= pause;
             }
+        }
+    }
+
+    fn follow_publishers(&mut self) {
+        while let Some(PublisherPath { peer, path }) = self.shard.poll_publisher_path() {
+            let ShardSeat { udp, poll, .. } = &mut self.seat;
+            udp.follow(peer.0, path, poll.registry(), FIRST_PUBLISHER);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Sockets: one UDP port per shard, and the addresses that candidates name.
 
 mod batch;
+pub mod connected;
 pub mod framing;
 pub mod interfaces;
 mod outgoing;

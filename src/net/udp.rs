@@ -3,12 +3,14 @@
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use mio::Registry;
 use mio::net::UdpSocket;
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use sfu::transport::{Outbox, Remote, Run};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::batch::{self, Batches, Way};
+use super::connected::Connected;
 use super::overflow::{Handed, Left, Overflow};
 
 /// Asked of the kernel for both directions; it gives what `rmem_max` and `wmem_max` allow. 4 MiB hold 16 ms of a
@@ -38,6 +40,10 @@ pub struct UdpCounts {
     pub send_failed: u64,
     /// Receive calls that failed.
     pub receive_failed: u64,
+    /// Publishers who could have had a socket of their own and got none.
+    pub connect_failed: u64,
+    /// Sockets of publishers open now.
+    pub connected: u64,
     /// 1 where the kernel or a device does not cut up runs (GSO), so that every datagram is sent alone.
     pub without_gso: u64,
     /// 1 where the kernel does not join datagrams it received (GRO).
@@ -49,10 +55,16 @@ pub struct UdpPort {
     socket: UdpSocket,
     state: UdpSocketState,
     is_ipv6: bool,
-    buffer: Vec<u8>,
+    reader: Reader,
+    connected: Connected,
     overflow: Overflow,
     runs: u64,
-    receive_failed: u64,
+}
+
+/// Reads the sockets of a port.
+pub(super) struct Reader {
+    buffer: Vec<u8>,
+    failed: u64,
 }
 
 impl UdpPort {
@@ -84,10 +96,10 @@ impl UdpPort {
             socket,
             state,
             is_ipv6: address.is_ipv6(),
-            buffer: vec![0; BATCH * BUFFER],
+            reader: Reader::new(),
+            connected: Connected::default(),
             overflow: Overflow::default(),
             runs: 0,
-            receive_failed: 0,
         })
     }
 
@@ -112,48 +124,35 @@ impl UdpPort {
             send_full: lost.full,
             send_waited: lost.waited,
             send_failed: lost.refused,
-            receive_failed: self.receive_failed,
+            receive_failed: self.reader.failed,
+            connect_failed: self.connected.refused(),
+            connected: self.connected.open(),
             without_gso: u64::from(self.state.max_gso_segments() <= 1),
             without_gro: u64::from(self.state.gro_segments() <= 1),
         }
     }
 
     /// Hands over waiting datagrams; true when there may be more.
-    pub fn receive(&mut self, mut take: impl FnMut(Remote, &mut [u8])) -> bool {
-        for _ in 0..MAX_BATCHES {
-            let mut chunks = self.buffer.chunks_mut(BUFFER);
-            let mut buffers: [IoSliceMut<'_>; BATCH] =
-                std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
-            let mut meta = [RecvMeta::default(); BATCH];
-            let count = match self
-                .state
-                .recv(UdpSockRef::from(&self.socket), &mut buffers, &mut meta)
-            {
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(error) => {
-                    // An ICMP error of an earlier send, for one. The next call goes on behind it.
-                    self.receive_failed += 1;
-                    tracing::debug!(%error, "receiving failed");
-                    continue;
-                }
-            };
-            for (meta, buffer) in meta.iter().zip(&mut buffers).take(count) {
-                let from = Remote::Udp {
-                    peer: canonical(meta.addr),
-                    local: meta.dst_ip.map(|address| address.to_canonical()),
-                };
-                let bytes = buffer.get_mut(..meta.len).unwrap_or_default();
-                for datagram in bytes.chunks_mut(meta.stride.max(1)) {
-                    take(from, datagram);
-                }
-            }
-            // Fewer than asked for: nothing is left, and what comes now wakes the poll anew.
-            if count < BATCH {
-                return false;
-            }
-        }
-        true
+    pub fn receive(&mut self, take: impl FnMut(Remote, &mut [u8])) -> bool {
+        self.reader.receive(&self.socket, &self.state, take)
+    }
+
+    /// The same of the publishers' own sockets that were woken.
+    pub fn receive_connected(&mut self, take: impl FnMut(Remote, &mut [u8])) -> bool {
+        self.connected.receive(&mut self.reader, take)
+    }
+
+    /// A publisher's own socket has something to read.
+    pub fn wake(&mut self, place: usize) {
+        self.connected.wake(place);
+    }
+
+    /// A publisher sends from there, or is gone: it gets a socket of its own, registered under a token of `first` plus its
+    /// place, which is less than [`MAX_CONNECTED`](super::connected::MAX_CONNECTED). Where that cannot be, all comes by
+    /// the common one, as before.
+    pub fn follow(&mut self, publisher: u64, path: Option<Remote>, registry: &Registry, first: usize) {
+        self.connected
+            .follow(&self.socket, publisher, path, registry, first);
     }
 
     /// Sends every run that goes by UDP, behind what waits from before. What the kernel has no room for is dropped where
@@ -188,6 +187,55 @@ impl UdpPort {
     /// Whether something waits for room in the kernel.
     pub fn is_waiting(&self) -> bool {
         self.overflow.is_waiting()
+    }
+}
+
+impl Reader {
+    fn new() -> Reader {
+        Reader {
+            buffer: vec![0; BATCH * BUFFER],
+            failed: 0,
+        }
+    }
+
+    /// Hands over a socket's waiting datagrams; true when there may be more.
+    pub(super) fn receive(
+        &mut self,
+        socket: &UdpSocket,
+        state: &UdpSocketState,
+        mut take: impl FnMut(Remote, &mut [u8]),
+    ) -> bool {
+        for _ in 0..MAX_BATCHES {
+            let mut chunks = self.buffer.chunks_mut(BUFFER);
+            let mut buffers: [IoSliceMut<'_>; BATCH] =
+                std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+            let mut meta = [RecvMeta::default(); BATCH];
+            let count = match state.recv(UdpSockRef::from(socket), &mut buffers, &mut meta) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) => {
+                    // An ICMP error of an earlier send, for one. The next call goes on behind it.
+                    self.failed += 1;
+                    tracing::debug!(%error, "receiving failed");
+                    continue;
+                }
+            };
+            for (meta, buffer) in meta.iter().zip(&mut buffers).take(count) {
+                let from = Remote::Udp {
+                    peer: canonical(meta.addr),
+                    local: meta.dst_ip.map(|address| address.to_canonical()),
+                };
+                let bytes = buffer.get_mut(..meta.len).unwrap_or_default();
+                for datagram in bytes.chunks_mut(meta.stride.max(1)) {
+                    take(from, datagram);
+                }
+            }
+            // Fewer than asked for: nothing is left, and what comes now wakes the poll anew.
+            if count < BATCH {
+                return false;
+            }
+        }
+        true
     }
 }
 

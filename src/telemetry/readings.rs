@@ -174,6 +174,11 @@ pub(super) const COUNTERS: &[Reading] = &[
         |r| r.udp.receive_failed,
     ),
     (
+        "vitrine_udp_connect_failed_total",
+        "Publishers who were to have a socket of their own and got none.",
+        |r| r.udp.connect_failed,
+    ),
+    (
         "vitrine_tcp_accepted_total",
         "ICE-TCP connections accepted.",
         |r| r.tcp.accepted,
@@ -276,6 +281,11 @@ pub(super) const GAUGES: &[Reading] = &[
         "vitrine_event_queue_length",
         "Events waiting for the shop and directory.",
         |r| r.lanes.event_queue,
+    ),
+    (
+        "vitrine_udp_publishers",
+        "Publishers whose media has a socket of its own.",
+        |r| r.udp.connected,
     ),
     (
         "vitrine_udp_without_gso",

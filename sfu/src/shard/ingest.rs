@@ -115,7 +115,10 @@ impl Shard {
                     }
                 }
             },
-            Received::Verified => self.routes.add_remote(key, &mut peer.addresses, from),
+            Received::Verified => {
+                self.routes.add_remote(key, &mut peer.addresses, from);
+                self.tell_source(key);
+            }
             // An acknowledgement, most often.
             Received::Nothing if peer.association.is_connected() && !peer.association.has_events() => {
                 return self.touch_peer_for(key, Due::Channels);
@@ -138,7 +141,10 @@ impl Shard {
                     self.events.push_back(Event::Connected { peer: id, took });
                     match &mut peer.role {
                         Role::Viewer(playback) => playback.start(now),
-                        Role::Publisher { .. } => self.enter_stage(now, key),
+                        Role::Publisher { .. } => {
+                            self.tell_source(key);
+                            self.enter_stage(now, key);
+                        }
                     }
                 }
                 TransportEvent::HasKeys => {

@@ -160,6 +160,7 @@ impl Shard {
         };
         peer.association.close(now, &mut self.outbox);
         self.by_id.remove(&peer.id);
+        self.sources.remove(peer.id);
         self.routes.remove(key, &peer.addresses);
         self.deadlines.disarm(&mut peer.armed);
         self.gone.add_peer(&peer);

@@ -16,6 +16,7 @@ mod pace;
 mod peer;
 mod room;
 mod routes;
+mod sources;
 mod stage;
 mod tick;
 mod wheel;
@@ -31,6 +32,7 @@ use slab::Slab;
 
 pub use audience::{Audience, ViewerLayer, ViewerStats};
 pub use config::{ChannelMessage, Event, OpenError, PeerEnd, PeerId, ShardConfig, ShardStats};
+pub use sources::PublisherPath;
 
 use crate::backlog::Urgency;
 use crate::negotiation::IceCredentials;
@@ -45,6 +47,7 @@ use hold::Hold;
 use peer::{Peer, Role};
 use room::Room;
 use routes::Routes;
+use sources::Sources;
 
 /// One shard. Input is only taken in; its consequences leave together with [`Shard::flush`], so that what came in one
 /// batch goes out in one batch.
@@ -58,6 +61,7 @@ pub struct Shard {
     rooms: Slab<Room>,
     by_name: HashMap<RoomName, usize>,
     routes: Routes,
+    sources: Sources,
     deadlines: Deadlines,
     door: Door,
     dirty_peers: Vec<usize>,
@@ -91,6 +95,7 @@ impl Shard {
             rooms: Slab::new(),
             by_name: HashMap::new(),
             routes: Routes::default(),
+            sources: Sources::default(),
             deadlines: Deadlines::new(now),
             door: Door::new(now),
             dirty_peers: Vec::new(),

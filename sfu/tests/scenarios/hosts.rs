@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sfu::shard::{Event, PeerEnd};
+use sfu::shard::{Event, PeerEnd, PublisherPath};
+use sfu::transport::Remote;
 
 use super::client::Picture;
 use super::host::Camera;
@@ -151,4 +152,24 @@ fn a_large_first_keyframe_that_comes_at_once_does_not_stop_those_who_waited() {
     viewer.assert_seamless();
     let freeze = viewer.longest_freeze(from, world.now);
     assert!(freeze < ms(100), "{freeze:?}");
+}
+
+#[test]
+fn where_a_publisher_sends_from_is_told_once_and_when_it_goes() {
+    let mut world = World::new(7, 1);
+    let host = world.go_live(0, Camera::simple());
+    world.watch(0);
+    world.run(Duration::from_secs(3));
+    let client = &world.hosts[host].client;
+    let (peer, address) = (client.peer, client.address);
+    let told = |world: &mut World| -> Vec<PublisherPath> {
+        std::iter::from_fn(|| world.shards[0].poll_publisher_path()).collect()
+    };
+    let path = Some(Remote::Udp {
+        peer: address,
+        local: Some([10, 0, 0, 1].into()),
+    });
+    assert_eq!(told(&mut world), [PublisherPath { peer, path }]);
+    world.close(0, peer);
+    assert_eq!(told(&mut world), [PublisherPath { peer, path: None }]);
 }
