@@ -1,6 +1,7 @@
 //! The sockets of the door: connections taken in, their number, head size and slowness bounded, TLS where configured,
 //! HTTP/1.1 and HTTP/2, and an end that lets requests finish.
 
+mod complaint;
 mod crowd;
 mod tls;
 
@@ -8,7 +9,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -25,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
 use crate::origin::PeerAddress;
+use complaint::Complaint;
 use crowd::Crowd;
 pub use tls::{Tls, TlsError};
 
@@ -104,6 +106,7 @@ pub async fn serve(
     let mut renewal = tokio::time::interval(settings.renewal);
     let crowd = Crowd::new(settings.max_connections, settings.max_connections_per_address);
     let mut connections = JoinSet::new();
+    let mut failures = Complaint::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -119,7 +122,10 @@ pub async fn serve(
         let (stream, from) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "cannot take a connection");
+                // Without a file descriptor to spare every attempt fails, twenty a second.
+                if let Some(times) = failures.again(Instant::now()) {
+                    tracing::warn!(%error, times, "cannot take connections");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
