@@ -30,6 +30,15 @@ impl Pace {
         }
     }
 
+    /// How long to wait until one more would be taken, if at all. Counts nothing.
+    pub(crate) fn wait(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets.get(&address)?;
+        let passed = now.saturating_duration_since(bucket.at).as_secs_f64();
+        let missing = 1.0 - (bucket.left + passed * self.per_second);
+        (missing > 0.0).then(|| Duration::from_secs_f64(missing / self.per_second))
+    }
+
     /// Counts a request; how long to wait when it is one too many.
     pub(crate) fn take(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
         let full = self.per_second * BURST_SECONDS;
@@ -68,6 +77,8 @@ mod tests {
             assert_eq!(pace.take(address(1), start), Ok(()));
         }
         assert_eq!(pace.take(address(1), start), Err(Duration::from_millis(500)));
+        assert_eq!(pace.wait(address(1), start), Some(Duration::from_millis(500)));
+        assert_eq!(pace.wait(address(1), start + Duration::from_millis(500)), None);
         assert_eq!(
             pace.take(address(2), start),
             Ok(()),

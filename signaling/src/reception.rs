@@ -35,6 +35,8 @@ pub(crate) struct Reception<H> {
     /// Turns true when event streams must end because the door closes.
     pub(crate) closing: watch::Receiver<bool>,
     pace: Pace,
+    /// Of messages in the name of nobody.
+    guesses: Pace,
 }
 
 /// The state as handlers take it.
@@ -54,6 +56,7 @@ impl<H: House> Reception<H> {
             sessions: Sessions::new(settings.sessions_per_address, Instant::now()),
             closing,
             pace: Pace::new(settings.session_requests_per_second),
+            guesses: Pace::new(settings.session_requests_per_second),
             settings,
         }
     }
@@ -101,6 +104,23 @@ impl<H: House> Reception<H> {
         }
         let taken = self.pace.take(household(client), Instant::now());
         taken.map_err(|wait| Problem::too_many("too many requests from this address", wait))
+    }
+
+    /// Whether an address may name a client of the shop: whoever has named too many who are not there may not for a
+    /// while, for each name is looked up where buys wait, too.
+    pub(crate) fn may_name(&self, client: IpAddr) -> Result<(), Problem> {
+        match self.guesses.wait(household(client), Instant::now()) {
+            Some(wait) => Err(Problem::too_many("too many messages of unknown clients", wait)),
+            None => Ok(()),
+        }
+    }
+
+    /// An address named a client who is not there.
+    pub(crate) fn named_nobody(&self, client: IpAddr) {
+        if !client.is_loopback() {
+            // Full or not: the next one is asked before.
+            let _ = self.guesses.take(household(client), Instant::now());
+        }
     }
 
     /// The right of this address to one more session or stream.

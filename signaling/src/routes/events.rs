@@ -141,10 +141,13 @@ fn events(
 async fn say<H: House>(
     State(reception): State<Shared<H>>,
     Path(room): Path<String>,
+    peer: PeerAddress,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     reception.check_room(&room)?;
+    let from = reception.client(peer, &headers);
+    reception.may_name(from)?;
     let named = headers.get(X_CLIENT).and_then(|value| value.to_str().ok());
     let client = named.and_then(|text| u64::from_str_radix(text, 16).ok());
     let client = client.ok_or_else(|| {
@@ -154,7 +157,12 @@ async fn say<H: House>(
     match reception.house.shop().message(client, message).await {
         // What it came to is told on the stream.
         ShopReply::Ok(_) | ShopReply::Done => Ok(StatusCode::ACCEPTED.into_response()),
-        refused => Ok(refused.into_response()),
+        refused => {
+            if matches!(refused, ShopReply::NotFound(_)) {
+                reception.named_nobody(from);
+            }
+            Ok(refused.into_response())
+        }
     }
 }
 

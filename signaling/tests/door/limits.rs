@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::fake::{Setting, Stage, header, refused, stage, stage_with, token};
+use signaling::ShopReply;
 use signaling::token::Scope;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -219,4 +220,31 @@ async fn requests_under_way_finish_when_the_door_closes() {
     assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
     stage.served.await.unwrap();
     assert!(TcpStream::connect(stage.address).await.is_err());
+}
+
+#[tokio::test]
+async fn an_address_may_name_so_many_clients_who_are_not_there() {
+    let stage = stage_with(|door| {
+        door.trusted_proxies = vec![PROXY.into()];
+        door.session_requests_per_second = 1;
+    })
+    .await;
+    let say = |from: &'static str, client: String| {
+        let request = stage.request("POST", "/api/rooms/demo/messages");
+        request
+            .header("x-forwarded-for", from)
+            .header("x-client", client)
+            .header("content-type", "application/json")
+            .body("{}")
+    };
+    *stage.house.shop.reply.lock().unwrap() = ShopReply::NotFound("no such client".into());
+    for client in 0..5 {
+        refused(say("192.0.2.1", format!("{client:016x}")), 404).await;
+    }
+    // Nobody is asked any more.
+    *stage.house.shop.reply.lock().unwrap() = ShopReply::Done;
+    let response = refused(say("192.0.2.1", "7".to_owned()), 429).await;
+    assert_eq!(header(&response, "retry-after"), "1");
+    let other = say("192.0.2.2", "7".to_owned()).send().await.unwrap();
+    assert_eq!(other.status(), 202);
 }
