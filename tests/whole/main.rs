@@ -17,7 +17,16 @@ mod folder;
 mod following;
 mod hostile;
 mod line;
+mod neighbour;
 mod once;
+#[path = "../../benches/src/peer.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::indexing_slicing,
+    reason = "the benches' peer, which can do more"
+)]
+mod peer;
 #[path = "../../overlay/tests/server/mod.rs"]
 mod postgres_server;
 mod sale;
