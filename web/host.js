@@ -16,6 +16,9 @@ const key = `vitrine:host:${room}`;
 /** What is seen, and so belongs to the picture of the moment, where this page sends it. */
 const SEEN = ["product.pin", "product.unpin", "price.set", "flash.start", "announce", "countdown.show", "countdown.hide", "poll.open", "product.recommend"];
 
+/** Whoever waits for so long for what was pressed is told why. */
+const NO_ANSWER_MS = 2500;
+
 /**
  * Carries out a command and says how it went; whether it did.
  * @typedef {(command: import("./protocol.js").AnyCommand, done?: string) => Promise<boolean>} Act
@@ -26,6 +29,7 @@ function begin(token) {
   const shop = new ShopClient({ room, token });
   /** @type {Act} */
   const act = async (command, done) => {
+    const slow = setTimeout(() => toast("The server does not answer. It is done when the connection is back."), NO_ANSWER_MS);
     try {
       const isBeforeCamera = document.documentElement.dataset.publishing === "live" && SEEN.includes(command.op);
       await shop.host(command, isBeforeCamera ? shop.now() : undefined);
@@ -33,7 +37,11 @@ function begin(token) {
       return true;
     } catch (error) {
       toast(error.message, "bad");
+      // What was chosen is not so: the page says what is.
+      draw();
       return false;
+    } finally {
+      clearTimeout(slow);
     }
   };
   const studio = new Studio({ room, token, shop });

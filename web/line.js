@@ -91,8 +91,13 @@ export class Line {
     const text = JSON.stringify(message);
     const channel = [this.#channels[label], this.#channels.shop].find((known) => known?.readyState === "open");
     if (channel) {
-      channel.send(text);
-      return true;
+      try {
+        channel.send(text);
+        return true;
+      } catch {
+        // Its queue is full: the line is as good as broken.
+        return false;
+      }
     }
     if (!this.#secret) return false;
     fetch(`${this.#options.address}/messages`, {

@@ -2,6 +2,7 @@
 
 import { count } from "./places.js";
 import { $, el, patch } from "./ui.js";
+import { unsaid } from "./unsaid.js";
 
 /** Nearer to the end than this, new lines are followed. Pixels. */
 const END = 40;
@@ -22,7 +23,7 @@ export class Moderation {
     this.#shop = shop;
     this.#act = act;
     shop.on("change", ({ detail }) => {
-      if (["welcome", "chat"].includes(detail)) this.#draw();
+      if (["welcome", "chat", "unsaid", "connection"].includes(detail)) this.#draw();
       if (detail === "moderation") this.#drawLists();
     });
     const list = $("#chat");
@@ -47,17 +48,22 @@ export class Moderation {
       $("#text").value = "";
       if (text) use(text);
     };
+    /** Words that did not go out are in the field again. @param {string} text */
+    const announce = async (text) => {
+      if (!(await act({ op: "announce", text }, "Everybody sees it now")) && !$("#text").value) $("#text").value = text;
+    };
     $("#say").addEventListener("submit", (event) => {
       event.preventDefault();
       take((text) => shop.say(text));
     });
-    $("#announce").addEventListener("click", () => take((text) => act({ op: "announce", text }, "Everybody sees it now")));
+    $("#announce").addEventListener("click", () => take(announce));
   }
 
   #draw() {
     const list = $("#chat");
     const none = el("li", { class: "small", "data-key": "none" }, "Nobody has said anything yet.");
-    patch(list, this.#shop.chat.length ? this.#shop.chat.map((line) => this.#line(line)) : none);
+    const own = unsaid(this.#shop, "chat", $("#text"));
+    patch(list, this.#shop.chat.length + own.length ? [...this.#shop.chat.map((line) => this.#line(line)), ...own] : none);
     if (this.#isAtEnd) list.scrollTop = list.scrollHeight;
     this.#count(list.clientHeight > 0);
     $("#slow").value = String(this.#shop.slowSeconds);

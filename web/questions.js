@@ -1,6 +1,7 @@
 // Questions to the host on the viewer's page: a sheet with what was asked and answered, and a line to ask.
 
 import { $, el, patch, toast } from "./ui.js";
+import { unsaid } from "./unsaid.js";
 
 export class Questions {
   /** @type {import("./shop.js").ShopClient} */
@@ -10,7 +11,7 @@ export class Questions {
   /** @param {{shop: import("./shop.js").ShopClient}} options */
   constructor({ shop }) {
     this.#shop = shop;
-    shop.on("change", ({ detail }) => ["welcome", "questions"].includes(detail) && this.#draw());
+    shop.on("change", ({ detail }) => ["welcome", "questions", "unsaid", "connection"].includes(detail) && this.#draw());
     $("#ask").addEventListener("click", () => this.#sheet.showModal());
     $("#questions-close").addEventListener("click", () => this.#sheet.close());
     this.#sheet.addEventListener("click", (event) => event.target === this.#sheet && this.#sheet.close());
@@ -29,7 +30,8 @@ export class Questions {
     $("#ask-count").textContent = String(answered);
     const none = el("p", { class: "small", "data-key": "none" }, "Nobody has asked anything yet.");
     const views = [...questions].reverse().map((question) => this.#view(question));
-    patch($("#questions-list"), views.length ? views : none);
+    const own = unsaid(this.#shop, "question", $("#question"));
+    patch($("#questions-list"), own.length + views.length ? [...own.reverse(), ...views] : none);
     for (const { id, state, user, answer } of questions) {
       if (state === "answered" && user.id === you?.id && !this.#told.has(id)) {
         this.#told.add(id);

@@ -7,6 +7,7 @@ import { Line } from "./line.js";
 import { Show } from "./show.js";
 import { Sums } from "./sums.js";
 import { memory, uuid7 } from "./ui.js";
+import { Unanswered } from "./unanswered.js";
 
 /** @typedef {import("./protocol.js").FromServer} FromServer */
 /** @typedef {import("./protocol.js").FromClient} FromClient */
@@ -18,12 +19,20 @@ import { memory, uuid7 } from "./ui.js";
 const OVERTAKING_MS = 1000;
 /** A buy that is answered so is not repeated: it would be answered so again. */
 const REFUSED = [400, 401, 403, 404, 422];
-/** Commands of a host that wait for an answer for longer have failed. */
-const COMMAND_PATIENCE_MS = 10_000;
+/** What a host does, and a vote, has failed when it is not answered for longer: later it would surprise. */
+const COMMAND_PATIENCE_MS = 30_000;
+/** The same of what somebody says. */
+const SAYING_PATIENCE_MS = 60_000;
+
+/**
+ * An own line or question that the others have not seen. Once it has failed, `reason` says why, and it is said again only when
+ * its writer wants that.
+ * @typedef {{id: string, t: "chat" | "question", text: string, hasFailed: boolean, reason: string}} Unsaid
+ */
 
 /**
  * Events: `change` (`detail` names what: `welcome`, `show`, `products`, `pins`, `stock`, `viewers`, `chat`, `questions`,
- * `polls`, `reactions`, `countdown`, `cart`, `orders`, `moderation`, `buying`, `connection`), `receipt` (`detail.receipt`),
+ * `polls`, `reactions`, `countdown`, `cart`, `orders`, `moderation`, `buying`, `unsaid`, `connection`), `receipt` (`detail.receipt`),
  * `order` (`detail.order`, whose state is new), `notice`, `announcement`, `recommendation`, `reactions` (`detail.more`: how many of
  * each are new), `hold_expiring`, `sale`, `health` (`detail` is the message).
  */
@@ -41,8 +50,9 @@ export class ShopClient extends Show {
   /** @type {Welcome[]} */
   #pages = [];
   #buys = new Buys({ send: (buy) => this.#send(buy), sendByHttp: (buy) => this.#buyByHttp(buy) });
-  /** @type {Map<string, {resolve: (answer: any) => void, reject: (error: Error) => void, timer: number}>} */
-  #waiting = new Map();
+  #unanswered = new Unanswered((message, label) => this.#send(message, label));
+  /** What was written here and is not among what was said. @type {Unsaid[]} */
+  unsaid = [];
   /** Orders that are given back, as far as is not known to have been done. @type {Set<string>} */
   #returns = new Set();
   #clock = 0;
@@ -140,17 +150,68 @@ export class ShopClient extends Show {
     return this.#returns.has(buy);
   }
 
-  /** @param {string} text */
+  /**
+   * A line of chat: among `unsaid` until everybody has it, and said again where the line breaks.
+   * @param {string} text
+   */
   say(text) {
-    this.#send({ v: 1, t: "chat", id: uuid7(), text }, "chat");
+    this.#utter({ id: uuid7(), t: "chat", text });
   }
 
   /**
-   * A question to the host.
+   * A question to the host, in the same way.
    * @param {string} text
    */
   ask(text) {
-    this.#send({ v: 1, t: "question", id: uuid7(), text }, "chat");
+    this.#utter({ id: uuid7(), t: "question", text });
+  }
+
+  /**
+   * Another try with what has failed; it is the same line, should it have been said after all.
+   * @param {string} id
+   */
+  sayAgain(id) {
+    const line = this.unsaid.find((known) => known.id === id);
+    if (line) this.#utter(line);
+  }
+
+  /**
+   * Takes words back that were not said; they are returned.
+   * @param {string} id
+   */
+  takeBack(id) {
+    const line = this.unsaid.find((known) => known.id === id);
+    this.#unanswered.forget(id);
+    this.#said(id);
+    return line?.text ?? "";
+  }
+
+  /** @param {{id: string, t: "chat" | "question", text: string}} words */
+  #utter({ id, t, text }) {
+    /** @type {Unsaid} */
+    const line = { id, t, text, hasFailed: false, reason: "" };
+    this.unsaid = [...this.unsaid.filter((known) => known.id !== id), line];
+    this.#unanswered.begin(id, {
+      message: { v: 1, t, id, text },
+      label: "chat",
+      patienceMs: SAYING_PATIENCE_MS,
+      done: () => this.#said(id),
+      failed: (reason) => {
+        Object.assign(line, { hasFailed: true, reason });
+        this.changed("unsaid");
+      },
+      delayed: (reason) => {
+        line.reason = reason;
+        this.changed("unsaid");
+      },
+    });
+    this.changed("unsaid");
+  }
+
+  /** @param {string} id */
+  #said(id) {
+    this.unsaid = this.unsaid.filter((line) => line.id !== id);
+    this.changed("unsaid");
   }
 
   /**
@@ -158,7 +219,13 @@ export class ShopClient extends Show {
    * @param {number} option
    */
   vote(poll, option) {
-    this.#send({ v: 1, t: "vote", poll, option });
+    this.#unanswered.begin(poll, {
+      message: { v: 1, t: "vote", poll, option },
+      label: "shop",
+      patienceMs: COMMAND_PATIENCE_MS,
+      done: () => {},
+      failed: (why) => this.#notice({ t: "notice", v: 1, at: this.now(), code: "not_possible", text: `Your vote does not count: ${why}` }),
+    });
   }
 
   /**
@@ -186,7 +253,7 @@ export class ShopClient extends Show {
   }
 
   /**
-   * A host's command; resolves when it is done.
+   * A host's command; resolves when it is done. On a line that breaks it is given again, and done once.
    * @param {Command} command
    * @param {number} [capturedAt] the moment before the camera it belongs to, by the server's clock
    */
@@ -202,9 +269,13 @@ export class ShopClient extends Show {
   #question(message) {
     const id = uuid7();
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#settle(id, new Error("no answer")), COMMAND_PATIENCE_MS);
-      this.#waiting.set(id, { resolve, reject, timer });
-      if (!this.#send(message(id))) this.#settle(id, new Error("not connected"));
+      this.#unanswered.begin(id, {
+        message: message(id),
+        label: "shop",
+        patienceMs: COMMAND_PATIENCE_MS,
+        done: resolve,
+        failed: (why) => reject(new Error(why)),
+      });
     });
   }
 
@@ -325,7 +396,10 @@ export class ShopClient extends Show {
     for (const seq of [...this.#early.keys()]) if (seq <= this.#seq) this.#early.delete(seq);
     this.#connected(true);
     this.changed("welcome");
+    for (const { ref } of [...this.chat, ...this.questions]) if (ref) this.#unanswered.settle(ref);
+    for (const poll of Object.keys(this.votes)) this.#unanswered.settle(poll);
     this.#buys.repeatAll();
+    this.#unanswered.repeatAll();
     for (const buy of this.#returns) this.#send({ v: 1, t: "cancel", buy });
   }
 
@@ -338,7 +412,14 @@ export class ShopClient extends Show {
         return this.#receipt(message);
       case "done":
       case "promo":
-        return this.#settle(message.ref, undefined, message);
+        return this.#unanswered.settle(message.ref, message);
+      case "voted":
+        this.#unanswered.settle(message.poll);
+        return super.apply(message);
+      case "chat":
+      case "question":
+        super.apply(message);
+        return message.ref && message.user.id === this.you?.id ? this.#unanswered.settle(message.ref) : undefined;
       case "notice":
         return this.#notice(message);
       case "order":
@@ -374,7 +455,10 @@ export class ShopClient extends Show {
     }
     const ref = message.ref ?? "";
     if (this.#returns.delete(ref)) this.changed("orders");
-    if (this.#waiting.has(ref)) return this.#settle(ref, new Error(message.text));
+    if (this.#unanswered.has(ref)) {
+      const { retry_after_ms, text } = message;
+      return retry_after_ms ? this.#unanswered.repeatAfter(ref, retry_after_ms, text) : this.#unanswered.fail(ref, text);
+    }
     if (this.#buys.has(ref)) {
       if (message.retry_after_ms) return this.#buys.repeatAfter(ref, message.retry_after_ms);
       this.#buys.end(ref);
@@ -390,20 +474,6 @@ export class ShopClient extends Show {
   #refused(why) {
     if (!this.#isGuest) this.#line.stop();
     this.#notice({ t: "notice", v: 1, at: this.now(), code: "token_invalid", text: why });
-  }
-
-  /**
-   * @param {string} id
-   * @param {Error | undefined} error
-   * @param {any} [answer]
-   */
-  #settle(id, error, answer) {
-    const waiting = this.#waiting.get(id);
-    if (!waiting) return;
-    clearTimeout(waiting.timer);
-    this.#waiting.delete(id);
-    if (error) waiting.reject(error);
-    else waiting.resolve(answer);
   }
 
   /** @param {import("./buys.js").Buy} buy */

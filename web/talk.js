@@ -1,6 +1,7 @@
 // The chat on the viewer's page.
 
 import { $, el, patch } from "./ui.js";
+import { unsaid } from "./unsaid.js";
 
 /** Lines shown over the picture; older ones have been read. */
 const SHOWN = 30;
@@ -23,7 +24,7 @@ export class Talk {
     this.#shop = shop;
     shop.on("change", ({ detail }) => {
       if (detail === "chat") this.#keepCalm();
-      if (["welcome", "chat"].includes(detail)) this.#draw();
+      if (["welcome", "chat", "unsaid", "connection"].includes(detail)) this.#draw();
     });
     this.#box.addEventListener("scroll", () => {
       const { scrollHeight, scrollTop, clientHeight } = this.#box;
@@ -54,13 +55,15 @@ export class Talk {
     const { chat, pinnedChat, slowSeconds } = this.#shop;
     $("#pinned").hidden = !pinnedChat;
     if (pinnedChat) patch($("#pinned"), el("span", {}, el("b", {}, pinnedChat.user.name), ` ${pinnedChat.text}`));
-    patch(
-      $("#chat"),
-      chat
-        .slice(-SHOWN)
-        .map((line) => el("li", { class: line.user.role, "data-key": line.id, "data-chat": line.id }, el("b", {}, line.user.name), ` ${line.text}`)),
-    );
+    patch($("#chat"), chat.slice(-SHOWN).map((line) => this.#line(line)), unsaid(this.#shop, "chat", $("#text")));
     $("#text").placeholder = slowSeconds > 0 ? `One line every ${slowSeconds} seconds…` : "Say something…";
     this.#follow();
+  }
+
+  /** @param {import("./protocol.js").ChatLine} line */
+  #line({ id, ref, user, text }) {
+    // An own line stays the same element from the moment it is written: it is read aloud once.
+    const key = user.id === this.#shop.you?.id && ref ? ref : id;
+    return el("li", { class: user.role, "data-key": key, "data-chat": id }, el("b", {}, user.name), ` ${text}`);
   }
 }

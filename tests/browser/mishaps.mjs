@@ -1,6 +1,6 @@
 // What goes wrong on phones and at hosts' desks, and is made good or told.
 
-import { inbound, moving, page, until } from "./browsers.mjs";
+import { inbound, moving, page, shot, until } from "./browsers.mjs";
 import { click, goLive, host, inShop, noErrors, text, watch } from "./scenarios.mjs";
 
 export const mishaps = [
@@ -92,6 +92,8 @@ export const mishaps = [
       await studio.evaluate(() => window.camera(false));
       for (const tab of tabs) await until("the words", async () => { const said = [await text(tab, "#waiting-title"), await text(tab, "#live")]; if (said.join() !== "The camera is off,LIVE") throw new Error(said.join()); return true; });
       await studio.evaluate(() => window.camera(true));
+      await until("LIVE in the list", async () => (await text(list, "#rooms .badge")) === "LIVE");
+      noErrors(list);
       for (const tab of tabs) {
         await moving(tab, "the picture again");
         await until("no more words", () => tab.evaluate(() => document.querySelector("#waiting").hidden));
@@ -150,28 +152,62 @@ export const mishaps = [
     },
   },
   {
-    name: "given-back-on-a-line-that-is-lost",
+    name: "what-is-said-on-a-line-that-is-lost",
     async run(server) {
-      // What is said just as the network goes is never heard.
+      // What is said just as the network goes is never heard: by data channel at the viewer, by request at the host.
+      const studio = await host(server, "chrome", () => {
+        const plain = window.fetch;
+        window.fetch = (url, options) => (window.isLost && String(url).endsWith("/messages") ? Promise.reject(new TypeError("lost")) : plain(url, options));
+      });
       const tab = await page("chrome", `${server.url}/watch/demo`, undefined, () => {
         const { send } = RTCDataChannel.prototype;
-        window.lost = 0;
         RTCDataChannel.prototype.send = function (data) {
-          if (String(data).includes('"t":"cancel"') && window.lost++ === 0) return;
-          send.call(this, data);
+          if (!window.isLost) send.call(this, data);
         };
       });
-      await inShop(tab);
+      for (const each of [studio, tab]) await inShop(each);
       const buy = await tab.evaluate(() => window.vitrine.shop.buy([{ variant: "candle", quantity: 1 }]));
       const state = () => tab.evaluate((id) => window.vitrine.shop.orders.get(id)?.state, buy);
       await until("the hold", async () => (await state()) === "held");
       await click(tab, "#bag");
+      for (const each of [tab, studio]) await each.evaluate(() => (window.isLost = true));
       await click(tab, "#sheet .order button");
       await until("the button waiting", async () => (await text(tab, "#sheet .order button")) === "One moment…");
+      const write = (field, form, words) =>
+        tab.evaluate(
+          ([at, of, what]) => {
+            document.querySelector(at).value = what;
+            document.querySelector(of).requestSubmit();
+          },
+          [field, form, words],
+        );
+      await write("#text", "#say", "Is it warm?");
+      await write("#question", "#question-form", "Is it wool?");
+      await until("the words being kept", async () => (await text(tab, "#chat .unsaid"))?.includes("Is it warm?") && (await text(tab, "#questions-list .unsaid"))?.includes("Is it wool?"));
+      await studio.evaluate(() => {
+        window.added = window.vitrine.shop.host({ op: "stock.add", variant: "candle", delta: 5 });
+      });
+      for (const each of [tab, studio]) await each.evaluate(() => (window.isLost = false));
       await tab.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })));
       await until("given back on the new connection", async () => (await state()) === "cancelled");
-      await until("the stock", () => tab.evaluate(() => window.vitrine.shop.variant("candle").variant.available === 30));
-      noErrors(tab);
+      await until("both being heard", () => studio.evaluate(() => window.vitrine.shop.chat.length === 1 && window.vitrine.shop.questions.length === 1));
+      await until("no word waiting", () => tab.evaluate(() => !document.querySelector(".unsaid") && window.vitrine.shop.chat.length === 1));
+      await studio.evaluate(() => window.added);
+      await until("the stock", () => tab.evaluate(() => window.vitrine.shop.variant("candle").variant.available === 35));
+
+      // What the server does not take for long goes back to its writer.
+      await studio.evaluate(() => window.vitrine.shop.host({ op: "chat.slow", seconds: 120 }));
+      await until("slow mode", () => tab.evaluate(() => window.vitrine.shop.slowSeconds === 120));
+      await write("#text", "#say", "And soft?");
+      await until("being told why", async () => (await text(tab, "#chat .unsaid .why"))?.includes("Not sent: slow mode"));
+      await shot(tab, "not-sent");
+      await click(tab, "#chat [data-edit]");
+      const back = await tab.evaluate(() => [document.querySelector("#text").value, document.querySelectorAll(".unsaid").length]);
+      if (back.join() !== "And soft?,0") throw new Error(`the words are not in the field again: ${back}`);
+      await studio.evaluate(() => window.vitrine.shop.host({ op: "chat.slow", seconds: 0 }));
+      await tab.evaluate(() => document.querySelector("#say").requestSubmit());
+      await until("the second line", () => studio.evaluate(() => window.vitrine.shop.chat.length === 2));
+      noErrors(studio, tab);
     },
   },
   {

@@ -172,7 +172,8 @@ pub(crate) fn is_id(text: &str) -> bool {
 }
 
 /// RFC 9562 §4: made by time or by chance, so that no two clients ever make the same.
-fn is_uuid(text: &str) -> bool {
+/// Whether an id is a UUID of version 7 or 4: no two things have the same.
+pub(crate) fn is_uuid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
     let is_hex = text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit());

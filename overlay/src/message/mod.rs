@@ -31,8 +31,9 @@ pub use types::{
 };
 
 pub(crate) use client::reference;
+pub(crate) use fields::is_uuid;
 pub(crate) use hosting::{parse_product, parse_show};
-pub(crate) use spelling::one_spelling;
+pub(crate) use spelling::{one_spelling, spelled_command};
 pub(crate) use types::exponent_of;
 
 /// The longest message a client may send, in bytes.

@@ -17,6 +17,14 @@ pub(crate) fn one_spelling(bytes: &[u8]) -> String {
     }
 }
 
+/// The command of a host's message, as it is spelled where it comes by request.
+pub(crate) fn spelled_command(message: &[u8]) -> String {
+    let message: Value = serde_json::from_slice(message).unwrap_or_default();
+    let mut text = String::new();
+    write(message.get("do").unwrap_or_default(), &mut text);
+    text
+}
+
 fn write(value: &Value, text: &mut String) {
     match value {
         Value::Object(fields) => {
@@ -68,5 +76,10 @@ mod tests {
         assert_ne!(spelled(r#"{"a":1}"#), spelled(r#"{"a":"1"}"#));
         assert_ne!(spelled("[1,null]"), spelled("[1]"), "places in a list count");
         assert_eq!(spelled("{"), "{");
+        let message = r#"{"t":"host","id":"a","do":{"variant":"v", "op":"stock.add"}}"#;
+        assert_eq!(
+            spelled_command(message.as_bytes()),
+            spelled(r#"{"op":"stock.add","variant":"v"}"#)
+        );
     }
 }

@@ -25,6 +25,9 @@ impl Shop {
     }
 
     fn take_chat(&mut self, now: UnixMillis, id: ClientId, line: String, text: String) {
+        if self.was_said(id, &line) {
+            return self.tell(now, id, Channel::Shop, &ServerMessage::Done { r#ref: &line });
+        }
         let identity = match self.may_say(now, id, &text, true) {
             Ok(identity) => identity,
             Err(unsaid) => return self.unsaid(now, id, &line, unsaid),
@@ -32,6 +35,7 @@ impl Shop {
         let number = self.next_number();
         let Some(show) = self.show_of(id) else { return };
         show.talk.note_spoken(&identity.subject, now);
+        show.said.note(&identity.subject, &line);
         let said = ChatLine {
             id: format!("c{number}"),
             r#ref: Some(line),
@@ -44,12 +48,16 @@ impl Shop {
     }
 
     fn take_question(&mut self, now: UnixMillis, id: ClientId, line: String, text: String) {
+        if self.was_said(id, &line) {
+            return self.tell(now, id, Channel::Shop, &ServerMessage::Done { r#ref: &line });
+        }
         let identity = match self.may_say(now, id, &text, false) {
             Ok(identity) => identity,
             Err(unsaid) => return self.unsaid(now, id, &line, unsaid),
         };
         let number = self.next_number();
         let Some(show) = self.show_of(id) else { return };
+        let subject = identity.subject.clone();
         let question = Question {
             id: format!("q{number}"),
             r#ref: Some(line.clone()),
@@ -59,12 +67,22 @@ impl Shop {
             answer: None,
         };
         if show.talk.add_question(question.clone()) {
+            show.said.note(&subject, &line);
             show.unkept.note(Part::Questions);
             show.tell(now, Channel::Chat, &ServerMessage::Question(&question));
         } else {
             let text = "too many questions wait already";
             self.notice(now, id, "questions_full", text, Some(&line), None);
         }
+    }
+
+    /// Whether a client says again what it has said, or a host asks again for what was done.
+    pub(super) fn was_said(&self, id: ClientId, about: &str) -> bool {
+        let known = self.person(id);
+        known.is_some_and(|(room, subject)| {
+            let show = self.shows.get(&room);
+            show.is_some_and(|show| show.said.has(&subject, about))
+        })
     }
 
     /// Whether somebody may say something now, as a chat line or as a question.

@@ -6,7 +6,7 @@ use super::moderation::{Moved, Unmoved};
 use super::moment::Moment;
 use super::{Shop, Waiting};
 use crate::ledger::Action;
-use crate::message::{HostCommand, ServerMessage};
+use crate::message::{HostCommand, ServerMessage, is_uuid, spelled_command};
 use crate::{Channel, ClientId, Condition, Reply, RequestId};
 
 /// A command that was asked for.
@@ -34,14 +34,20 @@ impl Unmoved {
 }
 
 impl Shop {
-    /// A command of a client who may give it.
-    pub(super) fn take_command(&mut self, at: Moment, id: ClientId, about: String, command: HostCommand) {
-        let Some(room) = self.clients.get(&id).map(|client| client.room.clone()) else {
+    /// A command of a client who may give it, and the message it came in.
+    pub(super) fn take_command(
+        &mut self,
+        at: Moment,
+        id: ClientId,
+        (about, message): (String, &[u8]),
+        command: HostCommand,
+    ) {
+        let Some((room, subject)) = self.person(id) else {
             return;
         };
         let now = at.now;
         match command {
-            HostCommand::Talk(command) => match self.moderate(at, &room, command) {
+            HostCommand::Talk(command) => match self.moderate_once(at, &room, (&subject, &about), command) {
                 Ok(Moved::ToKeep) => {
                     if !self.keep(now, &room, Waiting::command(id, &about)) {
                         self.busy(now, id, &about);
@@ -59,7 +65,18 @@ impl Shop {
                     about: about.clone(),
                     captured_at: at.captured_at,
                 };
-                if !self.ask_ledger(&room, Action::Change(command), waiting) {
+                // What is asked for again is remembered by the ledger, as it is for requests.
+                let action = if is_uuid(&about) {
+                    Action::ChangeOnce {
+                        key: Some(about.clone()),
+                        if_version: None,
+                        command,
+                        body: spelled_command(message),
+                    }
+                } else {
+                    Action::Change(command)
+                };
+                if !self.ask_ledger(&room, action, waiting) {
                     self.busy(now, id, &about);
                 }
             }

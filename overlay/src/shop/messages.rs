@@ -60,7 +60,8 @@ impl Shop {
                     .map(|known| known.role);
                 let moderates = role == Some(Role::Moderator) && command.is_moderation();
                 if role == Some(Role::Host) || moderates {
-                    self.take_command(Moment::captured(now, captured_at), id, about, command);
+                    let at = Moment::captured(now, captured_at);
+                    self.take_command(at, id, (about, bytes), command);
                 } else {
                     let text = "this needs the host's right";
                     self.notice(now, id, "forbidden", text, Some(&about), None);

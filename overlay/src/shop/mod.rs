@@ -20,6 +20,7 @@ mod pace;
 mod polls;
 mod refresh;
 mod requests;
+mod said;
 mod show;
 mod talk;
 mod ticks;

@@ -38,6 +38,17 @@ impl Shop {
         room: &str,
         command: TalkCommand,
     ) -> Result<Moved, Unmoved> {
+        self.moderate_once(at, room, ("", ""), command)
+    }
+
+    /// The same for a person who has an id for it: what was carried out is only kept once more, in case it is not yet.
+    pub(super) fn moderate_once(
+        &mut self,
+        at: Moment,
+        room: &str,
+        (subject, about): (&str, &str),
+        command: TalkCommand,
+    ) -> Result<Moved, Unmoved> {
         let Some(show) = self.shows.get(room) else {
             return Err(Unmoved::NotFound("such show"));
         };
@@ -45,7 +56,12 @@ impl Shop {
             return Err(Unmoved::NotPossible("the shop is busy, try again"));
         }
         let changed = changed(&command);
-        self.carry_out(at, room, command)?;
+        if !show.said.has(subject, about) {
+            self.carry_out(at, room, command)?;
+        }
+        if let Some(show) = self.shows.get_mut(room) {
+            show.said.note(subject, about);
+        }
         match self.shows.get_mut(room) {
             Some(show) if show.is_stored && !changed.is_empty() => {
                 show.unkept.take_back(changed);

@@ -14,6 +14,7 @@ use super::keeping::Unkept;
 use super::moment::Moment;
 use super::outbox::Outbox;
 use super::polls::Polls;
+use super::said::Said;
 use super::talk::Talk;
 use super::waitlist::Waitlist;
 use crate::ledger::ShowRecord;
@@ -46,6 +47,7 @@ pub(super) struct Show {
     pub(super) pinned: Vec<String>,
     pub(super) featured: Option<String>,
     pub(super) talk: Talk,
+    pub(super) said: Said,
     pub(super) polls: Polls,
     pub(super) reactions: BTreeMap<Reaction, u64>,
     /// Whether there were any since they were told.
@@ -89,6 +91,7 @@ impl Show {
             pinned: Vec::new(),
             featured: None,
             talk: Talk::default(),
+            said: Said::default(),
             polls: Polls::default(),
             reactions: BTreeMap::new(),
             reactions_changed: false,
@@ -115,6 +118,7 @@ impl Show {
             show.note_order(now, order);
         }
         show.recall(std::mem::take(&mut record.talk));
+        show.note_all_said();
         show.adopt(record);
         show
     }
