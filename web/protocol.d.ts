@@ -525,6 +525,10 @@ export type Envelope = (
       live: boolean;
       t: "on_air";
     }
+  | {
+      codec?: string | null;
+      t: "unplayable";
+    }
   | (Receipt & {
       t: "receipt";
     })

@@ -1,6 +1,6 @@
 // The list of rooms.
 
-import { $, el, patch } from "./ui.js";
+import { $, dayAndTime, el, patch } from "./ui.js";
 
 const AGAIN_MS = 5000;
 
@@ -14,25 +14,53 @@ async function look() {
   setTimeout(look, AGAIN_MS);
 }
 
-/** @param {{room: string, live: boolean, viewers: number, title?: string}[]} rooms */
+/**
+ * @typedef {{room: string, live: boolean, host: boolean, viewers: number, title?: string, state: string, starts_at?: number}} Room
+ */
+
+/**
+ * What a room is in a word.
+ * @param {Room} room
+ */
+function word({ live, host, state }) {
+  if (live) return "LIVE";
+  if (state === "ended") return "Over";
+  if (host) return "Camera off";
+  return state === "paused" ? "A break" : "Soon";
+}
+
+/**
+ * What there is to say of it.
+ * @param {Room} room
+ */
+function facts({ live, host, viewers, state, starts_at = 0 }) {
+  const isAhead = !live && !host && state !== "ended" && starts_at > Date.now();
+  return isAhead ? dayAndTime(starts_at) : `${viewers} watching`;
+}
+
+/** What is on comes first, what is over last. @param {Room} room */
+const rank = ({ live, host, state }) => (live ? 0 : host ? 1 : state === "ended" ? 3 : 2);
+
+/** @param {Room[]} rooms */
 function draw(rooms) {
   $("#none").hidden = rooms.length > 0;
   patch(
     $("#rooms"),
     rooms
-      .sort((a, b) => Number(b.live) - Number(a.live) || a.room.localeCompare(b.room))
-      .map(({ room, live, viewers, title }) =>
-        el(
+      .sort((a, b) => rank(a) - rank(b) || a.room.localeCompare(b.room))
+      .map((known) => {
+        const { room, live, title } = known;
+        return el(
           "li",
           { "data-key": room },
           el(
             "a",
             { href: `/watch/${room}` },
-            el("span", { class: "words" }, el("strong", {}, title || room), el("span", { class: "small" }, `${viewers} watching`)),
-            el("span", { class: live ? "badge live" : "badge" }, live ? "LIVE" : "Soon"),
+            el("span", { class: "words" }, el("strong", {}, title || room), el("span", { class: "small" }, facts(known))),
+            el("span", { class: live ? "badge live" : "badge" }, word(known)),
           ),
-        ),
-      ),
+        );
+      }),
   );
 }
 

@@ -385,6 +385,7 @@ export class ShopClient extends Show {
     // What waits for its frame is older than what comes now.
     this.#timeline.flush();
     this.#epoch = message.epoch;
+    this.unplayable = undefined;
     this.forgetOpenOrders();
     if (message.deltas) {
       const known = this.#seq ?? 0;

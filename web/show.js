@@ -50,6 +50,11 @@ export class Show extends EventTarget {
   countdown = undefined;
   viewers = 0;
   /**
+   * The codec of a picture that this browser has no decoder for, while it is on the air: then there is only its sound.
+   * @type {string | null | undefined}
+   */
+  unplayable = undefined;
+  /**
    * The own orders, by the buy's id.
    * @type {Map<string, Order>}
    */
@@ -118,6 +123,9 @@ export class Show extends EventTarget {
         return this.changed("show");
       case "on_air":
         this.#set({ on_air: message.live });
+        return this.changed("show");
+      case "unplayable":
+        this.unplayable = message.codec;
         return this.changed("show");
       case "product":
         this.products.set(message.product.id, message.product);

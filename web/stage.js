@@ -8,6 +8,12 @@ const GLOW_MS = 1500;
 /** What a browser shows of a connection that has ended, or has no picture yet, is a black one of so many pixels. */
 const NO_PICTURE = 2;
 
+/**
+ * A codec as it is called outside of SDP.
+ * @param {string} codec
+ */
+const codecName = (codec) => codec.toUpperCase().replace("H264", "H.264");
+
 export class Stage {
   /** @type {import("./player.js").WhepPlayer} */
   #player;
@@ -120,7 +126,7 @@ export class Stage {
   }
 
   #isSoundOnly() {
-    return this.#player.state === "connected" && (this.#player.isSoundOnly || this.#isHeardOn);
+    return this.#player.state === "connected" && (this.#player.isSoundOnly || this.#isHeardOn || Boolean(this.#shop.unplayable));
   }
 
   /** @param {boolean} onAir */
@@ -150,6 +156,7 @@ export class Stage {
     if (this.#player.state === "interrupted") return ["One moment", "The connection was interrupted. It comes back by itself."];
     if (this.#player.state === "full") return ["The show is full", "More people watch than there is room for. This page tries again by itself."];
     if (onAir && this.#waitsForTap()) return ["Tap to watch", "This browser waits for a tap before it plays."];
+    if (onAir && this.#shop.unplayable) return ["This browser cannot play the picture", `It is in ${codecName(this.#shop.unplayable)}, which this browser does not know. The sound goes on; another or a newer browser shows it all.`];
     if (onAir && this.#isSoundOnly()) return this.#isHeardOn ? ["The camera is off", "The sound goes on, and the picture comes back by itself."] : ["Sound only", "The picture comes when there is one."];
     if (onAir || !show) return ["One moment", this.#lastFrame > 0 ? "The picture has stopped. It comes back by itself." : "The picture is coming."];
     const startsAt = show.starts_at ?? 0;

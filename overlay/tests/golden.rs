@@ -148,6 +148,7 @@ fn everything() -> BTreeMap<String, Value> {
     stage
         .shop
         .tell_clock(stage.now, ClientId(1), 3_000_000, 90_000, START.0);
+    stage.shop.set_unplayable(stage.now, ClientId(1), Some("av1"));
     wait_in_line(&mut stage);
     stage.say(1, buy(2, "candle", 1, &json!(9)));
     stage.wait(9 * 60_000);

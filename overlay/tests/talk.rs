@@ -463,3 +463,19 @@ fn a_room_is_kept_from_when_it_is_a_show() {
     stage.wait(1200);
     assert_eq!(kept(&mut stage), Some(2));
 }
+
+#[test]
+fn who_cannot_play_the_picture_is_told_now_or_with_the_welcome() {
+    let mut stage = Stage::demo();
+    stage
+        .shop
+        .connect(stage.now, ClientId(1), &ROOM.into(), stage::HERE);
+    stage.shop.set_unplayable(stage.now, ClientId(1), Some("h264"));
+    stage.join(1, json!({}));
+    assert_eq!(stage.one(1, "unplayable")["codec"], "h264");
+    for codec in [Some("h264"), None, None] {
+        stage.shop.set_unplayable(stage.now, ClientId(1), codec);
+    }
+    stage.pump();
+    assert_eq!(stage.one(1, "unplayable")["codec"], Value::Null);
+}

@@ -14,10 +14,17 @@ pub struct RoomSummary {
     pub live: bool,
     /// Whether that is no host's but the server's own, which gives way to any: the demo's.
     pub stand_in: bool,
+    /// Whether a host is connected, live or not, as one whose camera is off.
+    pub host: bool,
     /// Viewers now.
     pub viewers: u64,
     /// The show's title.
     pub title: String,
+    /// Where the show is in its life: `scheduled`, `live`, `paused` or `ended`.
+    pub state: &'static str,
+    /// When it is to begin, unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts_at: Option<i64>,
 }
 
 /// One shop message for an SSE client; JSON.

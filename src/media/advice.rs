@@ -5,13 +5,20 @@ use sfu::media::{EncodingHealth, Faults};
 /// Of a thousand packets, what may be lost on the way without a word: it comes again in time.
 const LOSS_PERMILLE: u16 = 30;
 
-/// The lines for the host's page, the most important first; none when all is well.
-pub fn advice(encodings: &[EncodingHealth]) -> Vec<String> {
+/// The lines for the host's page, the most important first; none when all is well. `unplayable` viewers have no decoder for the
+/// picture.
+pub fn advice(encodings: &[EncodingHealth], unplayable: u32) -> Vec<String> {
     let arriving = || encodings.iter().filter(|encoding| encoding.active);
     if arriving().next().is_none() {
         return vec!["no media arrives".to_owned()];
     }
     let mut lines: Vec<String> = Vec::new();
+    let picture = arriving().find(|encoding| encoding.codec != "opus");
+    if unplayable > 0
+        && let Some(picture) = picture
+    {
+        lines.push(no_decoder(picture.codec, unplayable));
+    }
     for encoding in arriving() {
         for line in faults(encoding.faults) {
             if !lines.contains(&line) {
@@ -33,6 +40,19 @@ pub fn advice(encodings: &[EncodingHealth]) -> Vec<String> {
         ));
     }
     lines
+}
+
+fn no_decoder(codec: &str, viewers: u32) -> String {
+    let who = match viewers {
+        1 => "1 viewer has".to_owned(),
+        viewers => format!("{viewers} viewers have"),
+    };
+    let instead = match codec {
+        "h264" => "VP8, as Chrome and Firefox send it from this page, plays everywhere",
+        _ => "choose H.264 in your encoder (OBS: Settings, Output, Streaming, Video Encoder), or VP8",
+    };
+    let codec = codec.to_uppercase().replace("H264", "H.264");
+    format!("{who} a browser that cannot play {codec}, and only the sound: {instead}")
 }
 
 fn faults(faults: Faults) -> impl Iterator<Item = String> {
@@ -107,9 +127,9 @@ mod tests {
             encoding("opus", Faults::default()),
             encoding("h264", Faults::default()),
         ];
-        assert_eq!(advice(&well), Vec::<String>::new());
-        assert_eq!(advice(&[]), ["no media arrives"]);
-        assert_eq!(advice(&well[1..]), ["no sound arrives"]);
+        assert_eq!(advice(&well, 0), Vec::<String>::new());
+        assert_eq!(advice(&[], 0), ["no media arrives"]);
+        assert_eq!(advice(&well[1..], 0), ["no sound arrives"]);
         let off = EncodingHealth {
             active: false,
             faults: Faults {
@@ -118,7 +138,23 @@ mod tests {
             },
             ..well[0].clone()
         };
-        assert_eq!(advice(&[off]), ["no media arrives"]);
+        assert_eq!(advice(&[off], 0), ["no media arrives"]);
+    }
+
+    #[test]
+    fn viewers_without_a_decoder_are_counted_and_what_to_choose_is_said() {
+        let said = |codec, viewers| {
+            let on_air = [
+                encoding("opus", Faults::default()),
+                encoding(codec, Faults::default()),
+            ];
+            advice(&on_air, viewers).join("; ")
+        };
+        assert!(said("av1", 1).starts_with("1 viewer has a browser that cannot play AV1"));
+        assert!(said("av1", 1).contains("choose H.264"));
+        assert!(said("h264", 3).starts_with("3 viewers have a browser that cannot play H.264"));
+        assert!(said("h264", 3).contains("VP8"));
+        assert_eq!(said("h264", 0), "");
     }
 
     #[test]
@@ -134,7 +170,7 @@ mod tests {
             lost_permille: 57,
             ..encoding("h264", faults)
         };
-        let lines = advice(&[encoding("opus", Faults::default()), lossy.clone(), lossy]);
+        let lines = advice(&[encoding("opus", Faults::default()), lossy.clone(), lossy], 0);
         let parts = ["High 4:4:4", "B-frames", "every 8 s", "lost packets again", "5 %"];
         assert_eq!(lines.len(), parts.len(), "{lines:#?}");
         for (line, part) in lines.iter().zip(parts) {
@@ -144,7 +180,7 @@ mod tests {
             no_keyframe: true,
             ..faults
         };
-        let lines = advice(&[encoding("opus", Faults::default()), encoding("h264", late)]);
+        let lines = advice(&[encoding("opus", Faults::default()), encoding("h264", late)], 0);
         assert!(lines.iter().any(|line| line.contains("ten seconds")));
         assert!(!lines.iter().any(|line| line.contains("every 8 s")));
     }

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 /// A shard counts its viewers every second; what it said is over when it has been silent for so long.
 const COUNT_LIFE: Duration = Duration::from_millis(2500);
 
-/// A shard's viewers by encoding.
-type Count = Vec<(EncodingId, u32)>;
+/// A shard's viewers by encoding, and those without a decoder for any.
+type Count = (Vec<(EncodingId, u32)>, u32);
 
 /// The rooms on the air, and those that somebody follows.
 #[derive(Default)]
@@ -98,11 +98,11 @@ impl Bulletin {
     }
 
     /// A room's publisher is as its shard says. Returns how many viewers on all shards get each encoding, in the same
-    /// order.
-    pub fn health(&self, now: Instant, room: &RoomName, encodings: &[EncodingHealth]) -> Vec<u32> {
+    /// order, and how many have no decoder for any.
+    pub fn health(&self, now: Instant, room: &RoomName, encodings: &[EncodingHealth]) -> (Vec<u32>, u32) {
         let mut rooms = self.lock();
         let Some(entry) = rooms.get_mut(room) else {
-            return vec![0; encodings.len()];
+            return (vec![0; encodings.len()], 0);
         };
         entry.change(|media| {
             let now = layers(encodings);
@@ -114,13 +114,17 @@ impl Bulletin {
             .counts
             .retain(|_, (at, _)| now.saturating_duration_since(*at) < COUNT_LIFE);
         let of = |id| {
-            let counts = entry.counts.values().flat_map(|(_, count)| count);
+            let counts = entry.counts.values().flat_map(|(_, (count, _))| count);
             counts
                 .filter(|(known, _)| *known == id)
                 .map(|(_, viewers)| viewers)
                 .sum()
         };
-        encodings.iter().map(|encoding| of(encoding.id)).collect()
+        let unplayable = entry.counts.values().map(|(_, (_, unplayable))| unplayable).sum();
+        (
+            encodings.iter().map(|encoding| of(encoding.id)).collect(),
+            unplayable,
+        )
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RoomName, Entry>> {
@@ -200,13 +204,14 @@ mod tests {
         let (bulletin, room, now) = (Bulletin::default(), RoomName::from("demo"), Instant::now());
         let encodings = [encoding(0, "vp8", true), encoding(1, "vp8", false)];
         let layer = |layer| EncodingId { section: 1, layer };
-        assert_eq!(bulletin.health(now, &room, &encodings), [0, 0], "an unknown room");
+        let none = (vec![0, 0], 0);
+        assert_eq!(bulletin.health(now, &room, &encodings), none, "an unknown room");
         bulletin.on_air(&room, true);
-        bulletin.counted(now, &room, ShardId(0), vec![(layer(0), 2), (layer(1), 1)]);
-        bulletin.counted(now, &room, ShardId(0), vec![(layer(0), 3)]);
-        bulletin.counted(now, &room, ShardId(1), vec![(layer(0), 4)]);
-        assert_eq!(bulletin.health(now, &room, &encodings), [7, 0]);
-        assert_eq!(bulletin.health(now + COUNT_LIFE, &room, &encodings), [0, 0]);
+        bulletin.counted(now, &room, ShardId(0), (vec![(layer(0), 2), (layer(1), 1)], 5));
+        bulletin.counted(now, &room, ShardId(0), (vec![(layer(0), 3)], 1));
+        bulletin.counted(now, &room, ShardId(1), (vec![(layer(0), 4)], 2));
+        assert_eq!(bulletin.health(now, &room, &encodings), (vec![7, 0], 3));
+        assert_eq!(bulletin.health(now + COUNT_LIFE, &room, &encodings), none);
     }
 
     #[test]

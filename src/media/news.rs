@@ -81,6 +81,15 @@ pub enum News {
         encodings: Vec<EncodingHealth>,
         /// How many viewers get each of them.
         viewers: Vec<u32>,
+        /// How many have no decoder for any.
+        unplayable: u32,
+    },
+    /// A viewer has no decoder for the picture, or has one again.
+    Unplayable {
+        /// The viewer.
+        peer: PeerId,
+        /// The picture's codec.
+        codec: Option<&'static str>,
     },
 }
 
@@ -156,16 +165,23 @@ fn note(
             }
             changed.then_some(News::OnAir { room, live })
         }
-        Event::Audience { room, layers } => {
-            bulletin.counted(Instant::now(), &room, shard, layers.into_vec());
+        Event::Audience {
+            room,
+            layers,
+            unplayable,
+        } => {
+            let count = (layers.into_vec(), unplayable);
+            bulletin.counted(Instant::now(), &room, shard, count);
             None
         }
+        Event::Unplayable { peer, codec } => Some(News::Unplayable { peer, codec }),
         Event::Health { room, encodings, .. } => {
-            let viewers = bulletin.health(Instant::now(), &room, &encodings);
+            let (viewers, unplayable) = bulletin.health(Instant::now(), &room, &encodings);
             Some(News::Health {
                 room,
                 encodings,
                 viewers,
+                unplayable,
             })
         }
     }

@@ -129,8 +129,11 @@ impl Shop for ShopService {
             room: room.to_owned(),
             live: false,
             stand_in: false,
+            host: false,
             viewers: 0,
             title: String::new(),
+            state: "scheduled",
+            starts_at: None,
         })
     }
 

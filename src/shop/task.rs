@@ -1,12 +1,12 @@
 //! The shop on its task: what clients say, what hosts ask over HTTP, what the ledger decided and the time go in;
 //! messages, commands and replies come out.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use overlay::ledger::{Answer, Decision, Refusal};
-use overlay::message::EncodingStatus;
+use overlay::message::{EncodingStatus, ShowState};
 use overlay::{ClientId, Condition, Identities, List, Output, Shop};
 use sfu::media::EncodingHealth;
 use sfu::relay::RoomName;
@@ -44,6 +44,8 @@ pub struct ShopTask {
     metrics: ShopMetrics,
     /// Peers that opened a channel of the shop's.
     peers: HashSet<PeerId>,
+    /// The codecs that viewers cannot play, with channels or before them.
+    unplayable: HashMap<PeerId, &'static str>,
     replies: Replies,
 }
 
@@ -67,6 +69,7 @@ impl ShopTask {
             directory,
             metrics,
             peers: HashSet::new(),
+            unplayable: HashMap::new(),
             replies: Replies::default(),
         }
     }
@@ -146,6 +149,8 @@ impl ShopTask {
             } => {
                 if CHANNELS.contains(&&*channel) && self.peers.insert(peer) {
                     self.shop.connect(now, of_peer(peer), &room, from);
+                    let unplayable = self.unplayable.get(&peer).copied();
+                    self.shop.set_unplayable(now, of_peer(peer), unplayable);
                     self.count_peers();
                 }
             }
@@ -162,7 +167,15 @@ impl ShopTask {
                 self.shop
                     .tell_clock(now, of_peer(peer), map.rtp, map.rate, now.0 - since);
             }
+            News::Unplayable { peer, codec } => {
+                match codec {
+                    Some(codec) => self.unplayable.insert(peer, codec),
+                    None => self.unplayable.remove(&peer),
+                };
+                self.shop.set_unplayable(now, of_peer(peer), codec);
+            }
             News::Closed { peer, .. } => {
+                self.unplayable.remove(&peer);
                 if self.peers.remove(&peer) {
                     self.shop.disconnect(of_peer(peer));
                     self.count_peers();
@@ -173,8 +186,9 @@ impl ShopTask {
                 room,
                 encodings,
                 viewers,
+                unplayable,
             } => {
-                let warnings = advice(&encodings);
+                let warnings = advice(&encodings, unplayable);
                 let encodings = encodings.iter().zip(viewers);
                 let encodings: Vec<EncodingStatus> = encodings
                     .map(|(health, viewers)| status(health, viewers))
@@ -331,9 +345,15 @@ impl ShopTask {
             room: room.to_owned(),
             live: presence.live.is_some(),
             stand_in: presence.live.is_some() && presence.stand_in,
+            host: presence.publishers > 0 && !presence.stand_in,
             viewers: presence
                 .viewers
                 .max(state.as_ref().map_or(0, |state| state.viewers)),
+            state: state
+                .as_ref()
+                .map_or(ShowState::default(), |state| state.state)
+                .name(),
+            starts_at: state.as_ref().and_then(|state| state.starts_at),
             title: state.map(|state| state.title).unwrap_or_default(),
         }
     }

@@ -91,6 +91,9 @@ export const mishaps = [
       for (const tab of tabs) await moving(tab);
       await studio.evaluate(() => window.camera(false));
       for (const tab of tabs) await until("the words", async () => { const said = [await text(tab, "#waiting-title"), await text(tab, "#live")]; if (said.join() !== "The camera is off,LIVE") throw new Error(said.join()); return true; });
+      // Nor is the show a coming one in the list.
+      const list = await page("chrome", `${server.url}/`);
+      await until("the list", async () => (await text(list, "#rooms .badge")) === "Camera off");
       await studio.evaluate(() => window.camera(true));
       await until("LIVE in the list", async () => (await text(list, "#rooms .badge")) === "LIVE");
       noErrors(list);

@@ -363,6 +363,23 @@ export const scenarios = [
         if (codec !== "video/H264") throw new Error(`codec ${codec}`);
         noErrors(tab);
 
+        // One whose browser has no decoder for it hears the sound, is told why, and the host is told, too.
+        const without = await page("chrome", `${server.url}/watch/demo`, undefined, () => {
+          const { addTransceiver } = RTCPeerConnection.prototype;
+          RTCPeerConnection.prototype.addTransceiver = function (kind, options) {
+            const transceiver = addTransceiver.call(this, kind, options);
+            const codecs = RTCRtpReceiver.getCapabilities("video").codecs;
+            if (kind === "video") transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => mimeType !== "video/H264"));
+            return transceiver;
+          };
+        });
+        await until("the words", async () => (await text(without, "#waiting-title"))?.includes("cannot play the picture") && (await text(without, "#waiting-text")).includes("H.264"));
+        await until("LIVE, by its sound", async () => (await text(without, "#live")) === "LIVE");
+        await shot(without, "no-decoder");
+        const studio = await host(server);
+        await until("the host being told", async () => (await text(studio, "#warnings"))?.includes("1 viewer has a browser that cannot play H.264"));
+        noErrors(without, studio);
+
         const other = await watch(server, "firefox");
         const plays = await other.evaluate(
           () => RTCRtpReceiver.getCapabilities("video").codecs.some((known) => known.mimeType === "video/H264"),

@@ -60,6 +60,11 @@ pub enum ServerMessage<'a> {
     OnAir {
         live: bool,
     },
+    /// The viewer's own offer has no decoder for the picture on the air; without `codec` it has one again.
+    Unplayable {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        codec: Option<&'a str>,
+    },
     Receipt(&'a Receipt),
     Order(OrderNotice<'a>),
     Promo {

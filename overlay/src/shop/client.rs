@@ -25,6 +25,8 @@ pub(super) struct Client {
     pub(super) from: IpAddr,
     /// Once it was welcomed.
     pub(super) identity: Option<Identity>,
+    /// The codec of a picture that it cannot play.
+    pub(super) unplayable: Option<&'static str>,
     /// The buy whose receipt it waits for.
     pub(super) buying: Option<String>,
     pub(super) messages: Bucket,
@@ -44,6 +46,7 @@ impl Client {
             room,
             from,
             identity: None,
+            unplayable: None,
             buying: None,
             messages: Bucket::new(now, messages.div_ceil(3), messages),
             hellos: Bucket::new(now, HELLOS_AT_ONCE, HELLOS_PER_TEN_SECONDS),

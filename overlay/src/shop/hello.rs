@@ -103,6 +103,9 @@ impl Shop {
         if show.has_cart(&identity.subject) {
             pages.push(show.cart(&identity.subject, now));
         }
+        if let Some(codec) = known.and_then(|known| known.unplayable) {
+            pages.push(encode(&ServerMessage::Unplayable { codec: Some(codec) }, now));
+        }
         if identity.role != Role::Viewer {
             pages.push(show.lists(now));
         }

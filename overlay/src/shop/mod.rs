@@ -33,7 +33,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::ledger::{Action, Command, ShowRecord, Ticket};
-use crate::message::{EncodingStatus, ServerMessage, encode};
+use crate::message::{EncodingStatus, ServerMessage, ShowState, encode};
 use crate::{Channel, ClientId, Identities, Output, Priority, RequestId, UnixMillis};
 use client::Client;
 use pace::Pace;
@@ -92,6 +92,10 @@ pub struct RoomState {
     pub viewers: u64,
     /// The show's title.
     pub title: String,
+    /// Where the show is in its life.
+    pub state: ShowState,
+    /// When it is to begin, unix milliseconds.
+    pub starts_at: Option<i64>,
 }
 
 /// Who waits for an answer of the ledger.
@@ -267,6 +271,17 @@ impl Shop {
                 captured_at,
             };
             self.tell(now, client, Channel::Live, &message);
+        }
+    }
+
+    /// A client's player has no decoder for the picture, which comes in `codec`; with none it plays what there is.
+    pub fn set_unplayable(&mut self, now: UnixMillis, client: ClientId, codec: Option<&'static str>) {
+        let Some(known) = self.clients.get_mut(&client) else {
+            return;
+        };
+        let is_news = std::mem::replace(&mut known.unplayable, codec) != codec;
+        if is_news && known.identity.is_some() {
+            self.tell(now, client, Channel::Shop, &ServerMessage::Unplayable { codec });
         }
     }
 

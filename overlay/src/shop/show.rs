@@ -139,6 +139,8 @@ impl Show {
             live: self.on_air,
             viewers: self.audience.viewers(),
             title: self.title.clone(),
+            state: self.state,
+            starts_at: self.starts_at,
         }
     }
 

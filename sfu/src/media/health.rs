@@ -64,7 +64,7 @@ fn health(now: Instant, encoding: &mut Encoding, media: &ReceivedMedia) -> Encod
     EncodingHealth {
         id: encoding.id,
         rid: encoding.rid,
-        codec: encoding.codec().map_or("", codec_name),
+        codec: encoding.codec().map_or("", Codec::name),
         bitrate: encoding.bitrate(),
         size: encoding.size(),
         spatial: spatial(encoding),
@@ -92,12 +92,15 @@ fn spatial(encoding: &Encoding) -> Vec<SpatialLayer> {
         .collect()
 }
 
-fn codec_name(codec: Codec) -> &'static str {
-    match codec {
-        Codec::Opus | Codec::RedundantOpus => "opus",
-        Codec::Vp8 => "vp8",
-        Codec::Vp9 { .. } => "vp9",
-        Codec::H264 { .. } => "h264",
-        Codec::Av1 { .. } => "av1",
+impl Codec {
+    /// Its name as in SDP, lower case.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Codec::Opus | Codec::RedundantOpus => "opus",
+            Codec::Vp8 => "vp8",
+            Codec::Vp9 { .. } => "vp9",
+            Codec::H264 { .. } => "h264",
+            Codec::Av1 { .. } => "av1",
+        }
     }
 }

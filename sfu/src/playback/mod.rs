@@ -26,7 +26,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::bandwidth::Bandwidth;
 use crate::media::Publication;
-use crate::negotiation::{Label, MediaKind, SentMedia};
+use crate::negotiation::{Codec, Label, MediaKind, SentMedia};
 use crate::relay::{EncodingId, Generation};
 use crate::stats::PlaybackStats;
 use crate::transport::RtpParts;
@@ -145,6 +145,8 @@ pub struct Playback {
     wants_keyframe: bool,
     replays: Replays,
     stats: PlaybackStats,
+    /// The codec of the picture on the air, as of the last count, where this viewer plays none of it.
+    unplayable: Option<&'static str>,
 }
 
 impl Playback {
@@ -177,6 +179,7 @@ impl Playback {
             wants_keyframe: false,
             replays: Replays::default(),
             stats: PlaybackStats::default(),
+            unplayable: None,
             config,
         }
     }
@@ -203,6 +206,20 @@ impl Playback {
         self.next_selection = now;
         self.senders.iter_mut().for_each(Sender::detach);
         self.climb.begin_anew(now);
+    }
+
+    /// Looks whether this viewer plays any of the codecs that the picture comes in, as far as it takes one at all. Returns the name of
+    /// one that it does not, and whether that is news.
+    pub(crate) fn note_codecs(&mut self, on_air: &[Codec]) -> (Option<&'static str>, bool) {
+        let media = self.video().and_then(|video| self.senders.get(video));
+        let is_played = |codec: &Codec| media.is_none_or(|sender| sender.media.payload_for(*codec).is_some());
+        let unplayable = if on_air.iter().any(is_played) {
+            None
+        } else {
+            on_air.first().map(|codec| codec.name())
+        };
+        let is_news = std::mem::replace(&mut self.unplayable, unplayable) != unplayable;
+        (unplayable, is_news)
     }
 
     /// Sends all that is due: retransmissions, audio, new and cached video, probing. Cheap when nothing is.

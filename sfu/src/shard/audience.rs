@@ -10,7 +10,7 @@ use super::config::{Event, PeerId};
 use super::peer::{Peer, Role};
 use super::room::Room;
 use crate::media::{Encoding, Publication};
-use crate::negotiation::{Label, MediaKind};
+use crate::negotiation::{Codec, Label, MediaKind};
 use crate::playback::{LayerReason, Playback};
 use crate::relay::EncodingId;
 use crate::stats::PlaybackStats;
@@ -26,6 +26,8 @@ pub struct Audience {
     pub lower: u64,
     /// Viewers who get no picture.
     pub without: u64,
+    /// Those of them who have no decoder for it.
+    pub unplayable: u32,
     /// Their estimates added up, bits per second.
     pub estimates: u64,
     /// Their round trips added up.
@@ -114,10 +116,20 @@ impl Shard {
         }
         room.next_audience = Some(now + self.config.health_interval);
         let best = best_layer(now, &stage.publication);
+        let codecs = codecs_on_air(now, &stage.publication);
         let mut audience = Audience::default();
-        for viewer in room.viewers.iter().filter_map(|&viewer| self.peers.get(viewer)) {
-            if let Role::Viewer(playback) = &viewer.role {
+        for &viewer in &room.viewers {
+            let Some(viewer) = self.peers.get_mut(viewer) else {
+                continue;
+            };
+            if let Role::Viewer(playback) = &mut viewer.role {
                 audience.add(playback, best);
+                let (codec, is_news) = playback.note_codecs(&codecs);
+                audience.unplayable += u32::from(codec.is_some());
+                if is_news {
+                    let peer = viewer.id;
+                    self.events.push_back(Event::Unplayable { peer, codec });
+                }
             }
         }
         let was_empty = room.audience == Audience::default();
@@ -125,6 +137,7 @@ impl Shard {
             self.events.push_back(Event::Audience {
                 room: room.name.clone(),
                 layers: audience.layers.clone(),
+                unplayable: audience.unplayable,
             });
         }
         room.audience = audience;
@@ -183,6 +196,13 @@ fn layer(playback: &Playback, encoding: &Encoding) -> ViewerLayer {
 fn best_layer(now: Instant, publication: &Publication) -> Option<EncodingId> {
     let track = publication.track(MediaKind::Video)?;
     track.ladder(now).last().map(|encoding: &&Encoding| encoding.id)
+}
+
+/// The codecs that the picture comes in now.
+fn codecs_on_air(now: Instant, publication: &Publication) -> SmallVec<[Codec; 4]> {
+    let track = publication.track(MediaKind::Video);
+    let ladder = track.map(|track| track.ladder(now)).unwrap_or_default();
+    ladder.iter().filter_map(|encoding| encoding.codec()).collect()
 }
 
 #[cfg(test)]

@@ -130,6 +130,15 @@ pub enum Event {
         room: RoomName,
         /// Encodings with viewers.
         layers: SmallVec<[(EncodingId, u32); 4]>,
+        /// Viewers without a decoder for any of them.
+        unplayable: u32,
+    },
+    /// A viewer has no decoder for the picture that is on the air, or can play what is there now.
+    Unplayable {
+        /// The viewer.
+        peer: PeerId,
+        /// The name of the picture's codec as in SDP, lower case; none when it is played, or none is there.
+        codec: Option<&'static str>,
     },
     /// How a publisher does, for its host's page.
     Health {

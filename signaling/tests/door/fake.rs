@@ -138,8 +138,11 @@ fn summary(room: &str, live: bool) -> RoomSummary {
         room: room.to_owned(),
         live,
         stand_in: false,
+        host: live,
         viewers: 3,
         title: "Shoes".to_owned(),
+        state: "live",
+        starts_at: None,
     }
 }
 

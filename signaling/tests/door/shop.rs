@@ -19,7 +19,9 @@ async fn rooms_are_listed_without_the_private_ones() {
     let rooms: Value = stage.get("/api/rooms").await.json().await.unwrap();
     assert_eq!(
         rooms,
-        json!({"rooms": [{"room": "demo", "live": true, "stand_in": false, "viewers": 3, "title": "Shoes"}]})
+        json!({"rooms": [{
+            "room": "demo", "live": true, "stand_in": false, "host": true, "viewers": 3, "title": "Shoes", "state": "live"
+        }]})
     );
     let room: Value = stage.get("/api/rooms/quiet").await.json().await.unwrap();
     assert_eq!(room["room"], "quiet");
