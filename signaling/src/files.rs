@@ -1,8 +1,8 @@
 //! The files of `web/` as they are sent: compressed once each, under addresses that name their release.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::body::Body;
 use axum::http::header::{
@@ -21,6 +21,13 @@ use crate::encoding::Encoding;
 const REVALIDATE: &str = "no-cache";
 /// The address changes with what is behind it: never asked for again (RFC 8246).
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
+/// Pages with a show's title that are kept as they are sent; more are made anew, all of them.
+const MAX_TITLED: usize = 256;
+/// What a page is called that names no show.
+const UNTITLED: [&str; 2] = [
+    "<title>Live shopping</title>",
+    "\"og:title\" content=\"Live shopping\"",
+];
 /// What addresses of files begin with.
 const ASSETS: &str = "\"/assets/";
 
@@ -33,6 +40,8 @@ pub(crate) struct Files {
     /// Names the files of this build, all together: modules of two builds never meet in one page. 16 hexadecimal digits.
     release: String,
     by_path: BTreeMap<String, File>,
+    /// By the page's file and the title in it.
+    titled: Mutex<HashMap<(String, String), Arc<File>>>,
 }
 
 /// One file, and what it became for those who take it compressed.
@@ -79,12 +88,32 @@ impl Files {
             }
             by_path.insert(path, File::new(&kind, tag, plain));
         }
-        Files { release, by_path }
+        Files {
+            release,
+            by_path,
+            titled: Mutex::default(),
+        }
     }
 
     /// A page by its file's name.
     pub(crate) fn page(&self, name: &str, headers: &HeaderMap) -> Option<Response> {
         Some(self.by_path.get(name)?.answer(headers, REVALIDATE))
+    }
+
+    /// A page with a show's title in its head, for those who show a link before it is followed.
+    pub(crate) fn page_titled(&self, name: &str, title: &str, headers: &HeaderMap) -> Option<Response> {
+        let page = self.by_path.get(name)?;
+        let mut titled = self.titled.lock().unwrap_or_else(PoisonError::into_inner);
+        if titled.len() >= MAX_TITLED {
+            titled.clear();
+        }
+        let key = (name.to_owned(), title.to_owned());
+        let file = titled
+            .entry(key)
+            .or_insert_with(|| Arc::new(page.titled(title)))
+            .clone();
+        drop(titled);
+        Some(file.answer(headers, REVALIDATE))
     }
 
     /// A file by its path below `/assets/`, with or without a release before it. Under another release's name, as from a page
@@ -105,6 +134,21 @@ fn is_release(part: &str) -> bool {
     part.len() == 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// Text as HTML has it, in elements and attributes.
+fn escaped(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            c => html.push(c),
+        }
+    }
+    html
+}
+
 fn named(page: &Bytes, from: &str, to: &str) -> Bytes {
     Bytes::from(String::from_utf8_lossy(page).replace(from, to))
 }
@@ -121,6 +165,23 @@ impl File {
             kind: HeaderValue::from_str(&kind).unwrap_or(unknown),
             tag,
             plain,
+            brotli: OnceLock::new(),
+            gzip: OnceLock::new(),
+        }
+    }
+
+    /// The same page with another title.
+    fn titled(&self, title: &str) -> File {
+        let mut hasher = DefaultHasher::new();
+        title.hash(&mut hasher);
+        let title = escaped(title);
+        let [head, preview] = UNTITLED;
+        let page = named(&self.plain, head, &format!("<title>{title}</title>"));
+        let page = named(&page, preview, &format!("\"og:title\" content=\"{title}\""));
+        File {
+            kind: self.kind.clone(),
+            tag: format!("{}-{:x}", self.tag, hasher.finish()),
+            plain: page,
             brotli: OnceLock::new(),
             gzip: OnceLock::new(),
         }

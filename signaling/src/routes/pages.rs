@@ -1,5 +1,7 @@
 //! Pages and their scripts, and the headers that keep them safe.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::header::{
@@ -14,6 +16,7 @@ use crate::house::House;
 use crate::problem::Problem;
 use crate::reception::Shared;
 use crate::settings::DoorSettings;
+use crate::shop::Shop;
 
 /// What a page may load: its own server's files; pictures also from elsewhere, as shops keep them on other hosts.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; \
@@ -25,6 +28,9 @@ const NO_DEVICES: &str = "camera=(), microphone=(), display-capture=()";
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 /// Scripts and pictures are there to be embedded in a shop's own pages.
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// A page does not wait longer for its show's title: it is there for previews of links, the page itself asks for it later.
+const TITLE_PATIENCE: Duration = Duration::from_millis(50);
 
 /// A page by its file in `web/`.
 #[derive(Clone, Copy)]
@@ -49,11 +55,11 @@ async fn front<H: House>(
     State(reception): State<Shared<H>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let page = match reception.settings.front_room {
-        Some(_) => Page::Front,
-        None => Page::Rooms,
+    let Some(room) = &reception.settings.front_room else {
+        return show(&reception, Page::Rooms, "", &headers);
     };
-    show(&reception, page, &headers)
+    let title = title_of(&reception, room).await;
+    show(&reception, Page::Front, &title, &headers)
 }
 
 async fn watch<H: House>(
@@ -64,7 +70,17 @@ async fn watch<H: House>(
     if let Err(problem) = reception.check_room(&room) {
         return no_such_show(&reception, problem, &headers);
     }
-    show(&reception, Page::Watch, &headers)
+    let title = title_of(&reception, &room).await;
+    show(&reception, Page::Watch, &title, &headers)
+}
+
+/// The title of a show that anybody may see; empty where there is none.
+async fn title_of<H: House>(reception: &Shared<H>, room: &str) -> String {
+    if reception.watching_needs_token(room) {
+        return String::new();
+    }
+    let known = tokio::time::timeout(TITLE_PATIENCE, reception.house.shop().room(room)).await;
+    known.map(|known| known.title).unwrap_or_default()
 }
 
 /// Somebody who looks for a show is told which ones there are, a program what is wrong.
@@ -80,7 +96,7 @@ fn no_such_show<H: House>(
     // What it has of another room's address is no answer for this one: never 304.
     let mut headers = headers.clone();
     headers.remove(IF_NONE_MATCH);
-    let mut page = show(reception, Page::Rooms, &headers)?;
+    let mut page = show(reception, Page::Rooms, "", &headers)?;
     *page.status_mut() = StatusCode::NOT_FOUND;
     Ok(page)
 }
@@ -91,10 +107,15 @@ async fn host<H: House>(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     reception.check_room(&room)?;
-    show(&reception, Page::Host, &headers)
+    show(&reception, Page::Host, "", &headers)
 }
 
-fn show<H: House>(reception: &Shared<H>, page: Page, headers: &HeaderMap) -> Result<Response, Problem> {
+fn show<H: House>(
+    reception: &Shared<H>,
+    page: Page,
+    title: &str,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let (file, permissions) = match page {
         Page::Front => ("front.html", NO_DEVICES),
         Page::Watch => ("watch.html", NO_DEVICES),
@@ -104,7 +125,10 @@ fn show<H: House>(reception: &Shared<H>, page: Page, headers: &HeaderMap) -> Res
             "camera=(self), microphone=(self), display-capture=(self)",
         ),
     };
-    let page_of_file = reception.files.page(file, headers);
+    let page_of_file = match title {
+        "" => reception.files.page(file, headers),
+        title => reception.files.page_titled(file, title, headers),
+    };
     let mut response = page_of_file.ok_or_else(|| Problem::not_found("this server has no such page"))?;
     let ancestors = match page {
         Page::Front | Page::Watch => ["'self'"]

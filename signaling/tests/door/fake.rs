@@ -140,7 +140,7 @@ fn summary(room: &str, live: bool) -> RoomSummary {
         stand_in: false,
         host: live,
         viewers: 3,
-        title: "Shoes".to_owned(),
+        title: "Shoes & <boots>".to_owned(),
         state: "live",
         starts_at: None,
     }

@@ -108,6 +108,27 @@ async fn files_are_compressed_for_who_takes_it() {
 }
 
 #[tokio::test]
+async fn a_link_to_a_show_is_shown_with_its_title_elsewhere() {
+    let stage = stage_with(|door| door.front_room = Some("demo".into())).await;
+    for path in ["/", "/watch/demo"] {
+        let page = stage.get(path).await.text().await.unwrap();
+        assert!(
+            page.contains("<title>Shoes &amp; &lt;boots&gt;</title>"),
+            "{page}"
+        );
+        assert!(
+            page.contains("\"og:title\" content=\"Shoes &amp; &lt;boots&gt;\""),
+            "{page}"
+        );
+    }
+    // What is not for everybody is not named.
+    for path in ["/watch/private", "/host/demo"] {
+        let page = stage.get(path).await.text().await.unwrap();
+        assert!(!page.contains("Shoes"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_names_the_files_of_its_own_release_which_are_kept_for_ever() {
     let stage = stage_with(|door| door.front_room = Some("demo".into())).await;
     for path in ["/", "/watch/demo", "/host/demo"] {

@@ -20,7 +20,7 @@ async fn rooms_are_listed_without_the_private_ones() {
     assert_eq!(
         rooms,
         json!({"rooms": [{
-            "room": "demo", "live": true, "stand_in": false, "host": true, "viewers": 3, "title": "Shoes", "state": "live"
+            "room": "demo", "live": true, "stand_in": false, "host": true, "viewers": 3, "title": "Shoes & <boots>", "state": "live"
         }]})
     );
     let room: Value = stage.get("/api/rooms/quiet").await.json().await.unwrap();
