@@ -1,6 +1,6 @@
 // What the host sells: pinned, priced, counted, added and taken away.
 
-import { $, clock, el, money, patch, toast, uuid7, written } from "./ui.js";
+import { $, clock, el, lazily, money, patch, toast, uuid7, written } from "./ui.js";
 
 /** @typedef {import("./protocol.js").Product} Product */
 /** @typedef {import("./protocol.js").Variant} Variant */
@@ -30,7 +30,12 @@ export class Inventory {
 
   #draw() {
     $("#no-products").hidden = this.#shop.products.size > 0;
-    patch($("#products"), [...this.#shop.products.values()].map((product) => this.#product(product)));
+    const { products, pinned, featured } = this.#shop;
+    const views = [...products.values()].map((product) => {
+      const { id } = product;
+      return lazily(id, [product, pinned.includes(id), featured === id, this.#unfolded.has(id)], () => this.#product(product));
+    });
+    patch($("#products"), views);
     this.#drawOnScreen();
   }
 

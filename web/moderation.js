@@ -1,7 +1,7 @@
 // The chat at the host's: read, answered, kept civil.
 
 import { count } from "./places.js";
-import { $, el, patch } from "./ui.js";
+import { $, el, lazily, patch } from "./ui.js";
 import { unsaid } from "./unsaid.js";
 
 /** Nearer to the end than this, new lines are followed. Pixels. */
@@ -63,7 +63,7 @@ export class Moderation {
     const list = $("#chat");
     const none = el("li", { class: "small", "data-key": "none" }, "Nobody has said anything yet.");
     const own = unsaid(this.#shop, "chat", $("#text"));
-    patch(list, this.#shop.chat.length + own.length ? [...this.#shop.chat.map((line) => this.#line(line)), ...own] : none);
+    patch(list, this.#shop.chat.length + own.length ? [...this.#shop.chat.map((line) => lazily(line.id, this.#chosen === line.id, () => this.#line(line))), ...own] : none);
     if (this.#isAtEnd) list.scrollTop = list.scrollHeight;
     this.#count(list.clientHeight > 0);
     $("#slow").value = String(this.#shop.slowSeconds);

@@ -1,6 +1,6 @@
 // The products on the viewer's page: the card over the picture, the grid, and the sheet where one is chosen.
 
-import { $, all, clock, el, memory, money, patch, toast, written } from "./ui.js";
+import { $, all, clock, el, lazily, memory, money, patch, toast, written } from "./ui.js";
 
 /** @typedef {import("./protocol.js").Product} Product */
 /** @typedef {import("./protocol.js").Variant} Variant */
@@ -153,7 +153,7 @@ export class Shelf {
       const place = pinned.indexOf(id);
       return place < 0 ? pinned.length : place;
     };
-    return [...products.values()].sort((a, b) => rank(a) - rank(b)).map((product) => this.#tile(product));
+    return [...products.values()].sort((a, b) => rank(a) - rank(b)).map((product) => lazily(product.id, product, () => this.#tile(product)));
   }
 
   /** @param {Product} product */
@@ -174,7 +174,10 @@ export class Shelf {
   #drawSheet() {
     if (!this.#open) return;
     const body = $("#sheet-body");
-    if (this.#open === "bag") return patch(body, head("In this show"), this.#bag());
+    if (this.#open === "bag") {
+      patch(body, head("In this show"), this.#bag());
+      return patch($(".grid", body), this.#tiles());
+    }
     const product = this.#shop.products.get(this.#open);
     if (!product) return $("#sheet").close();
     patch(body, head(product.title), this.#page(product));
@@ -192,7 +195,7 @@ export class Shelf {
     };
     return [
       el("div", { class: "stack" }, this.#orders.views()),
-      el("div", { class: "grid" }, this.#tiles()),
+      el("div", { class: "grid", "data-own": "" }),
       el(
         "form",
         { class: "name", onsubmit: rename },

@@ -1,6 +1,6 @@
 // The chat on the viewer's page.
 
-import { $, el, patch } from "./ui.js";
+import { $, el, lazily, patch } from "./ui.js";
 import { unsaid } from "./unsaid.js";
 
 /** Lines shown over the picture; older ones have been read. */
@@ -55,15 +55,22 @@ export class Talk {
     const { chat, pinnedChat, slowSeconds } = this.#shop;
     $("#pinned").hidden = !pinnedChat;
     if (pinnedChat) patch($("#pinned"), el("span", {}, el("b", {}, pinnedChat.user.name), ` ${pinnedChat.text}`));
-    patch($("#chat"), chat.slice(-SHOWN).map((line) => this.#line(line)), unsaid(this.#shop, "chat", $("#text")));
+    patch($("#chat"), chat.slice(-SHOWN).map((line) => lazily(this.#key(line), "", () => this.#line(line))), unsaid(this.#shop, "chat", $("#text")));
     $("#text").placeholder = slowSeconds > 0 ? `One line every ${slowSeconds} seconds…` : "Say something…";
     this.#follow();
   }
 
+  /**
+   * An own line stays the same element from the moment it is written: it is read aloud once.
+   * @param {import("./protocol.js").ChatLine} line
+   */
+  #key({ id, ref, user }) {
+    return user.id === this.#shop.you?.id && ref ? ref : id;
+  }
+
   /** @param {import("./protocol.js").ChatLine} line */
-  #line({ id, ref, user, text }) {
-    // An own line stays the same element from the moment it is written: it is read aloud once.
-    const key = user.id === this.#shop.you?.id && ref ? ref : id;
-    return el("li", { class: user.role, "data-key": key, "data-chat": id }, el("b", {}, user.name), ` ${text}`);
+  #line(line) {
+    const { id, user, text } = line;
+    return el("li", { class: user.role, "data-key": this.#key(line), "data-chat": id }, el("b", {}, user.name), ` ${text}`);
   }
 }

@@ -36,6 +36,31 @@ export function el(name, attributes = {}, ...children) {
 /** @param {any} child */
 const isShown = (child) => child !== undefined && child !== null && child !== false;
 
+/** An item of a list that is made only when what it shows has changed: of two hundred products one is sold, not all. */
+class Lazy {
+  /**
+   * @param {string} key
+   * @param {string} shows
+   * @param {() => HTMLElement} make
+   */
+  constructor(key, shows, make) {
+    this.key = key;
+    this.shows = shows;
+    this.make = make;
+  }
+}
+
+/** What the elements show that were made lazily. @type {WeakMap<Node, string>} */
+const shown = new WeakMap();
+
+/**
+ * An item for `patch`.
+ * @param {string} key the `data-key` of what is made
+ * @param {any} what all that the element is made of and that may change
+ * @param {() => HTMLElement} make
+ */
+export const lazily = (key, what, make) => new Lazy(key, JSON.stringify(what), make);
+
 /**
  * Makes the children of a node like those wanted, and keeps what is there already. Stock changes several times a
  * second: what is under a finger, has the focus or is typed in must stay the same element. Lists name their items by
@@ -59,7 +84,7 @@ function replace(parent, wanted) {
   const nodes = wanted
     .flat()
     .filter(isShown)
-    .map((child) => (child instanceof Node ? child : document.createTextNode(child)));
+    .map((child) => (child instanceof Node || child instanceof Lazy ? child : document.createTextNode(child)));
   const keys = new Set(nodes.map(keyOf).filter(Boolean));
   const keyed = new Map();
   for (const child of [...parent.children]) {
@@ -69,16 +94,19 @@ function replace(parent, wanted) {
     else child.remove();
   }
   let at = parent.firstChild;
-  for (const node of nodes) {
-    const key = keyOf(node);
+  for (const wish of nodes) {
+    const key = keyOf(wish);
     const kept = key ? keyed.get(key) : at;
+    const isCurrent = wish instanceof Lazy && kept && shown.get(kept) === wish.shows;
+    const node = isCurrent ? kept : wish instanceof Lazy ? wish.make() : wish;
+    if (wish instanceof Lazy) shown.set(kept && isSame(kept, node) ? kept : node, wish.shows);
     if (!kept || !isSame(kept, node)) {
       parent.insertBefore(node, at);
       continue;
     }
     if (kept === at) at = kept.nextSibling;
     else parent.insertBefore(kept, at);
-    renew(kept, node);
+    if (kept !== node) renew(kept, node);
   }
   while (at) {
     const gone = at;
@@ -87,8 +115,8 @@ function replace(parent, wanted) {
   }
 }
 
-/** @param {any} node a node, of which elements have a `dataset` */
-const keyOf = (node) => node.dataset?.key;
+/** @param {any} node a node, of which elements have a `dataset`, or what one is made of */
+const keyOf = (node) => node.dataset?.key ?? node.key;
 /** @type {(a: Node, b: Node) => boolean} */
 const isSame = (a, b) => a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
 
@@ -112,7 +140,8 @@ function renew(kept, node) {
     // What was typed stays, unless what it would replace has changed meanwhile.
     if (kept !== document.activeElement && before !== node.getAttribute("value")) kept.value = node.value;
   }
-  patch(kept, ...node.childNodes);
+  // Some draw what is in them by themselves, as lazily as they can.
+  if (!node.hasAttribute("data-own")) patch(kept, ...node.childNodes);
 }
 
 /**

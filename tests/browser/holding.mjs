@@ -86,6 +86,12 @@ export const holding = [
       await until("the receipt", () => tab.evaluate(() => document.documentElement.dataset.receipt === "held"));
       if ((await focused(tab)) !== "open") throw new Error(`the focus did not go back but to ${await focused(tab)}`);
 
+      // The bag has all of them.
+      await tab.evaluate(() => document.querySelector("#bag").click());
+      const tiles = await tab.evaluate(() => [...document.querySelectorAll("#sheet .grid > *")].map((tile) => tile.querySelector("h3")?.textContent));
+      if (tiles.length !== (await tab.evaluate(() => window.vitrine.shop.products.size)) || !tiles.includes(product)) throw new Error(`in the bag: ${tiles.join(", ")}`);
+      await tab.evaluate(() => document.querySelector("#sheet").close());
+
       // A button that is pressed keeps the focus while it waits.
       const studio = await host(server);
       await inShop(studio);

@@ -27,6 +27,16 @@ export const thumb = [
       await studio.setViewport({ width: 360, height: 640 });
       await goLive(studio);
       if (!(await isInReach(studio, "#stop"))) throw new Error("End is out of reach");
+      // One of many products is sold: that one is drawn anew.
+      await studio.evaluate(() => {
+        const { createElement } = document;
+        window.made = 0;
+        document.createElement = (name) => ((window.made += 1), createElement.call(document, name));
+      });
+      await studio.evaluate(() => window.vitrine.shop.host({ op: "stock.add", variant: "v-3", delta: 1 }));
+      await until("the stock", () => studio.evaluate(() => document.querySelector('[data-stock="v-3"]').value === "10"));
+      const made = await studio.evaluate(() => window.made);
+      if (made > 200) throw new Error(`${made} elements were made for one unit`);
       const viewer = await watch(server, "chrome");
       await inShop(viewer);
       const guest = await viewer.evaluate(() => window.vitrine.shop.you.name);
