@@ -1,6 +1,7 @@
 // The orders as the host sees and settles them.
 
 import { count } from "./places.js";
+import { Summary, added } from "./summary.js";
 import { $, all, clock, el, isolated, money, patch, toast } from "./ui.js";
 
 /** @typedef {import("./protocol.js").Sale} Sale */
@@ -18,11 +19,13 @@ export class Sales {
   #load;
   /** @type {Map<string, Sale>} */
   #sales = new Map();
+  #summary;
 
   /** @param {{shop: import("./shop.js").ShopClient, act: import("./host.js").Act, room: string, token: string}} options */
   constructor({ shop, act, room, token }) {
     this.#shop = shop;
     this.#act = act;
+    this.#summary = new Summary({ shop, room, sales: this.#sales });
     this.#load = () => fetch(`/api/rooms/${room}/orders`, { headers: { Authorization: `Bearer ${token}` } });
     shop.on("change", ({ detail }) => detail === "welcome" && this.#begin());
     shop.on("sale", ({ detail }) => {
@@ -52,13 +55,14 @@ export class Sales {
 
   #draw() {
     const sales = [...this.#sales.values()].reverse();
-    /** @param {string} state */
-    const of = (state) => sales.filter((order) => order.state === state);
-    $("#held").textContent = String(of("held").length);
-    count("orders", of("held").length);
+    /** @param {string[]} states */
+    const of = (...states) => sales.filter((order) => states.includes(order.state));
+    const held = of("held", "checkout_open").length;
+    $("#held").textContent = String(held);
+    count("orders", held);
     $("#sold").textContent = String(of("paid").length);
-    const [first, ...others] = of("paid").map((order) => order.total);
-    if (first) $("#taken").textContent = money({ ...first, minor: others.reduce((sum, { minor }) => sum + minor, first.minor) });
+    $("#taken").textContent = added(of("paid").map((order) => order.total)) || "–";
+    this.#summary.draw();
     const none = el("li", { class: "small", "data-key": "none" }, "None yet. Each buy appears here at once.");
     patch($("#orders"), sales.length ? sales.slice(0, SHOWN).map((order) => this.#order(order)) : none);
   }

@@ -1,5 +1,6 @@
 // The picture on the viewer's page: whether there is one, its shape, its sound, and what is said while there is none.
 
+import { Awake } from "./awake.js";
 import { $, clock, dayAndTime } from "./ui.js";
 
 /** Without a new frame for so long there is no picture any more. */
@@ -25,6 +26,7 @@ export class Stage {
   /** Whether the sound goes on without the picture there was, as of a host who has switched the camera off. */
   #isHeardOn = false;
   #hears = false;
+  #awake = new Awake();
 
   /** @param {{player: import("./player.js").WhepPlayer, shop: import("./shop.js").ShopClient}} options */
   constructor({ player, shop }) {
@@ -113,6 +115,9 @@ export class Stage {
     const text = isLive ? "LIVE" : this.#word(onAir);
     if (badge.textContent !== text) badge.textContent = text;
     badge.classList.toggle("live", isLive);
+    // Seen among other tabs.
+    if (show) document.title = isLive ? `LIVE · ${show.title}` : show.title;
+    this.#awake.wish(isShown);
     $("#stage").classList.toggle("empty", !isShown);
     $("#stage").classList.toggle("heard", isHeard);
     $("#waiting").hidden = isShown;

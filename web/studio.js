@@ -1,5 +1,6 @@
 // The host's camera or screen: chosen, shown, sent, measured.
 
+import { Awake } from "./awake.js";
 import { WhipPublisher } from "./publisher.js";
 import { $, all, el, patch, toast } from "./ui.js";
 
@@ -37,6 +38,7 @@ export class Studio {
   #isMuted = false;
   #isCamera = false;
   #isRefused = false;
+  #awake = new Awake();
 
   /** @param {{room: string, token?: string, shop: import("./shop.js").ShopClient}} options */
   constructor({ room, token, shop }) {
@@ -185,6 +187,7 @@ export class Studio {
   /** @param {WhipPublisher} publisher */
   #changed(publisher) {
     const isOn = publisher.state !== "idle";
+    this.#awake.wish(isOn);
     const [shown, other] = isOn ? [$("#stop"), $("#go")] : [$("#go"), $("#stop")];
     const hasFocus = document.activeElement === other;
     shown.hidden = false;

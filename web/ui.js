@@ -240,6 +240,12 @@ export function toast(text, kind = "info") {
   const line = el("p", { class: `toast ${kind}` }, text);
   // Said again it is said longer, not twice.
   for (const said of [...box.children]) if (said.textContent === text) said.remove();
+  // A dialog is above everything else on the page, and all that is read aloud while it is open.
+  const home = document.querySelector("dialog[open]") ?? document.body;
+  if (box.parentElement !== home) {
+    home.append(box);
+    home.addEventListener("close", () => document.body.append(box), { once: true });
+  }
   box.append(line);
   while (box.children.length > TOASTS) box.firstElementChild?.remove();
   setTimeout(() => line.remove(), kind === "announce" ? 12_000 : 5000);

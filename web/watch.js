@@ -28,9 +28,6 @@ new Hearts({ shop });
 const attach = () => player.channels && shop.attach(player.channels);
 player.addEventListener("channels", attach);
 attach();
-shop.on("change", ({ detail }) => {
-  if (detail === "welcome" || detail === "show") document.title = `${shop.show?.title} · live`;
-});
 
 /** @type {Record<string, (receipt: any) => [text: string, kind: string]>} */
 const OUTCOMES = {

@@ -193,6 +193,10 @@ export const mishaps = [
       for (const each of [tab, studio]) await each.evaluate(() => (window.isLost = false));
       await tab.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })));
       await until("given back on the new connection", async () => (await state()) === "cancelled");
+      // What is told while a sheet is open is told above it.
+      await until("being told", async () => (await text(tab, "#sheet #toasts"))?.includes("Given back"));
+      await tab.evaluate(() => document.querySelector("#sheet").close());
+      await until("the words outside", () => tab.evaluate(() => document.querySelector("body > #toasts")));
       await until("both being heard", () => studio.evaluate(() => window.vitrine.shop.chat.length === 1 && window.vitrine.shop.questions.length === 1));
       await until("no word waiting", () => tab.evaluate(() => !document.querySelector(".unsaid") && window.vitrine.shop.chat.length === 1));
       await studio.evaluate(() => window.added);

@@ -152,6 +152,23 @@ export const scenarios = [
       // Paid by the host, told to the buyer.
       await click(studio, "#orders .order.held button");
       await until("paid", () => studio.evaluate(() => document.querySelectorAll('#orders [data-state="paid"]').length === 1));
+      // What was sold, for a spreadsheet, in which no name is a formula.
+      await two.evaluate(() => window.vitrine.shop.rename("=1+1"));
+      await until("the name", () => two.evaluate(() => window.vitrine.shop.you.name === "=1+1"));
+      await two.evaluate(() => window.vitrine.shop.buy([{ variant: "candle", quantity: 2 }]));
+      await until("the sum", async () => (await text(studio, "#sold-of"))?.includes("Mushroom lamp") && (await text(studio, "#orders"))?.includes("=1+1"));
+      const csv = await studio.evaluate(async () => {
+        const { createObjectURL } = URL;
+        URL.createObjectURL = (blob) => ((window.file = blob), createObjectURL(blob));
+        document.querySelector("#csv").click();
+        return window.file.text();
+      });
+      const rows = csv.trim().split("\r\n").map((line) => line.split(","));
+      const [head, ...others] = rows;
+      const found = others.map((row) => [row[head.indexOf("customer")], row[head.indexOf("item")], row[head.indexOf("quantity")], row[head.indexOf("state")]].join(" "));
+      for (const wanted of ["'=1+1 Fig leaf candle 2 held"]) if (!found.includes(wanted)) throw new Error(`not in the file: ${wanted}; ${found.join("; ")}`);
+      if (others.length !== 5 || !found.some((line) => line.endsWith(" paid"))) throw new Error(found.join("; "));
+      if ((await one.title()) !== "LIVE · Small things, made well") throw new Error(`the page is called ${await one.title()}`);
       noErrors(studio, one, two);
       return server.audit().trim().split("\n").at(-1);
     },

@@ -17,7 +17,11 @@ export const thumb = [
   {
     name: "host-sells-with-the-thumb",
     async run(server) {
-      const studio = await host(server);
+      const studio = await host(server, "chrome", () => {
+        const release = async () => (window.staysAwake = false);
+        const request = async () => ((window.staysAwake = true), { released: false, release });
+        Object.defineProperty(navigator, "wakeLock", { value: { request } });
+      });
       await inShop(studio);
       await studio.evaluate(async () => {
         const price = { minor: 1900, currency: "EUR", exponent: 2 };
@@ -27,6 +31,7 @@ export const thumb = [
       await studio.setViewport({ width: 360, height: 640 });
       await goLive(studio);
       if (!(await isInReach(studio, "#stop"))) throw new Error("End is out of reach");
+      await until("a screen that stays on", () => studio.evaluate(() => window.staysAwake));
       // One of many products is sold: that one is drawn anew.
       await studio.evaluate(() => {
         const { createElement } = document;
