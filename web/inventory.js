@@ -1,13 +1,17 @@
 // What the host sells: pinned, priced, counted, added and taken away.
 
-import { $, clock, el, lazily, money, patch, toast, uuid7, written } from "./ui.js";
+import { $, clock, el, lazily, memory, money, patch, toast, uuid7, written } from "./ui.js";
 
 /** @typedef {import("./protocol.js").Product} Product */
 /** @typedef {import("./protocol.js").Variant} Variant */
 /** @typedef {HTMLFormElement & {elements: Record<string, HTMLInputElement>}} Form */
 
-/** Where a show has no price yet to take it from. */
-const CURRENCY = { currency: "EUR", exponent: 2 };
+/** Where a show has no price yet to take it from, and none was chosen in this browser before. */
+const CURRENCY = "EUR";
+/** Where the choice is remembered. */
+const CHOSEN = "vitrine:currency";
+/** What is offered; any other can be typed. */
+const CURRENCIES = ["EUR", "USD", "GBP", "JPY", "CNY", "INR", "AUD", "CAD", "CHF", "SEK", "PLN", "BRL", "KRW", "IDR", "THB", "AED", "KWD"];
 
 export class Inventory {
   /** @type {import("./shop.js").ShopClient} */
@@ -212,7 +216,9 @@ export class Inventory {
    * @param {Product} [product]
    */
   #edit(product) {
-    const known = [...this.#shop.products.values()][0]?.variants[0]?.price ?? CURRENCY;
+    // One show, one currency: what was first decides.
+    const known = product?.variants[0]?.price ?? [...this.#shop.products.values()][0]?.variants[0]?.price;
+    const currency = known?.currency ?? memory.get(CHOSEN) ?? CURRENCY;
     const rows = el("div", { class: "rows" });
     /** @param {Variant} [variant] */
     const addRow = (variant) => rows.append(variantRow(variant, () => rows.children.length > 1));
@@ -221,12 +227,16 @@ export class Inventory {
     const field = (label, name, attributes) => el("label", {}, label, el("input", { name, ...attributes }));
     /** @type {HTMLFormElement} */
     const form = $("#product");
-    form.replaceChildren(
+    const fields = el(
+      "div",
+      {},
       el("h2", { id: "editor-title" }, product ? "Edit the product" : "A new product"),
       field("Name", "title", { required: true, maxlength: "120", value: product?.title ?? "" }),
       el("label", {}, "Description", el("textarea", { name: "description", rows: "3", maxlength: "600" }, product?.description ?? "")),
       field("Address of its picture", "image", { value: product?.images[0] ?? "", placeholder: "/media/picture.jpg or https://…" }),
-      el("fieldset", {}, el("legend", {}, `Variants, prices in ${known.currency}`), rows, el("button", { type: "button", class: "quiet", onclick: () => addRow() }, "Another variant")),
+      !known && field("Currency of this show", "currency", { required: true, maxlength: "3", pattern: "[A-Za-z]{3}", list: "currencies", autocapitalize: "characters", value: currency }),
+      !known && el("datalist", { id: "currencies" }, CURRENCIES.map((code) => el("option", { value: code }))),
+      el("fieldset", {}, el("legend", {}, known ? `Variants, prices in ${currency}` : "Variants"), rows, el("button", { type: "button", class: "quiet", onclick: () => addRow() }, "Another variant")),
       el(
         "div",
         { class: "row" },
@@ -234,9 +244,12 @@ export class Inventory {
         el("span", {}, el("button", { type: "button", class: "quiet", onclick: () => $("#editor").close() }, "Cancel"), " ", el("button", { class: "primary" }, product ? "Save" : "Put in the shop")),
       ),
     );
+    form.replaceChildren(...fields.childNodes);
     form.onsubmit = (event) => {
       event.preventDefault();
-      this.#put(product, form, rows, known);
+      const chosen = written(form, "currency").toUpperCase() || currency;
+      if (!known) memory.set(CHOSEN, chosen);
+      this.#put(product, form, rows, known ?? { currency: chosen, exponent: exponentOf(chosen) });
     };
     $("#editor").showModal();
   }
@@ -245,7 +258,7 @@ export class Inventory {
    * @param {Product | undefined} product the one before
    * @param {HTMLFormElement} form
    * @param {HTMLElement} rows
-   * @param {import("./protocol.js").Money} money what prices are of
+   * @param {Pick<import("./protocol.js").Money, "currency" | "exponent">} money what prices are of
    */
   async #put(product, form, rows, { currency, exponent }) {
     const title = written(form, "title");
@@ -312,6 +325,12 @@ function variantRow(variant, isRemovable) {
 const newId = () => `p-${uuid7().slice(-12)}`;
 /** @param {Pick<import("./protocol.js").Money, "minor" | "exponent">} price */
 const decimal = ({ minor, exponent }) => (minor / 10 ** exponent).toFixed(exponent);
+
+/** Currencies with none, and with three places after the point (ISO 4217): browsers round some of the others off. */
+const WHOLE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF";
+const THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND";
+/** @param {string} currency */
+const exponentOf = (currency) => (WHOLE.includes(currency) ? 0 : THOUSANDTHS.includes(currency) ? 3 : 2);
 
 /**
  * Minor units of what was typed, or nothing when it is no price.
