@@ -8,7 +8,7 @@ const PHONE_ON_ITS_SIDE = { width: 844, height: 390, deviceScaleFactor: 2 };
 const CONTROLS = ["#sound", "#text", "#bag", "#card .open", "#card .buy", "#poll"];
 
 /** Controls that are not wholly on the screen, or under something else. */
-const outOfReach = (tab) =>
+const outOfReach = (tab, controls = CONTROLS) =>
   tab.evaluate((controls) => {
     const isReached = (node) => {
       const { left, right, top, bottom } = node.getBoundingClientRect();
@@ -16,7 +16,7 @@ const outOfReach = (tab) =>
       return isInside && node.contains(document.elementFromPoint((left + right) / 2, (top + bottom) / 2));
     };
     return controls.filter((selector) => !isReached(document.querySelector(selector)));
-  }, CONTROLS);
+  }, controls);
 
 const focused = (tab) => tab.evaluate(() => document.activeElement.id || document.activeElement.className);
 
@@ -85,6 +85,18 @@ export const holding = [
       await tab.keyboard.press("Enter");
       await until("the receipt", () => tab.evaluate(() => document.documentElement.dataset.receipt === "held"));
       if ((await focused(tab)) !== "open") throw new Error(`the focus did not go back but to ${await focused(tab)}`);
+
+      // With letters twice as large, as the browser is told to have them, all of it is within reach.
+      const session = await tab.createCDPSession();
+      const letters = (standard) => session.send("Page.setFontSizes", { fontSizes: { standard } });
+      await letters(32);
+      await until("large letters", () => tab.evaluate(() => Number.parseFloat(getComputedStyle(document.querySelector("#text")).fontSize) > 30), 10);
+      await until("everything within reach", async () => {
+        const out = await outOfReach(tab, ["#sound", "#text", "#bag", "#card .buy"]);
+        if (out.length > 0) throw new Error(out.join(", "));
+        return true;
+      }, 10).finally(() => shot(tab, "large-letters"));
+      await letters(16);
 
       // The bag has all of them.
       await tab.evaluate(() => document.querySelector("#bag").click());
