@@ -658,7 +658,7 @@ export type Envelope = (
       t: "done";
     }
   | {
-      code: string;
+      code: NoticeCode;
       ref?: string | null;
       retry_after_ms?: number | null;
       t: "notice";
@@ -842,6 +842,29 @@ export type Receipt = (
    */
   buy: string;
 };
+/**
+ * The code of a `notice`.
+ */
+export type NoticeCode =
+  | "banned"
+  | "bad_message"
+  | "cart_full"
+  | "closed"
+  | "forbidden"
+  | "hello_first"
+  | "key_reused"
+  | "muted"
+  | "not_allowed"
+  | "not_found"
+  | "not_possible"
+  | "poll_full"
+  | "questions_full"
+  | "slow_mode"
+  | "stale"
+  | "token_invalid"
+  | "too_fast"
+  | "unavailable"
+  | "version_unsupported";
 /**
  * This interface was referenced by `Protocol`'s JSON-Schema
  * via the `definition` "BatchKind".

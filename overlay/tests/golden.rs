@@ -65,6 +65,17 @@ fn every_message_of_clients_is_understood_and_in_the_protocol() {
 }
 
 #[test]
+fn every_code_of_a_notice_is_in_the_protocol() {
+    let schema: Value = serde_json::from_str(include_str!("../schema/server.json")).unwrap();
+    let codes = schema["$defs"]["NoticeCode"]["oneOf"].as_array().unwrap();
+    let codes: BTreeSet<String> = codes
+        .iter()
+        .map(|code| code["const"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(codes, kinds_of_table("## Codes of a notice"));
+}
+
+#[test]
 fn every_message_of_the_shop_is_as_its_file_shows() {
     let told = everything();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {

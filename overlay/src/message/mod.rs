@@ -3,6 +3,7 @@
 mod client;
 mod fields;
 mod hosting;
+mod notice;
 mod offers;
 mod orders;
 mod schema;
@@ -14,6 +15,7 @@ mod types;
 pub use client::{BuyMessage, ClientMessage, Hello, Resume, parse_message};
 pub use fields::BadMessage;
 pub use hosting::{HostCommand, parse_command};
+pub use notice::NoticeCode;
 pub use offers::{OfferCommand, Terms};
 pub use orders::{Bill, Line, OrderLine, OrderState, Outcome, Receipt, Sale, VariantPrice};
 pub use schema::schemas;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::VERSION;
+use super::notice::NoticeCode;
 use super::orders::{OrderState, Receipt, Sale};
 use super::talk::{ChatLine, Countdown, Poll, Question, Reaction};
 use super::types::{CartLine, Money, Product, Promo, ShowInfo, ShowState, StockItem};
@@ -137,7 +138,7 @@ pub enum ServerMessage<'a> {
         r#ref: &'a str,
     },
     Notice {
-        code: &'a str,
+        code: NoticeCode,
         text: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         r#ref: Option<&'a str>,

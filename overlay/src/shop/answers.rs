@@ -8,7 +8,7 @@ use super::show::Show;
 use super::{Shop, Waiting};
 use crate::ledger::{Answer, Decision, Refusal, ShowRecord};
 use crate::message::{
-    OrderNotice, OrderState, Product, Receipt, Sale, ServerMessage, StockItem, Variant, encode,
+    NoticeCode, OrderNotice, OrderState, Product, Receipt, Sale, ServerMessage, StockItem, Variant, encode,
 };
 use crate::{Bytes, Channel, ClientId, Output, Priority, Reply, RequestId, UnixMillis};
 
@@ -70,7 +70,14 @@ impl Shop {
             Ok(_) => {}
             Err(refusal) => {
                 let text = refusal.to_string();
-                self.notice(now, client, "unavailable", &text, about.as_deref(), Some(1000));
+                self.notice(
+                    now,
+                    client,
+                    NoticeCode::Unavailable,
+                    &text,
+                    about.as_deref(),
+                    Some(1000),
+                );
             }
         }
     }
@@ -93,11 +100,11 @@ impl Shop {
             Ok(_) => self.tell(now, client, Channel::Shop, &ServerMessage::Done { r#ref: about }),
             Err(refusal) => {
                 let code = match refusal {
-                    Refusal::NotFound(_) => "not_found",
-                    Refusal::Stale(_) => "stale",
-                    Refusal::NotPossible(_) => "not_possible",
-                    Refusal::KeyReused(_) => "key_reused",
-                    Refusal::Failed => "unavailable",
+                    Refusal::NotFound(_) => NoticeCode::NotFound,
+                    Refusal::Stale(_) => NoticeCode::Stale,
+                    Refusal::NotPossible(_) => NoticeCode::NotPossible,
+                    Refusal::KeyReused(_) => NoticeCode::KeyReused,
+                    Refusal::Failed => NoticeCode::Unavailable,
                 };
                 self.notice(now, client, code, &refusal.to_string(), Some(about), None);
             }

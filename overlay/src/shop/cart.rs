@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Shop;
 use super::show::Show;
-use crate::message::{CartLine, Line, ServerMessage, encode};
+use crate::message::{CartLine, Line, NoticeCode, ServerMessage, encode};
 use crate::{Bytes, Channel, ClientId, Priority, UnixMillis};
 
 /// Carts of one show. Beyond, newcomers' are refused.
@@ -42,7 +42,7 @@ impl Shop {
         };
         if !show.carts.set(&person, lines) {
             let text = "there are too many carts; a buy needs none";
-            return self.notice(now, id, "cart_full", text, None, None);
+            return self.notice(now, id, NoticeCode::CartFull, text, None, None);
         }
         let cart = show.cart(&person, now);
         for client in show.audience.of_person(&person).to_vec() {

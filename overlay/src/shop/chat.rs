@@ -4,12 +4,14 @@ use super::Shop;
 use super::client::role_name;
 use super::polls::NoVote;
 use crate::ledger::Part;
-use crate::message::{ChatLine, Person, Question, QuestionState, Reaction, ServerMessage, TalkMessage};
+use crate::message::{
+    ChatLine, NoticeCode, Person, Question, QuestionState, Reaction, ServerMessage, TalkMessage,
+};
 use crate::{Channel, ClientId, Identity, Role, UnixMillis};
 
 /// Why something is not said.
 struct Unsaid {
-    code: &'static str,
+    code: NoticeCode,
     text: String,
     retry_after_ms: Option<i64>,
 }
@@ -72,7 +74,7 @@ impl Shop {
             show.tell(now, Channel::Chat, &ServerMessage::Question(&question));
         } else {
             let text = "too many questions wait already";
-            self.notice(now, id, "questions_full", text, Some(&line), None);
+            self.notice(now, id, NoticeCode::QuestionsFull, text, Some(&line), None);
         }
     }
 
@@ -101,21 +103,25 @@ impl Shop {
         let client = self.clients.get_mut(&id);
         let known = client.and_then(|client| Some((client.identity.clone()?, client)));
         let Some((identity, client)) = known else {
-            return Err(unsaid("hello_first", "say hello first", None));
+            return Err(unsaid(NoticeCode::HelloFirst, "say hello first", None));
         };
         let Some(show) = self.shows.get_mut(&client.room) else {
-            return Err(unsaid("not_found", "there is no such show", None));
+            return Err(unsaid(NoticeCode::NotFound, "there is no such show", None));
         };
         if identity.role == Role::Viewer {
             if show.talk.is_muted(&identity.subject) {
-                return Err(unsaid("muted", "you cannot write in this chat", None));
+                return Err(unsaid(NoticeCode::Muted, "you cannot write in this chat", None));
             }
             if show.talk.is_listed(text) {
-                return Err(unsaid("not_allowed", "a word in it is not welcome here", None));
+                return Err(unsaid(
+                    NoticeCode::NotAllowed,
+                    "a word in it is not welcome here",
+                    None,
+                ));
             }
             if is_chat && let Some(wait) = show.talk.slow_mode_wait(&identity.subject, now) {
                 let text = format!("slow mode: one line every {} seconds", show.talk.slow_seconds);
-                return Err(unsaid("slow_mode", &text, Some(wait)));
+                return Err(unsaid(NoticeCode::SlowMode, &text, Some(wait)));
             }
         }
         let bucket = if is_chat {
@@ -125,7 +131,7 @@ impl Shop {
         };
         match bucket.take(now) {
             Ok(()) => Ok(identity),
-            Err(wait) => Err(unsaid("too_fast", "you write too fast", Some(wait))),
+            Err(wait) => Err(unsaid(NoticeCode::TooFast, "you write too fast", Some(wait))),
         }
     }
 
@@ -144,7 +150,7 @@ impl Shop {
         };
         if let Err(wait) = client.reactions.take(now) {
             let text = "sum your reactions up: two messages a second are taken";
-            return self.notice(now, id, "too_fast", text, None, Some(wait));
+            return self.notice(now, id, NoticeCode::TooFast, text, None, Some(wait));
         }
         if let Some(show) = self.show_of(id) {
             let total = show.reactions.entry(kind).or_default();
@@ -167,9 +173,9 @@ impl Shop {
             Err(NoVote::Voted(option)) => {
                 return self.tell(now, id, Channel::Shop, &ServerMessage::Voted { poll, option });
             }
-            Err(NoVote::NotFound) => ("not_found", "there is no such poll or choice"),
-            Err(NoVote::Closed) => ("closed", "this poll is closed"),
-            Err(NoVote::Full) => ("poll_full", "this poll takes no more votes"),
+            Err(NoVote::NotFound) => (NoticeCode::NotFound, "there is no such poll or choice"),
+            Err(NoVote::Closed) => (NoticeCode::Closed, "this poll is closed"),
+            Err(NoVote::Full) => (NoticeCode::PollFull, "this poll takes no more votes"),
         };
         self.notice(now, id, code, text, Some(poll), None);
     }

@@ -8,8 +8,8 @@ use super::client::role_name;
 use super::show::Show;
 use super::ticks::stock_messages;
 use crate::message::{
-    Bill, ChatLine, Hello, Limits, MAX_CLIENT_MESSAGE, OpenOrder, OrderState, Outcome, Poll, Product,
-    Question, Receipt, Sale, ServerMessage, Snapshot, VERSION, Welcome, You, encode,
+    Bill, ChatLine, Hello, Limits, MAX_CLIENT_MESSAGE, NoticeCode, OpenOrder, OrderState, Outcome, Poll,
+    Product, Question, Receipt, Sale, ServerMessage, Snapshot, VERSION, Welcome, You, encode,
 };
 use crate::{Channel, ClientId, Identities, Identity, Output, Priority, Role, UnixMillis};
 
@@ -29,13 +29,20 @@ impl Shop {
         };
         if !hello.is_understood() {
             let text = format!("this server speaks version {VERSION}");
-            return self.notice(now, id, "version_unsupported", &text, None, None);
+            return self.notice(now, id, NoticeCode::VersionUnsupported, &text, None, None);
         }
         let Some(client) = self.clients.get_mut(&id) else {
             return;
         };
         if let Err(wait) = client.hellos.take(now) {
-            return self.notice(now, id, "too_fast", "too many greetings", None, Some(wait));
+            return self.notice(
+                now,
+                id,
+                NoticeCode::TooFast,
+                "too many greetings",
+                None,
+                Some(wait),
+            );
         }
         let known = client.identity.clone();
         let Some(show) = self.shows.get_mut(&room) else {
@@ -48,7 +55,7 @@ impl Shop {
                     rename(&mut identity, name);
                     (identity, None)
                 }
-                Err(why) => return self.notice(now, id, "token_invalid", &why, None, None),
+                Err(why) => return self.notice(now, id, NoticeCode::TokenInvalid, &why, None, None),
             },
             (None, Some(identity)) => (identity, None),
             (None, None) => {

@@ -6,7 +6,7 @@ use super::moderation::{Moved, Unmoved};
 use super::moment::Moment;
 use super::{Shop, Waiting};
 use crate::ledger::Action;
-use crate::message::{HostCommand, ServerMessage, is_uuid, spelled_command};
+use crate::message::{HostCommand, NoticeCode, ServerMessage, is_uuid, spelled_command};
 use crate::{Channel, ClientId, Condition, Reply, RequestId};
 
 /// A command that was asked for.
@@ -25,10 +25,10 @@ impl HostCommand {
 }
 
 impl Unmoved {
-    fn code_and_text(self) -> (&'static str, String) {
+    fn code_and_text(self) -> (NoticeCode, String) {
         match self {
-            Unmoved::NotFound(what) => ("not_found", format!("there is no {what}")),
-            Unmoved::NotPossible(why) => ("not_possible", why.to_owned()),
+            Unmoved::NotFound(what) => (NoticeCode::NotFound, format!("there is no {what}")),
+            Unmoved::NotPossible(why) => (NoticeCode::NotPossible, why.to_owned()),
         }
     }
 }
@@ -110,7 +110,7 @@ impl Shop {
                     }
                     Ok(Moved::Done) => Reply::Done,
                     Err(unmoved) => match unmoved.code_and_text() {
-                        ("not_found", text) => Reply::NotFound(text),
+                        (NoticeCode::NotFound, text) => Reply::NotFound(text),
                         (_, text) => Reply::Conflict(text),
                     },
                 };

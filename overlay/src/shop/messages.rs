@@ -3,7 +3,7 @@
 use super::moment::Moment;
 use super::{Shop, Waiting};
 use crate::ledger::{Action, Buyer};
-use crate::message::{BuyMessage, ClientMessage, ServerMessage, parse_message, reference};
+use crate::message::{BuyMessage, ClientMessage, NoticeCode, ServerMessage, parse_message, reference};
 use crate::{Channel, ClientId, Identities, Output, Role, UnixMillis};
 
 impl Shop {
@@ -25,20 +25,27 @@ impl Shop {
         }
         if let Err(wait) = paced {
             let text = "too much comes from your address";
-            return self.notice(now, id, "too_fast", text, reference(bytes).as_deref(), Some(wait));
+            return self.notice(
+                now,
+                id,
+                NoticeCode::TooFast,
+                text,
+                reference(bytes).as_deref(),
+                Some(wait),
+            );
         }
         let message = match parse_message(bytes) {
             Ok(message) => message,
             Err(bad) => {
                 let about = reference(bytes);
-                return self.notice(now, id, "bad_message", &bad.0, about.as_deref(), None);
+                return self.notice(now, id, NoticeCode::BadMessage, &bad.0, about.as_deref(), None);
             }
         };
         if let ClientMessage::Hello(hello) = message {
             return self.say_hello(now, id, hello, identities);
         }
         if client.identity.is_none() {
-            return self.notice(now, id, "hello_first", "say hello first", None, None);
+            return self.notice(now, id, NoticeCode::HelloFirst, "say hello first", None, None);
         }
         match message {
             ClientMessage::Hello(_) | ClientMessage::Unknown => {}
@@ -64,7 +71,7 @@ impl Shop {
                     self.take_command(at, id, (about, bytes), command);
                 } else {
                     let text = "this needs the host's right";
-                    self.notice(now, id, "forbidden", text, Some(&about), None);
+                    self.notice(now, id, NoticeCode::Forbidden, text, Some(&about), None);
                 }
             }
         }
@@ -79,7 +86,7 @@ impl Shop {
         let Some(identity) = &client.identity else { return };
         if identity.anonymous && !guest_checkout {
             let text = "buying needs a customer's token";
-            return self.notice(now, id, "forbidden", text, Some(&buy.id), None);
+            return self.notice(now, id, NoticeCode::Forbidden, text, Some(&buy.id), None);
         }
         if client.buying.as_ref() == Some(&buy.id) {
             // A repetition: the receipt is on its way.
@@ -91,7 +98,7 @@ impl Shop {
         };
         if let Err(wait) = wait {
             let text = "one buy at a time, and a few in ten seconds";
-            return self.notice(now, id, "too_fast", text, Some(&buy.id), Some(wait));
+            return self.notice(now, id, NoticeCode::TooFast, text, Some(&buy.id), Some(wait));
         }
         let buyer = Buyer {
             subject: identity.subject.clone(),
@@ -121,7 +128,7 @@ impl Shop {
         // Codes are guessed at the pace of buys.
         if let Err(wait) = self.pace.buy(&client.room, &identity.subject, now) {
             let text = "a few codes in ten seconds";
-            return self.notice(now, id, "too_fast", text, Some(&about), Some(wait));
+            return self.notice(now, id, NoticeCode::TooFast, text, Some(&about), Some(wait));
         }
         let (subject, room) = (identity.subject.clone(), client.room.clone());
         let action = Action::CheckPromo { subject, code };

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::ledger::{Action, Command, ShowRecord, Ticket};
-use crate::message::{EncodingStatus, ServerMessage, ShowState, encode};
+use crate::message::{EncodingStatus, NoticeCode, ServerMessage, ShowState, encode};
 use crate::{Channel, ClientId, Identities, Output, Priority, RequestId, UnixMillis};
 use client::Client;
 use pace::Pace;
@@ -439,14 +439,21 @@ impl Shop {
 
     fn busy(&mut self, now: UnixMillis, client: ClientId, about: &str) {
         let text = "the shop is busy, try again";
-        self.notice(now, client, "unavailable", text, Some(about), Some(1000));
+        self.notice(
+            now,
+            client,
+            NoticeCode::Unavailable,
+            text,
+            Some(about),
+            Some(1000),
+        );
     }
 
     fn notice(
         &mut self,
         now: UnixMillis,
         client: ClientId,
-        code: &str,
+        code: NoticeCode,
         text: &str,
         about: Option<&str>,
         retry_after_ms: Option<i64>,

@@ -5,7 +5,7 @@ use super::keeping::changed;
 use super::moment::Moment;
 use super::show::Show;
 use crate::message::{
-    Countdown, CountdownOf, Listed, Poll, QuestionState, ServerMessage, TalkCommand, encode,
+    Countdown, CountdownOf, Listed, NoticeCode, Poll, QuestionState, ServerMessage, TalkCommand, encode,
 };
 use crate::{Channel, ClientId, Output, Priority, UnixMillis};
 
@@ -166,7 +166,7 @@ impl Shop {
         self.notice(
             now,
             client,
-            "banned",
+            NoticeCode::Banned,
             "you cannot take part in this show",
             None,
             None,
