@@ -1180,6 +1180,10 @@ export interface Snapshot {
   countdown?: Countdown | null;
   featured?: string | null;
   orders: OpenOrder[];
+  /**
+   * The latest own orders that are settled, the oldest first.
+   */
+  past?: OpenOrder[];
   pinned: string[];
   pinned_chat?: ChatLine | null;
   polls: Poll[];

@@ -109,7 +109,7 @@ export class Show extends EventTarget {
     this.reactions = first.reactions ?? {};
     this.countdown = first.countdown;
     this.cart = [];
-    for (const receipt of pages.flatMap((page) => page.orders ?? [])) this.keepOrder(receipt);
+    for (const receipt of pages.flatMap((page) => [...(page.past ?? []), ...(page.orders ?? [])])) this.keepOrder(receipt);
   }
 
   /**

@@ -6,7 +6,7 @@ mod stage;
 
 use overlay::{ClientId, Condition, List, Reply};
 use serde_json::{Value, json};
-use stage::{HERE, Names, ROOM, Stage, buy, price_version, uuid, variant};
+use stage::{HERE, Names, ROOM, Stage, buy, host, price_version, uuid, variant};
 
 #[test]
 fn a_viewer_joins_buys_and_others_see_the_stock_fall() {
@@ -336,4 +336,49 @@ fn a_bad_message_is_answered_with_its_own_name() {
             .contains("text of 1 to 500 characters"),
         "{notice}"
     );
+}
+
+#[test]
+fn what_was_bought_is_there_after_a_reload_and_on_another_device() {
+    let mut stage = Stage::demo();
+    stage.join(9, json!({"token": "host:hal"}));
+    let welcome = stage.join(1, json!({"token": "viewer:anna"}));
+    let prices = price_version(&welcome);
+    let order = |stage: &mut Stage, number| {
+        stage.wait(10_000);
+        stage.say(1, buy(number, "candle", 1, &prices));
+        stage.say(
+            9,
+            host(json!({"op": "order.settle", "buy": uuid(number), "state": "paid"})),
+        );
+    };
+    for number in 1..=7 {
+        order(&mut stage, number);
+    }
+    let past = |stage: &mut Stage, client, token: &str| {
+        let welcome = stage.join_anew(client, token).unwrap();
+        let past = welcome["snapshot"]["past"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let told = past
+            .iter()
+            .map(|order| format!("{} {}", order["buy"], order["state"]));
+        told.collect::<Vec<_>>()
+    };
+    let latest: Vec<String> = (3..=7)
+        .map(|number| format!("\"{}\" \"paid\"", uuid(number)))
+        .collect();
+    assert_eq!(past(&mut stage, 2, "viewer:anna"), latest);
+    assert!(
+        past(&mut stage, 3, "viewer:ben").is_empty(),
+        "another's are another's"
+    );
+    stage.say(
+        9,
+        host(json!({"op": "order.settle", "buy": uuid(5), "state": "refunded"})),
+    );
+    let after = past(&mut stage, 4, "viewer:anna");
+    assert_eq!(after.last().unwrap(), &format!("\"{}\" \"refunded\"", uuid(5)));
+    assert_eq!(after.len(), 5);
 }

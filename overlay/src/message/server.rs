@@ -212,6 +212,9 @@ pub struct Snapshot<'a> {
     pub countdown: Option<&'a Countdown>,
     pub viewers: u64,
     pub orders: Vec<OpenOrder>,
+    /// The latest own orders that are settled, the oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<OpenOrder>,
 }
 
 /// Those kept quiet or out, for the staff.

@@ -211,6 +211,7 @@ struct Page<'s> {
     questions: Vec<&'s Question>,
     polls: Vec<&'s Poll>,
     orders: Vec<OpenOrder>,
+    past: Vec<OpenOrder>,
     bytes: usize,
 }
 
@@ -255,6 +256,13 @@ fn snapshots(now: UnixMillis, epoch: &str, show: &Show, you: You<'_>) -> Vec<Byt
         };
         pages.turn(&order).orders.push(order);
     }
+    for sale in show.past_orders_of(you.id) {
+        let order = OpenOrder {
+            state: sale.state,
+            receipt: receipt(show, sale),
+        };
+        pages.turn(&order).past.push(order);
+    }
     pages.full.push(pages.last);
     let count = pages.full.len();
     let paged = pages.full.into_iter().enumerate().map(|(number, page)| {
@@ -273,6 +281,7 @@ fn snapshots(now: UnixMillis, epoch: &str, show: &Show, you: You<'_>) -> Vec<Byt
             countdown: show.countdown.as_ref(),
             viewers: show.audience.viewers(),
             orders: page.orders,
+            past: page.past,
         };
         let welcome = Welcome {
             snapshot: Some(snapshot),

@@ -26,6 +26,10 @@ use crate::{Channel, UnixMillis};
 
 /// Events kept for clients that come back.
 const MAX_DELTAS: usize = 512;
+/// Of an own order that is settled a buyer is told until so many came after it.
+const MAX_PAST: usize = 5;
+/// Buyers whose settled orders are remembered; beyond, others' are forgotten.
+const MAX_PAST_BUYERS: usize = 10_000;
 /// A stock that changed: when it is told next, and how often it was.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Restless {
@@ -56,6 +60,8 @@ pub(super) struct Show {
     pub(super) carts: Carts,
     /// Orders that wait for payment, by buyer; as many as there are held units at most.
     open_orders: HashMap<String, Vec<Sale>>,
+    /// The latest that are settled, by buyer.
+    past_orders: IndexMap<String, VecDeque<Sale>>,
     /// Open orders whose buyers are to be warned.
     pub(super) warnings: Warnings,
     pub(super) waitlist: Waitlist,
@@ -98,6 +104,7 @@ impl Show {
             countdown: None,
             carts: Carts::default(),
             open_orders: HashMap::new(),
+            past_orders: IndexMap::new(),
             warnings: Warnings::default(),
             waitlist: Waitlist::default(),
             audience: Audience::default(),
@@ -197,7 +204,27 @@ impl Show {
         if open.is_empty() {
             self.open_orders.remove(&sale.user);
         }
+        if !sale.state.is_open() {
+            self.note_past(sale);
+        }
         waited
+    }
+
+    fn note_past(&mut self, sale: &Sale) {
+        if self.past_orders.len() >= MAX_PAST_BUYERS && !self.past_orders.contains_key(&sale.user) {
+            self.past_orders.swap_remove_index(0);
+        }
+        let past = self.past_orders.entry(sale.user.clone()).or_default();
+        past.retain(|known| known.buy != sale.buy);
+        past.push_back(sale.clone());
+        if past.len() > MAX_PAST {
+            past.pop_front();
+        }
+    }
+
+    /// A buyer's latest orders that are settled, the oldest first.
+    pub(super) fn past_orders_of(&self, subject: &str) -> impl Iterator<Item = &Sale> {
+        self.past_orders.get(subject).into_iter().flatten()
     }
 
     /// Everybody's orders that wait for something.
