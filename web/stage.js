@@ -39,6 +39,7 @@ export class Stage {
     video.addEventListener("volumechange", () => this.draw());
     video.addEventListener("click", () => video.muted && this.#setSound(true));
     $("#sound").addEventListener("click", () => this.#setSound(video.muted));
+    this.#offerPicture();
     // Some browsers play nothing before a tap, not even without sound, as those of phones that save their battery.
     $("#stage").addEventListener("click", () => video.paused && video.play().catch(() => {}));
     player.addEventListener("state", () => this.draw());
@@ -51,6 +52,19 @@ export class Stage {
     // The picture may have been there before.
     this.#drawShape();
     this.draw();
+  }
+
+  /** The picture by itself, above other windows: the shop goes on meanwhile. */
+  #offerPicture() {
+    const video = this.#video;
+    const button = $("#pip");
+    button.hidden = !document.pictureInPictureEnabled;
+    button.addEventListener("click", () => {
+      const isOut = document.pictureInPictureElement === video;
+      (isOut ? document.exitPictureInPicture() : video.requestPictureInPicture()).catch(() => {});
+    });
+    video.addEventListener("enterpictureinpicture", () => button.setAttribute("aria-pressed", "true"));
+    video.addEventListener("leavepictureinpicture", () => button.setAttribute("aria-pressed", "false"));
   }
 
   #drawShape() {

@@ -45,6 +45,10 @@ export const scenarios = [
       await shot(tab, "demo-phone");
       await tab.setViewport(DESK);
       await shot(tab, "demo-desk");
+      for (const isOut of [true, false]) {
+        await tab.click("#pip");
+        await until("the picture beside other windows, and back", () => tab.evaluate((is) => Boolean(document.pictureInPictureElement) === is && document.querySelector("#pip").ariaPressed === String(is), isOut));
+      }
       noErrors(tab);
       return `${width}x${height}`;
     },
@@ -169,6 +173,10 @@ export const scenarios = [
       for (const wanted of ["'=1+1 Fig leaf candle 2 held"]) if (!found.includes(wanted)) throw new Error(`not in the file: ${wanted}; ${found.join("; ")}`);
       if (others.length !== 5 || !found.some((line) => line.endsWith(" paid"))) throw new Error(found.join("; "));
       if ((await one.title()) !== "LIVE · Small things, made well") throw new Error(`the page is called ${await one.title()}`);
+      // Nor does what was paid vanish with the page.
+      await two.reload({ waitUntil: "domcontentloaded" });
+      await inShop(two);
+      await until("the paid order after a reload", () => two.evaluate(() => document.querySelector('#side-orders [data-state="paid"]')?.textContent.includes("Canvas tote")));
       noErrors(studio, one, two);
       return server.audit().trim().split("\n").at(-1);
     },
