@@ -6,6 +6,7 @@ use sfu::negotiation::Label;
 use sfu::playback::{LayerLimit, LayerReason};
 use sfu::shard::Event;
 
+use super::client::Picture;
 use super::host::Camera;
 use super::network::Line;
 use super::world::{ROOM, World, ms};
@@ -97,6 +98,41 @@ fn a_layer_that_its_host_switches_off_is_left_without_a_freeze_and_taken_again()
         assert!(freeze < ms(250), "{freeze:?}");
     }
     world.viewers[viewer].assert_seamless();
+}
+
+#[test]
+fn a_viewer_without_a_decoder_is_told_and_counted_until_there_is_a_picture_for_it() {
+    let mut world = World::new(231, 1);
+    let camera = Camera {
+        picture: Picture::H264,
+        ..Camera::simple()
+    };
+    world.go_live(0, camera);
+    world.watch(0);
+    let other = world.watch_playing(0, &[Picture::Vp8], |_| {});
+    world.run(Duration::from_secs(4));
+    let told = |world: &World| -> Vec<_> {
+        let events = world.events.iter();
+        let told = events.filter_map(|(_, event)| match event {
+            Event::Unplayable { peer, codec } => Some((*peer, *codec)),
+            _ => None,
+        });
+        told.collect()
+    };
+    let counted = |world: &World| {
+        let mut events = world.events.iter().rev();
+        events.find_map(|(_, event)| match event {
+            Event::Audience { unplayable, .. } => Some(*unplayable),
+            _ => None,
+        })
+    };
+    let peer = world.viewers[other].client.peer;
+    assert_eq!(told(&world), [(peer, Some("h264"))], "once, and nobody else");
+    assert_eq!(counted(&world), Some(1));
+    world.go_live(0, Camera::simple());
+    world.run(Duration::from_secs(4));
+    assert_eq!(told(&world)[1..], [(peer, None)]);
+    assert_eq!(counted(&world), Some(0));
 }
 
 #[test]

@@ -165,7 +165,17 @@ impl World {
 
     /// A viewer comes, prepared before its offer.
     pub(crate) fn watch_with(&mut self, shard: usize, prepare: impl FnOnce(&mut Client)) -> usize {
-        let client = self.client(shard, &[Picture::Vp8, Picture::H264], true);
+        self.watch_playing(shard, &[Picture::Vp8, Picture::H264], prepare)
+    }
+
+    /// A viewer comes who has decoders for some pictures only.
+    pub(crate) fn watch_playing(
+        &mut self,
+        shard: usize,
+        pictures: &[Picture],
+        prepare: impl FnOnce(&mut Client),
+    ) -> usize {
+        let client = self.client(shard, pictures, true);
         let mut viewer = Viewer::new(client);
         prepare(&mut viewer.client);
         let (offer, ice) = self.offer(&mut viewer.client, Direction::Play);
