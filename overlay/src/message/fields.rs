@@ -171,8 +171,7 @@ pub(crate) fn is_id(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
-/// RFC 9562 §4: made by time or by chance, so that no two clients ever make the same.
-/// Whether an id is a UUID of version 7 or 4: no two things have the same.
+/// Whether an id is a UUID of version 4 or 7 (RFC 9562 §4), made by chance or by time: no two clients ever make the same.
 pub(crate) fn is_uuid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
