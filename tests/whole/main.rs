@@ -35,4 +35,5 @@ mod server;
 mod shared;
 mod stage;
 mod storm;
+mod truth;
 mod viewer;
