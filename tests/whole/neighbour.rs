@@ -233,7 +233,6 @@ async fn a_viewer_who_does_all_it_can_disturbs_nobody_who_watches() {
         assert!(pause < PAUSE, "{what}: the picture stood still for {pause:?}");
         let looked_at = counts.received - counts.refused;
         let (steady, burst) = LOOKED_AT;
-        assert!(counts.refused > 1000.0, "{what}: {counts:?}");
         assert!(
             looked_at < (steady + OTHERS) * (seconds + 1.0) + burst,
             "{what}: {counts:?} in {seconds:.1} s"
