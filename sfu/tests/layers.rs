@@ -202,6 +202,27 @@ impl Stream {
         packets.map(read).collect()
     }
 
+    /// Whether packets, by their places among all that were sent, come again with the marker they had.
+    fn comes_again_as_it_was(&mut self, places: &[usize]) -> bool {
+        let parse = |bytes: &Vec<u8>| {
+            let packet = RtpPacket::parse(bytes).unwrap();
+            (packet.ssrc(), packet.sequence(), packet.marker())
+        };
+        let sent: Vec<_> = self.sent.0.iter().map(parse).collect();
+        let media: Vec<_> = sent.iter().filter(|(ssrc, ..)| *ssrc == 0x2000).collect();
+        places.iter().all(|&place| {
+            let &&(_, number, marker) = &media[place];
+            let before = self.sent.0.len();
+            self.playback.handle_rtcp(self.now, &rtp::nack(0x2000, number));
+            self.forward();
+            let again = self.sent.0[before..]
+                .iter()
+                .map(parse)
+                .find(|(ssrc, ..)| *ssrc == 0x2001);
+            again.map(|(.., marker)| marker) == Some(marker)
+        })
+    }
+
     /// What the viewer got since, as sequence, marker, picture id and last payload byte; numbers without a hole.
     #[track_caller]
     fn got(&self, since: usize) -> Vec<(bool, u16, u8)> {
@@ -290,6 +311,23 @@ fn spatial_layers_end_with_a_marker_and_come_back_at_a_keyframe() {
     let high = stream.got(before);
     assert_eq!(high.len(), 12);
     assert!(high.chunks(3).all(|picture| !picture[1].0 && picture[2].0));
+}
+
+#[test]
+fn what_comes_again_ends_a_picture_where_it_ended_at_first() {
+    let lowest = LayerLimit {
+        spatial: Some(0),
+        ..LayerLimit::default()
+    };
+    let mut stream = Stream::new(Codec::Vp9 { profile: 0 });
+    stream.vp9(4, true);
+    // Whole pictures, and then only their lower layers.
+    stream.playback.set_limit(lowest);
+    stream.vp9(4, false);
+    assert!(stream.comes_again_as_it_was(&[7, 8, 9, 10, 11, 12, 13]));
+    stream.playback.set_limit(LayerLimit::default());
+    stream.vp9(4, true);
+    assert!(stream.comes_again_as_it_was(&[15, 16, 17, 18, 19, 20, 21, 22]));
 }
 
 #[test]

@@ -15,7 +15,6 @@ use rtc::shared::marshal::Unmarshal;
 use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc_rtcp::receiver_report::ReceiverReport;
 use rtc_rtcp::reception_report::ReceptionReport;
-use rtc_rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
 use rtp::show::Show;
 use sfu::media::RtpPacket;
 use sfu::negotiation::MediaKind;
@@ -24,14 +23,7 @@ use sfu::rtcp;
 
 /// The viewer asks for a packet again.
 fn ask(show: &mut Show, number: u16) {
-    let nack = TransportLayerNack {
-        sender_ssrc: 1,
-        media_ssrc: 0x2000,
-        nacks: vec![NackPair::new(number)],
-    };
-    let mut compound = Vec::new();
-    assert!(rtcp::append(&mut compound, &[Box::new(nack)]));
-    show.playback.handle_rtcp(show.now, &compound);
+    show.playback.handle_rtcp(show.now, &rtp::nack(0x2000, number));
     show.forward();
 }
 

@@ -147,4 +147,13 @@ impl Segments {
         let segment = self.list.iter().rev().find(|segment| segment.out_first <= out)?;
         Some((segment, segment.in_first + (out - segment.out_first)))
     }
+
+    /// The same of what went out right behind a number; none when that was the last.
+    pub(super) fn find_behind(&self, out: u16) -> Option<(&Segment, u64)> {
+        let last = self.next_out.checked_sub(1)?;
+        if last as u16 == out {
+            return None;
+        }
+        self.find(out.wrapping_add(1))
+    }
 }

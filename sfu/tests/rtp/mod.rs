@@ -8,10 +8,12 @@
 
 pub mod show;
 
+use rtc_rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
 use sfu::negotiation::{
     Codec, Extension, ExtensionMap, Feedback, Label, MediaKind, Payload, ReceivedMedia, SentMedia,
 };
 use sfu::playback::LayerLimit;
+use sfu::rtcp;
 
 /// Where virtual time begins.
 #[expect(
@@ -40,6 +42,18 @@ pub fn pinned(rid: &str) -> LayerLimit {
         rid: Some(label(rid)),
         ..LayerLimit::default()
     }
+}
+
+/// A viewer asks for a packet of a stream again.
+pub fn nack(media_ssrc: u32, number: u16) -> Vec<u8> {
+    let nack = TransportLayerNack {
+        sender_ssrc: 1,
+        media_ssrc,
+        nacks: vec![NackPair::new(number)],
+    };
+    let mut compound = Vec::new();
+    assert!(rtcp::append(&mut compound, &[Box::new(nack)]));
+    compound
 }
 
 fn extensions() -> ExtensionMap {

@@ -6,7 +6,7 @@ use super::super::RtpSink;
 use super::super::descriptor::Lead;
 use super::super::header::Fields;
 use super::{Line, Sender, find, publishers_extensions};
-use crate::media::Publication;
+use crate::media::{Encoding, Publication, StoredPacket};
 use crate::negotiation::Payload;
 
 /// From these on repairs leave twice: they are as many as the packets lost, a few percent of the rate.
@@ -69,7 +69,7 @@ impl Sender {
             let Some(payload_type) = rtx else { continue };
             let timestamp = self.segments.stamp(&segment, packet.timestamp);
             let fields = Fields {
-                marker: self.cut.ends_picture(packet, history),
+                marker: self.ended_picture(number, packet, encoding),
                 ..self.next_repair(payload_type, timestamp)
             };
             let publisher = publishers_extensions(publication, segment.encoding);
@@ -79,6 +79,19 @@ impl Sender {
             }
         }
         is_broken
+    }
+
+    /// Whether the packet ended its picture when it went out under that number: what has been left out since, or sent
+    /// again, makes no other picture of it.
+    fn ended_picture(&self, number: u16, packet: &StoredPacket, encoding: &Encoding) -> bool {
+        let Some((segment, sequence)) = self.segments.find_behind(number) else {
+            return self.cut.ends_picture(packet, &encoding.history);
+        };
+        let is_of_picture = segment.encoding == encoding.id
+            && (encoding.history.find(sequence))
+                .and_then(|position| encoding.history.get(position))
+                .is_some_and(|next| next.timestamp == packet.timestamp);
+        packet.marker || (packet.layer_end && !is_of_picture)
     }
 
     /// Sends one packet of padding, to see whether the line carries more. Returns its bytes, 0 when there is no such
