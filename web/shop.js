@@ -113,7 +113,7 @@ export class ShopClient extends Show {
    */
   buy(lines, wishes = {}) {
     const id = uuid7();
-    this.#buys.begin({ v: 1, t: "buy", id, lines, price_version: this.show?.price_version ?? 0, ...wishes });
+    this.#buys.begin(id, { v: 1, t: "buy", id, lines, price_version: this.show?.price_version ?? 0, ...wishes });
     this.changed("buying");
     return id;
   }

@@ -1,5 +1,6 @@
-// What waits for the server's word: said again on every new connection, and ever more seldom on this one, under the same id, until
-// it is answered or too much time has passed.
+// What waits for the server's word: repeated until it is answered or too much time has passed.
+
+import { Repeats } from "./repeats.js";
 
 const FIRST_REPEAT_MS = 3000;
 const LONGEST_REPEAT_MS = 12_000;
@@ -12,18 +13,23 @@ const LONGEST_REPEAT_MS = 12_000;
  */
 
 export class Unanswered {
-  /** @type {Map<string, Wish & {repeats: number, wasSent: boolean, until: number, timer?: number, end?: number}>} */
-  #under = new Map();
-  #send;
+  /** @type {Repeats<Wish & {wasSent: boolean, until: number, end: number}>} */
+  #repeats;
 
   /** @param {(message: Message, label: string) => boolean} send whether there was a way */
   constructor(send) {
-    this.#send = send;
+    this.#repeats = new Repeats({
+      firstMs: FIRST_REPEAT_MS,
+      longestMs: LONGEST_REPEAT_MS,
+      send: (wish) => {
+        if (send(wish.message, wish.label)) wish.wasSent = true;
+      },
+    });
   }
 
   /** @param {string} id */
   has(id) {
-    return this.#under.has(id);
+    return this.#repeats.has(id);
   }
 
   /**
@@ -33,13 +39,12 @@ export class Unanswered {
   begin(id, wish) {
     this.#take(id);
     const end = setTimeout(() => this.fail(id), wish.patienceMs);
-    this.#under.set(id, { ...wish, repeats: 0, wasSent: false, until: performance.now() + wish.patienceMs, end });
-    this.#repeat(id);
+    this.#repeats.begin(id, { ...wish, wasSent: false, until: performance.now() + wish.patienceMs, end });
   }
 
   /** Says all of it: the connection is a new one. */
   repeatAll() {
-    for (const id of this.#under.keys()) this.#repeat(id);
+    this.#repeats.repeatAll();
   }
 
   /**
@@ -49,11 +54,10 @@ export class Unanswered {
    * @param {string} why
    */
   repeatAfter(id, ms, why) {
-    const wish = this.#under.get(id);
+    const wish = this.#repeats.get(id);
     if (!wish) return;
     if (performance.now() + ms > wish.until) return this.fail(id, why);
-    clearTimeout(wish.timer);
-    wish.timer = setTimeout(() => this.#repeat(id), ms);
+    this.#repeats.repeatAfter(id, ms);
     wish.delayed?.(why);
   }
 
@@ -85,20 +89,8 @@ export class Unanswered {
 
   /** @param {string} id */
   #take(id) {
-    const wish = this.#under.get(id);
-    clearTimeout(wish?.timer);
+    const wish = this.#repeats.end(id);
     clearTimeout(wish?.end);
-    this.#under.delete(id);
     return wish;
-  }
-
-  /** @param {string} id */
-  #repeat(id) {
-    const wish = this.#under.get(id);
-    if (!wish) return;
-    if (this.#send(wish.message, wish.label)) wish.wasSent = true;
-    clearTimeout(wish.timer);
-    wish.timer = setTimeout(() => this.#repeat(id), Math.min(FIRST_REPEAT_MS * 2 ** wish.repeats, LONGEST_REPEAT_MS));
-    wish.repeats += 1;
   }
 }
