@@ -4,7 +4,7 @@
 //! Packets that leave are numbered ([`flight`]). Feedback ([`feedback`]) gives each one's arrival, from which come
 //! the waiting time ([`queue`]), whether it grows ([`groups`], [`trend`]), what the line has carried ([`carried`]),
 //! how fast it brings what left together ([`train`]), what it loses ([`loss`]) and what a probe has shown
-//! ([`cluster`]). [`rate`] makes the estimate of it.
+//! ([`cluster`]). [`rate`] makes the estimate of it. Who tells less is heard by [`reported`].
 //!
 //! A server sends one of a few layers, so it differs from a browser's sender in two ways: the estimate is no target
 //! to be filled, it stays where it was as long as less is sent; and before it cuts, delay must not only have grown
@@ -18,6 +18,7 @@ mod groups;
 mod loss;
 mod queue;
 mod rate;
+mod reported;
 mod train;
 mod trend;
 
@@ -32,6 +33,7 @@ use groups::Groups;
 use loss::Loss;
 use queue::Queue;
 use rate::Rate;
+use reported::{Reported, Word};
 use train::Trains;
 use trend::{Trend, Usage};
 
@@ -56,6 +58,8 @@ const MOST_FALL: u64 = 5;
 /// carried lately counts, less some percent. If it is the line it is longer with the next feedback.
 const DEEP_US: i64 = 100_000;
 const GENTLE: u64 = 95;
+/// A receiver measures for a second, and so much longer a burst may be the reason for its own estimate's fall.
+const BURST_US: i64 = 1_500_000;
 /// A line is calm again this long after a cut.
 const REST_US: i64 = 1_500_000;
 /// Feedback comes every 50 to 250 ms (libwebrtc `TransportSequenceNumberFeedbackGenerator`); so much later than a
@@ -110,6 +114,19 @@ pub struct Bandwidth {
     moment: (Instant, i64),
     /// A large picture is held up on its way, and until when that counts.
     held_until: Option<i64>,
+    /// What a viewer says who gives no transport-wide feedback.
+    reported: Option<Box<Reported>>,
+}
+
+/// How it can be tried whether a line carries more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// Not at all: nobody would answer.
+    None,
+    /// By a few packets in a moment.
+    Short,
+    /// By what grows slowly from so many bits per second that are sent now: answers are rare.
+    Long(u64),
 }
 
 impl Bandwidth {
@@ -134,6 +151,7 @@ impl Bandwidth {
             has_transport_feedback: false,
             moment: (now, 0),
             held_until: None,
+            reported: None,
         }
     }
 
@@ -163,18 +181,25 @@ impl Bandwidth {
     /// What the line carries, where it has shown its limit lately, less what lets its queue drain within a second:
     /// bits per second.
     pub fn limit(&self, now: Instant) -> Option<u64> {
-        self.limit_for(now, self.queue.standing())
+        self.limit_for(now, self.standing())
     }
 
     /// The same for what leaves behind all that is on its way, the [`Bandwidth::backlog`] of this moment: a queue that was
     /// told may have drained since.
     pub fn limit_behind(&self, now: Instant, backlog: Duration) -> Option<u64> {
         let waits = i64::try_from(backlog.as_micros()).unwrap_or(i64::MAX);
-        self.limit_for(now, self.queue.standing().min(waits))
+        self.limit_for(now, self.standing().min(waits))
+    }
+
+    /// How long every packet waits, microseconds, by what tells it best.
+    fn standing(&self) -> i64 {
+        let reported = self.reported.as_ref();
+        reported.map_or_else(|| self.queue.standing(), |reported| reported.queue())
     }
 
     fn limit_for(&self, now: Instant, queue: i64) -> Option<u64> {
-        let has_limit = self.has_transport_feedback && !self.is_calm(now);
+        let is_told = self.has_transport_feedback || self.reported.is_some();
+        let has_limit = is_told && !self.is_calm(now);
         let drain = queue.clamp(0, MOST_DRAIN_US).unsigned_abs();
         has_limit.then(|| self.estimate() * (1_000_000 - drain) / 1_000_000)
     }
@@ -249,6 +274,14 @@ impl Bandwidth {
         self.cluster.end();
     }
 
+    /// The probe was given up: what comes of it is of no interest.
+    pub fn abandon_probe(&mut self) {
+        self.cluster.end();
+        if let Some(reported) = &mut self.reported {
+            reported.end_try();
+        }
+    }
+
     /// The transport-wide sequence number of a packet that leaves now with so many bytes of payload.
     pub fn number(&mut self, now: Instant, bytes: usize) -> u16 {
         if self.moment.0 != now {
@@ -297,6 +330,7 @@ impl Bandwidth {
             return;
         };
         self.has_transport_feedback = true;
+        self.reported = None;
         self.answered = now;
         self.flight.settle(number);
         self.queue.finish(now);
@@ -386,32 +420,96 @@ impl Bandwidth {
         is_over(self.probed) && (is_over(self.last_cut) || has_collapsed)
     }
 
-    /// Takes the viewer's own estimate (REMB). Where there is transport-wide feedback that knows better.
-    pub fn handle_remb(&mut self, bitrate: u64) {
-        if !self.has_transport_feedback {
-            self.rate.set(bitrate);
+    /// Takes the viewer's own estimate (REMB), bits per second. Where there is transport-wide feedback that knows better.
+    pub fn handle_remb(&mut self, now: Instant, bitrate: u64) {
+        let at = self.micros(now);
+        if let Some(reported) = self.reported() {
+            let word = reported.take_remb(at, bitrate);
+            // What a burst or a try has piled up must have time to drain.
+            let has_burst = self.probed.is_some_and(|burst| at - burst < BURST_US);
+            self.believe(at, if has_burst { word.mildly() } else { word });
         }
     }
 
-    /// Takes the loss of a receiver report, in 256ths, when there is nothing better: more than a tenth halves by as
-    /// much, less than a fiftieth adds a twentieth (draft-ietf-rmcat-gcc-02 §6).
-    pub fn handle_loss(&mut self, now: Instant, fraction: u8) {
-        if self.has_transport_feedback {
-            return;
+    /// Takes the loss of a receiver report, in 256ths, and the round trip that it shows, when there is nothing better.
+    pub fn handle_report(&mut self, now: Instant, lost: u8, round_trip: Option<Duration>) {
+        let at = self.micros(now);
+        let Some(reported) = self.reported() else { return };
+        let loss = reported.take_loss(at, f32::from(lost) / 256.0);
+        let queue = round_trip.map_or(Word::Fine, |round_trip| {
+            reported.take_round_trip(at, round_trip.as_micros() as i64)
+        });
+        self.believe(at, loss);
+        self.believe(at, queue);
+    }
+
+    /// The same of what is sent besides: repairs and padding, in 256ths.
+    pub fn handle_padding_report(&mut self, now: Instant, lost: u8) {
+        let at = self.micros(now);
+        if let Some(reported) = self.reported() {
+            let word = reported.take_padding_loss(f32::from(lost) / 256.0);
+            self.believe(at, word);
         }
-        let loss = f32::from(fraction) / 256.0;
+    }
+
+    /// Takes how many packets were asked for that had not been before, when so many packets and bytes had been sent.
+    pub fn handle_missing(&mut self, now: Instant, missing: u64, packets: u64, bytes: u64) {
+        let at = self.micros(now);
+        if let Some(reported) = self.reported() {
+            let word = reported.take_missing(at, missing, packets, bytes);
+            self.believe(at, word);
+        }
+    }
+
+    fn reported(&mut self) -> Option<&mut Reported> {
+        let is_needed = !self.has_transport_feedback;
+        is_needed.then(|| &mut **self.reported.get_or_insert_default())
+    }
+
+    fn believe(&mut self, now: i64, word: Word) {
         let estimate = self.rate.estimate();
-        if loss > 0.1 {
-            self.last_cut = Some(self.micros(now));
-            self.rate.set((estimate as f32 * (1.0 - 0.5 * loss)) as u64);
-        } else if loss < 0.02 {
-            self.rate.set(estimate * 105 / 100);
+        match word {
+            Word::Fine => {}
+            Word::Busy => self.last_cut = Some(now),
+            Word::Enough => (self.last_cut, self.probed) = (Some(now), Some(now)),
+            Word::Full(rate) => {
+                self.last_cut = Some(now);
+                self.rate.set(estimate.min(rate));
+            }
+            Word::Shown(rate) => self.rate.set(estimate.max(rate)),
         }
     }
 
-    /// Lets time pass: a line that does not answer carries less and less.
-    pub fn handle_time(&mut self, now: Instant) {
+    /// How to try whether the line carries more.
+    pub fn trial(&self, now: Instant) -> Trial {
+        let reported = self.reported.as_ref();
+        match reported.filter(|reported| reported.is_heard(self.micros(now))) {
+            _ if self.has_transport_feedback => Trial::Short,
+            Some(reported) => reported.sent().map_or(Trial::None, Trial::Long),
+            None => Trial::None,
+        }
+    }
+
+    /// Until `ends` up to `bitrate` is sent, to see what a viewer says who says little.
+    pub fn begin_long_probe(&mut self, bitrate: u64, ends: Instant) {
+        let ends = self.micros(ends);
+        if let Some(reported) = &mut self.reported {
+            reported.begin_try(bitrate, ends);
+        }
+    }
+
+    /// A line that cannot be tried with padding is believed to carry this until it shows that it does not.
+    pub fn assume(&mut self, now: Instant, bitrate: u64) {
+        self.proven = self.micros(now);
+        self.rate.set(self.rate.estimate().max(bitrate));
+    }
+
+    /// Lets time pass: a line that does not answer carries less and less. `sent` is how many bytes the viewer has been sent.
+    pub fn handle_time(&mut self, now: Instant, sent: u64) {
         let now = self.micros(now);
+        if let Some(reported) = &mut self.reported {
+            reported.look(now, sent);
+        }
         let rested = self.last_cut.is_none_or(|at| now - at >= CUT_INTERVAL_US);
         if self.is_unanswered(now) && rested {
             self.last_cut = Some(now);

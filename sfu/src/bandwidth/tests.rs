@@ -127,7 +127,7 @@ fn drive(line: &mut Line, initial: u64, choose: impl Fn(u64) -> u64) -> u64 {
         {
             bandwidth.handle_transport_feedback(begin + at, &feedback);
         }
-        bandwidth.handle_time(begin + at);
+        bandwidth.handle_time(begin + at, 0);
     }
     bandwidth.estimate()
 }
@@ -207,19 +207,46 @@ fn a_line_that_falls_silent_carries_nothing() {
         if ms % 50 == 0 && ms < 2000 {
             bandwidth.handle_transport_feedback(now, &line.feedback().unwrap());
         }
-        bandwidth.handle_time(now);
+        bandwidth.handle_time(now, 0);
     }
     assert_eq!(bandwidth.estimate(), LEAST);
 }
 
 #[test]
 fn without_transport_feedback_the_viewers_word_counts() {
-    let now = begin();
-    let mut bandwidth = Bandwidth::new(now, 3_000_000);
-    bandwidth.handle_remb(800_000);
-    assert_eq!(bandwidth.estimate(), 800_000);
-    bandwidth.handle_loss(now, 128);
-    assert_eq!(bandwidth.estimate(), 600_000);
+    let begin = begin();
+    let mut bandwidth = Bandwidth::new(begin, 3_000_000);
+    let reported = |bandwidth: &mut Bandwidth, from: u32| {
+        // A megabit per second.
+        let looks = (0..20).map(|look| from + look);
+        looks.for_each(|look| bandwidth.handle_time(begin + MS * 100 * look, u64::from(look) * 12_500));
+        begin + MS * 100 * (from + 20)
+    };
+    assert_eq!(bandwidth.trial(begin), Trial::None);
+    bandwidth.handle_remb(begin, 3_000_000);
+    let now = reported(&mut bandwidth, 0);
+    assert_eq!(bandwidth.trial(now), Trial::Long(1_000_000));
+    bandwidth.handle_remb(now, 700_000);
+    assert_eq!(bandwidth.estimate(), 700_000);
+    assert_eq!(bandwidth.limit(now), Some(700_000));
+    let now = reported(&mut bandwidth, 40);
+    bandwidth.handle_report(now, 102, None);
+    assert_eq!(bandwidth.estimate(), 601_562);
+    bandwidth.expect_burst(now);
+    bandwidth.handle_remb(now, 100_000);
+    assert_eq!(bandwidth.estimate(), 601_562, "a burst was on its way");
+    assert!(!bandwidth.is_calm(now) && bandwidth.is_calm(now + MS * 2_000));
+    bandwidth.begin_long_probe(900_000, now);
+    bandwidth.handle_remb(now + MS * 1_000, 108_000);
+    assert_eq!(
+        bandwidth.estimate(),
+        900_000,
+        "tried, and nothing spoke against it"
+    );
+    bandwidth.begin_long_probe(2_000_000, now);
+    bandwidth.abandon_probe();
+    bandwidth.handle_report(now + MS * 1_000, 0, Some(MS * 40));
+    assert_eq!(bandwidth.estimate(), 900_000);
 }
 
 /// A picture of one packet every 10 ms and a keyframe of `keyframe` packets after two seconds on a line that narrows to

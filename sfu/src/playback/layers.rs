@@ -85,7 +85,7 @@ impl Playback {
             // The publication merges and limits this; a request may have come just behind a keyframe.
             keyframes.push(current.id);
         }
-        self.bandwidth.handle_time(now);
+        self.bandwidth.handle_time(now, self.stats.bytes);
         let had = current.map(|current| (current, sender.cut.wanted()));
         let line = self.line(now, publication);
         let is_short = had.is_some_and(|(current, layers)| line.is_short(least_of(current, layers)));

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::bandwidth::Bandwidth;
+use crate::bandwidth::{Bandwidth, Trial};
 use crate::media::Publication;
 use crate::negotiation::{Codec, Label, MediaKind, SentMedia};
 use crate::relay::{EncodingId, Generation};
@@ -321,6 +321,7 @@ impl Playback {
         if self.probe.is_running() {
             if !is_calm {
                 self.probe.stop();
+                self.bandwidth.abandon_probe();
             }
         } else if is_calm && self.probe.may_start(now, self.bandwidth.estimate()) {
             self.begin_probe(now, place, publication);
@@ -359,34 +360,50 @@ impl Playback {
     /// Another layer was entered: what is tried, and what comes of it, is another question.
     fn abandon_probe(&mut self, now: Instant) {
         self.probe.reset(now);
-        self.bandwidth.end_probe();
+        self.bandwidth.abandon_probe();
     }
 
     fn begin_probe(&mut self, now: Instant, video: usize, publication: &Publication) {
-        match self.worth_trying(now, video, publication) {
-            Some(bitrate) => {
+        let Some(wanted) = self.worth_trying(now, video, publication) else {
+            return self.probe.put_off(now);
+        };
+        if !self.senders.get(video).is_some_and(Sender::can_pad) {
+            // The layer itself is the try, and a rise that is taken back is not repeated soon.
+            if self.climb.may_rise(now, self.bandwidth.estimate()) {
+                self.bandwidth.assume(now, wanted);
+            }
+            return self.probe.put_off(now);
+        }
+        let wanted = wanted * PROBE_MARGIN / 100;
+        match self.bandwidth.trial(now) {
+            Trial::None => self.probe.put_off(now),
+            Trial::Short => {
+                let bitrate = wanted.min(self.bandwidth.estimate() * PROBE_STEP / 100);
                 let jitter = self.bandwidth.jitter();
                 self.bandwidth.begin_probe();
                 self.probe.start(now, bitrate, jitter, self.stats.bytes);
             }
-            None => self.probe.put_off(now),
+            Trial::Long(sent) => {
+                let bitrate = wanted.min(self.probe.may_reach(sent));
+                let ends = self.probe.start_slowly(now, sent, bitrate, self.stats.bytes);
+                self.bandwidth.begin_long_probe(bitrate, ends);
+                self.reports.restart(now);
+            }
         }
     }
 
-    /// Bits per second that would show room for the layer above, where there is one.
+    /// Bits per second that the layer above needs, where there is one for which the line has not shown the room.
     fn worth_trying(&self, now: Instant, video: usize, publication: &Publication) -> Option<u64> {
         let sender = self.senders.get(video)?;
         // While a layer's keyframe is awaited, too: by then there may be room for one more.
-        if !self.bandwidth.can_probe() || sender.is_behind() {
+        if self.bandwidth.trial(now) == Trial::None || sender.is_behind() {
             return None;
         }
         let track = publication.track(MediaKind::Video)?;
         let current = sender.encoding().and_then(|id| sender::find(publication, id))?;
         let line = self.line(now, publication);
         let had = (current, sender.cut.wanted());
-        let wanted = select::above(now, track, &sender.media, self.limit, had, line).1?;
-        let most = line.estimate * PROBE_STEP / 100;
-        Some((wanted * PROBE_MARGIN / 100).min(most))
+        select::above(now, track, &sender.media, self.limit, had, line).1
     }
 
     /// Takes one compound RTCP packet of the viewer. What it asks for leaves with the next [`Playback::forward`]; false

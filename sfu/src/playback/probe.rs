@@ -22,14 +22,60 @@ const SUCCESS: u64 = 80;
 /// Between packets of padding that go together.
 const STEP: Duration = Duration::from_millis(5);
 
+/// A try on a line of which little is told: so long it grows, so long it is then at its most, and answered so much later: reports
+/// come once a second and tell of a second.
+const GROWS: Duration = Duration::from_millis(1000);
+const STAYS: Duration = Duration::from_millis(800);
+const LATE_ANSWER: Duration = Duration::from_millis(1500);
+/// Between two of them, and where the one before has shown nothing.
+const LONG_PAUSE: Duration = Duration::from_secs(6);
+const LONGEST_PAUSE: Duration = Duration::from_secs(24);
+/// A packet of padding is small: this part of what it takes of a line, in percent, is not below RTP.
+const PADDINGS_PART: u64 = 80;
+/// What one may reach of what is known, in percent: little at first, more while it goes well.
+const LEAST_LONG_STEP: u64 = 150;
+const MOST_LONG_STEP: u64 = 200;
+const LONG_STEP: Duration = Duration::from_millis(20);
+
 #[derive(Clone, Copy, Debug)]
 struct Running {
-    bytes_per_second: u64,
+    /// Bytes per second as it begins and at its most, and how long it grows to that.
+    from: u64,
+    to: u64,
+    grows: Duration,
     began: Instant,
     length: Duration,
+    step: Duration,
     /// Bytes the viewer had been sent when it began.
     bytes: u64,
     stepped: Instant,
+}
+
+impl Running {
+    /// Bytes that are to be sent in so much of it.
+    fn bytes_until(&self, passed: Duration) -> u64 {
+        let passed = passed.min(self.length);
+        let growing = passed.min(self.grows).as_micros() as u64;
+        let grows = self.grows.as_micros().max(1) as u64;
+        let at_most = passed.as_micros() as u64 - growing;
+        let more = (self.to - self.from) * growing / grows * growing / 2;
+        (self.from * growing + more + self.to * at_most) / 1_000_000
+    }
+}
+
+/// A rate that was tried, bits per second, and when it is known what came of it.
+#[derive(Clone, Copy, Debug)]
+struct Tried {
+    bitrate: u64,
+    answered: Instant,
+    is_long: bool,
+}
+
+impl Tried {
+    /// A slow try that has gone well is known before its time.
+    fn is_shown(&self, estimate: u64) -> bool {
+        self.is_long && estimate >= self.bitrate
+    }
 }
 
 /// When to try, and how much padding a try wants now.
@@ -37,8 +83,12 @@ struct Running {
 pub(super) struct Probe {
     running: Option<Running>,
     next: Instant,
-    /// The rate tried last and when that ended, until it is known what came of it.
-    tried: Option<(u64, Instant)>,
+    /// The rate tried last and when it is known what came of it.
+    tried: Option<Tried>,
+    long_pause: Duration,
+    /// What a slow try may reach of what is known, in percent, and what the one before has shown.
+    long_step: u64,
+    shown: u64,
 }
 
 impl Probe {
@@ -47,6 +97,9 @@ impl Probe {
             running: None,
             next: now + FIRST_PAUSE,
             tried: None,
+            long_pause: LONG_PAUSE,
+            long_step: LEAST_LONG_STEP,
+            shown: 0,
         }
     }
 
@@ -54,6 +107,17 @@ impl Probe {
     pub(super) fn reset(&mut self, now: Instant) {
         self.running = None;
         self.next = now + FIRST_PAUSE;
+        self.forget_long();
+    }
+
+    fn forget_long(&mut self) {
+        (self.long_step, self.shown) = (LEAST_LONG_STEP, 0);
+        self.tried.take_if(|tried| tried.is_long);
+    }
+
+    /// Whether one runs that grows slowly.
+    pub(super) fn is_long(&self) -> bool {
+        self.running.is_some_and(|running| !running.grows.is_zero())
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -63,12 +127,20 @@ impl Probe {
     /// `estimate` is what the line is believed to carry: one that has grown as tried is tried further soon.
     pub(super) fn may_start(&mut self, now: Instant, estimate: u64) -> bool {
         if self.running.is_none()
-            && let Some((tried, ended)) = self.tried
-            && now >= ended + ANSWER
+            && let Some(tried) = self
+                .tried
+                .take_if(|tried| now >= tried.answered || tried.is_shown(estimate))
         {
-            self.tried = None;
-            if estimate * 100 >= tried * SUCCESS {
+            let is_success = tried.is_shown(estimate) || estimate * 100 >= tried.bitrate * SUCCESS;
+            if is_success {
                 self.next = now;
+                self.long_pause = LONG_PAUSE;
+            }
+            if is_success && tried.is_long {
+                self.long_step = MOST_LONG_STEP;
+                self.shown = tried.bitrate;
+            } else {
+                self.forget_long();
             }
         }
         self.running.is_none() && self.next <= now
@@ -79,14 +151,50 @@ impl Probe {
     pub(super) fn start(&mut self, now: Instant, bitrate: u64, jitter: Duration, bytes: u64) {
         let length = (LENGTH + jitter * 2).min(LONGEST);
         self.running = Some(Running {
-            bytes_per_second: bitrate / 8,
+            from: bitrate / 8,
+            to: bitrate / 8,
+            grows: Duration::ZERO,
             began: now,
             length,
+            step: STEP,
             bytes,
             stepped: now,
         });
-        self.tried = Some((bitrate, now + length));
+        self.tried = Some(Tried {
+            bitrate,
+            answered: now + length + ANSWER,
+            is_long: false,
+        });
         self.next = now + length + PAUSE.max(length * PAUSE_LENGTHS);
+    }
+
+    /// The same where answers are rare: from what is sent anyway, bits per second, it grows slowly to `bitrate`. When it ends.
+    pub(super) fn start_slowly(&mut self, now: Instant, sent: u64, bitrate: u64, bytes: u64) -> Instant {
+        let length = GROWS + STAYS;
+        let from = sent.min(bitrate);
+        self.running = Some(Running {
+            from: from / 8,
+            to: (from + (bitrate - from) * PADDINGS_PART / 100) / 8,
+            grows: GROWS,
+            began: now,
+            length,
+            step: LONG_STEP,
+            bytes,
+            stepped: now,
+        });
+        self.tried = Some(Tried {
+            bitrate,
+            answered: now + length + LATE_ANSWER,
+            is_long: true,
+        });
+        self.next = now + length + self.long_pause;
+        self.long_pause = (self.long_pause * 2).min(LONGEST_PAUSE);
+        now + length
+    }
+
+    /// Bits per second that a slow try may reach where so many are sent.
+    pub(super) fn may_reach(&self, sent: u64) -> u64 {
+        sent.max(self.shown) * self.long_step / 100
     }
 
     /// There is nothing to try: that is not looked for with every packet.
@@ -105,7 +213,7 @@ impl Probe {
             return 0;
         };
         let passed = now.saturating_duration_since(running.began);
-        let wanted = running.bytes_per_second * passed.min(running.length).as_micros() as u64 / 1_000_000;
+        let wanted = running.bytes_until(passed);
         running.stepped = now;
         if passed >= running.length {
             self.running = None;
@@ -116,7 +224,7 @@ impl Probe {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let running = self.running.as_ref()?;
-        Some((running.stepped + STEP).min(running.began + running.length))
+        Some((running.stepped + running.step).min(running.began + running.length))
     }
 }
 
@@ -151,5 +259,38 @@ mod tests {
         probe.stop();
         assert!(!probe.may_start(now + LENGTH, 800_000), "not answered yet");
         assert!(probe.may_start(now + LENGTH + ANSWER, 700_000), "it went well");
+    }
+
+    #[test]
+    fn slow_tries_become_bolder_while_they_go_well_and_rarer_when_not() {
+        let mut now = begin();
+        let mut probe = Probe::new(now);
+        now += FIRST_PAUSE;
+        assert!(probe.may_start(now, 0));
+        assert_eq!(probe.may_reach(200_000), 300_000);
+        let ends = probe.start_slowly(now, 200_000, 300_000, 0);
+        assert!(probe.is_long() && ends == now + GROWS + STAYS);
+        // Half of the padding while it grows, all of it behind that: 80 kbit/s beside 200.
+        assert_eq!(probe.due(now + GROWS, 25_000), 5_000);
+        assert_eq!(probe.due(ends - LONG_STEP, 0), 25_000 + 5_000 + 35_000 * 78 / 100);
+        assert_eq!(probe.due(ends, 60_000), 0);
+        assert!(!probe.is_long() && !probe.may_start(ends, 299_999));
+        assert!(probe.may_start(ends, 300_000), "it went well");
+        assert_eq!(probe.may_reach(200_000), 600_000);
+        let ends = probe.start_slowly(ends, 200_000, 600_000, 0);
+        probe.reset(ends);
+        assert_eq!(
+            probe.may_reach(400_000),
+            600_000,
+            "another layer is another question"
+        );
+        assert!(!probe.may_start(ends, 900_000) && probe.may_start(ends + FIRST_PAUSE, 0));
+        for pause in [LONG_PAUSE * 2, LONGEST_PAUSE, LONGEST_PAUSE] {
+            now = ends + FIRST_PAUSE;
+            let ends = probe.start_slowly(now, 400_000, 600_000, 0);
+            probe.stop();
+            assert!(!probe.may_start(ends + pause - LONG_STEP, 0));
+            assert!(probe.may_start(ends + pause, 0));
+        }
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Repairs {
     echoes: VecDeque<(u16, Instant)>,
     credit: u64,
     at: Instant,
+    /// The newest number asked for.
+    newest: Option<u16>,
 }
 
 impl Repairs {
@@ -39,13 +41,21 @@ impl Repairs {
             echoes: VecDeque::new(),
             credit: ALLOWANCE,
             at: now,
+            newest: None,
         }
     }
 
-    pub(super) fn request(&mut self, sequence: u16) {
+    /// The viewer asks for a packet; whether it had asked for none so new before.
+    pub(super) fn request(&mut self, sequence: u16) -> bool {
         if self.waiting.len() < MAX_WAITING && !self.waiting.contains(&sequence) {
             self.waiting.push_back(sequence);
         }
+        let is_newer = |known: u16| sequence != known && sequence.wrapping_sub(known) < 1 << 15;
+        let is_first = self.newest.is_none_or(is_newer);
+        if is_first {
+            self.newest = Some(sequence);
+        }
+        is_first
     }
 
     /// Nothing that waits is of use any more.
@@ -151,7 +161,9 @@ mod tests {
         let repairs = |is_full| {
             let mut repairs = Repairs::new(now);
             let mut taken = |after| {
-                (0..200).for_each(|sequence| repairs.request(sequence));
+                (0..200).for_each(|sequence| {
+                    repairs.request(sequence);
+                });
                 let due = repairs.take(now + after, Duration::ZERO, 60_000, is_full, false);
                 due.len()
             };

@@ -108,7 +108,7 @@ impl Playback {
 
     fn take_packet(&mut self, now: Instant, packet: &dyn Packet) {
         if let Some(nack) = rtcp::as_type::<TransportLayerNack>(packet) {
-            self.take_nack(nack);
+            self.take_nack(now, nack);
         } else if let Some(report) = rtcp::as_type::<ReceiverReport>(packet) {
             report
                 .reports
@@ -120,7 +120,7 @@ impl Playback {
                 .iter()
                 .for_each(|report| self.take_report(now, report));
         } else if let Some(remb) = rtcp::as_type::<ReceiverEstimatedMaximumBitrate>(packet) {
-            self.bandwidth.handle_remb(remb.bitrate.max(0.0) as u64);
+            self.bandwidth.handle_remb(now, remb.bitrate.max(0.0) as u64);
         } else if rtcp::as_type::<PictureLossIndication>(packet).is_some()
             || rtcp::as_type::<FullIntraRequest>(packet).is_some()
         {
@@ -129,7 +129,7 @@ impl Playback {
         }
     }
 
-    fn take_nack(&mut self, nack: &TransportLayerNack) {
+    fn take_nack(&mut self, now: Instant, nack: &TransportLayerNack) {
         let Some(sender) = self
             .senders
             .iter_mut()
@@ -138,10 +138,14 @@ impl Playback {
             return;
         };
         let numbers = nack.nacks.iter().flat_map(|pair| pair.into_iter());
+        let mut missing = 0;
         for number in numbers.take(MAX_NACKED) {
             self.stats.nacks_received += 1;
-            sender.repairs.request(number);
+            missing += u64::from(sender.repairs.request(number));
         }
+        let packets = self.stats.packets - self.stats.retransmitted;
+        self.bandwidth
+            .handle_missing(now, missing, packets, self.stats.bytes);
     }
 
     fn take_report(&mut self, now: Instant, report: &ReceptionReport) {
@@ -150,25 +154,31 @@ impl Playback {
         let Some(sender) = named.next() else {
             return;
         };
-        // Of repairs only their arrival is of interest: probes are among them, and what is lost is asked for again.
+        // Of repairs only their arrival is of interest, and what becomes of a try: what is lost is asked for again.
         if report.ssrc != sender.media.ssrc {
-            return;
+            return self.bandwidth.handle_padding_report(now, report.fraction_lost);
         }
         if sender.media.kind == MediaKind::Video {
             self.reports.lost_fraction = report.fraction_lost;
         }
         self.stats.lost += self.reports.new_losses(report);
-        self.bandwidth.handle_loss(now, report.fraction_lost);
-        if report.last_sender_report != 0 {
-            let middle = (ntp(self.config.epoch, now) >> 16) as u32;
-            let units = middle
-                .wrapping_sub(report.last_sender_report)
-                .wrapping_sub(report.delay);
-            let round_trip = Duration::from_micros(u64::from(units) * 1_000_000 / 65_536);
-            if round_trip < LONGEST_ROUND_TRIP {
-                self.reports.round_trip = round_trip;
-            }
+        let round_trip = self.round_trip_of(now, report);
+        self.bandwidth
+            .handle_report(now, report.fraction_lost, round_trip);
+        self.reports.round_trip = round_trip.unwrap_or(self.reports.round_trip);
+    }
+
+    /// From the latest sender report that the viewer had heard and how long ago that was (RFC 3550 §6.4.1).
+    fn round_trip_of(&self, now: Instant, report: &ReceptionReport) -> Option<Duration> {
+        if report.last_sender_report == 0 {
+            return None;
         }
+        let middle = (ntp(self.config.epoch, now) >> 16) as u32;
+        let units = middle
+            .wrapping_sub(report.last_sender_report)
+            .wrapping_sub(report.delay);
+        let round_trip = Duration::from_micros(u64::from(units) * 1_000_000 / 65_536);
+        (round_trip < LONGEST_ROUND_TRIP).then_some(round_trip)
     }
 
     pub(super) fn write_reports(
@@ -183,7 +193,8 @@ impl Playback {
         if self.reports.next.is_none_or(|at| at > now) {
             return false;
         }
-        let interval = if self.reports.sent < FIRST_REPORTS {
+        // They are what the way is measured with.
+        let interval = if self.reports.sent < FIRST_REPORTS || self.probe.is_long() {
             FIRST_INTERVAL
         } else {
             INTERVAL

@@ -16,6 +16,7 @@ mod feedback;
 mod outcome;
 mod payloads;
 mod screen;
+mod told;
 mod viewer;
 mod world;
 
@@ -28,4 +29,5 @@ mod phases;
 mod returning;
 mod scalable;
 mod stories;
+mod untold;
 mod wraps;

@@ -13,6 +13,7 @@ use sfu::transport::{Association, Identity, Outbox, Received, Remote, Setup, Tra
 use super::bindings::Bindings;
 use super::feedback::{Arrivals, Missing, pli};
 use super::screen::Screen;
+use super::told::{Losses, Remb, Tells};
 
 const OFFER: &str = include_str!("../offers/chromium-play.sdp");
 const AUDIO: u8 = 111;
@@ -20,6 +21,7 @@ const AUDIO: u8 = 111;
 const VIDEO: [u8; 3] = [96, 98, 108];
 const VIDEO_RTX: [u8; 3] = [97, 99, 109];
 const TRANSPORT_SEQUENCE: u8 = 3;
+const SEND_TIME: u8 = 2;
 /// A browser checks its consent this often.
 const CHECKS: Duration = Duration::from_secs(4);
 /// It asks for a keyframe when nothing could be shown for this long (libwebrtc `kMaxWaitForFrame`).
@@ -43,6 +45,9 @@ pub(crate) struct Viewer {
     pub(crate) arrivals: Arrivals,
     missing: Missing,
     pub(crate) screen: Screen,
+    tells: Tells,
+    remb: Remb,
+    losses: Losses,
     video: Option<u32>,
     repairs: Option<u32>,
     last_report: Option<(u32, Duration)>,
@@ -69,6 +74,7 @@ impl Viewer {
         now: Duration,
         number: u64,
         line: usize,
+        tells: Tells,
         server: (SocketAddr, Fingerprint),
     ) -> Viewer {
         let identity = Identity::generate().unwrap();
@@ -97,6 +103,9 @@ impl Viewer {
             arrivals: Arrivals::new(),
             missing: Missing::default(),
             screen: Screen::default(),
+            tells,
+            remb: Remb::new(),
+            losses: Losses::default(),
             video: None,
             repairs: None,
             last_report: None,
@@ -118,12 +127,16 @@ impl Viewer {
             .iter()
             .map(|byte| format!("{byte:02X}"))
             .collect();
-        let lines = OFFER.lines().map(|line| match line.split_once(':') {
-            Some(("a=ice-ufrag", _)) => format!("a=ice-ufrag:{}\r\n", self.own.ufrag),
-            Some(("a=ice-pwd", _)) => format!("a=ice-pwd:{}\r\n", self.own.pwd),
-            Some(("a=fingerprint", _)) => format!("a=fingerprint:sha-256 {}\r\n", digits.join(":")),
-            _ => format!("{line}\r\n"),
-        });
+        let lines =
+            OFFER
+                .lines()
+                .filter(|line| self.tells.keeps(line))
+                .map(|line| match line.split_once(':') {
+                    Some(("a=ice-ufrag", _)) => format!("a=ice-ufrag:{}\r\n", self.own.ufrag),
+                    Some(("a=ice-pwd", _)) => format!("a=ice-pwd:{}\r\n", self.own.pwd),
+                    Some(("a=fingerprint", _)) => format!("a=fingerprint:sha-256 {}\r\n", digits.join(":")),
+                    _ => format!("{line}\r\n"),
+                });
         let text: String = lines.collect();
         Offer::parse(&text, Direction::Play, self.peer.0).unwrap()
     }
@@ -189,7 +202,11 @@ impl Viewer {
             pli(ssrc)
         });
         let report = self.report(now, ssrc);
-        for packet in [feedback, nack, pli, report].into_iter().flatten() {
+        let remb = self
+            .remb
+            .packet(now, ssrc)
+            .filter(|_| self.tells.remb && !self.tells.transport);
+        for packet in [feedback, nack, pli, report, remb].into_iter().flatten() {
             self.send(&packet);
         }
     }
@@ -212,9 +229,21 @@ impl Viewer {
         let of_media = Some((ssrc, middle, since as u32));
         let of_repairs = self.repairs.map(|ssrc| (ssrc, 0, 0));
         let mut bytes = vec![0x80, 201, 0, 1, 0, 0, 0, 1];
+        // Browsers that tell of each packet are believed in that.
+        let (fraction, lost) = if self.tells.transport {
+            (0, 0)
+        } else {
+            self.losses.report()
+        };
         for (ssrc, middle, since) in of_media.into_iter().chain(of_repairs) {
             bytes.extend_from_slice(&ssrc.to_be_bytes());
-            bytes.extend_from_slice(&[0; 12]);
+            let (fraction, lost) = if Some(ssrc) == self.video {
+                (fraction, lost)
+            } else {
+                (0, 0)
+            };
+            bytes.extend_from_slice(&(u32::from(fraction) << 24 | lost & 0x7f_ffff).to_be_bytes());
+            bytes.extend_from_slice(&[0; 8]);
             bytes.extend_from_slice(&middle.to_be_bytes());
             bytes.extend_from_slice(&since.to_be_bytes());
             bytes[0] += 1;
@@ -235,6 +264,9 @@ impl Viewer {
                     if let Some(&number) = packet.extension(TRANSPORT_SEQUENCE).and_then(<[u8]>::first_chunk)
                     {
                         self.arrivals.add(now, u16::from_be_bytes(number));
+                    }
+                    if let Some(&sent) = packet.extension(SEND_TIME).and_then(<[u8]>::first_chunk) {
+                        self.remb.add(now, packet.bytes().len(), sent);
                     }
                     self.take(now, &packet);
                 }
@@ -259,6 +291,7 @@ impl Viewer {
                 self.video = Some(packet.ssrc());
                 self.media += packet.bytes().len() as u64;
                 let number = self.missing.came(packet.sequence());
+                self.losses.came(number);
                 self.screen.take(now, number, packet)
             }
             rtx if VIDEO_RTX.contains(&rtx) => {

@@ -14,6 +14,7 @@ use sfu::transport::{Identity, Remote, TransportConfig};
 
 use super::bottleneck::Bottleneck;
 use super::camera::{Camera, Shooting};
+use super::told::Tells;
 use super::viewer::{Viewer, credentials};
 
 const ROOM: &str = "show";
@@ -100,9 +101,14 @@ impl World {
 
     /// A viewer behind a line; gives its place.
     pub(crate) fn watch(&mut self, line: usize) -> usize {
+        self.watch_as(line, Tells::ALL)
+    }
+
+    /// The same for one who tells less than a browser.
+    pub(crate) fn watch_as(&mut self, line: usize, tells: Tells) -> usize {
         let number = self.viewers.len() as u64 + 1;
         let at = (server(), self.identity.fingerprint());
-        let viewer = Viewer::new(self.begin, self.now, number, line, at);
+        let viewer = Viewer::new(self.begin, self.now, number, line, tells, at);
         let (offer, peer) = (viewer.offer(), viewer.peer);
         self.shard
             .open_viewer(

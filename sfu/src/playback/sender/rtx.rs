@@ -94,6 +94,11 @@ impl Sender {
         packet.marker || (packet.layer_end && !is_of_picture)
     }
 
+    /// Whether there is a stream for padding.
+    pub(in crate::playback) fn can_pad(&self) -> bool {
+        self.payload.is_some_and(|(_, payload)| payload.rtx.is_some())
+    }
+
     /// Sends one packet of padding, to see whether the line carries more. Returns its bytes, 0 when there is no such
     /// stream.
     pub(in crate::playback) fn pad<S: RtpSink>(&mut self, line: &mut Line<'_, S>) -> usize {
