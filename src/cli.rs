@@ -297,7 +297,7 @@ pub fn run() -> anyhow::Result<()> {
 /// What is logged. The HTTP/2 library warns of every connection that it ends for its client's sake: a stranger could fill
 /// the log. It is heard by whoever names it.
 fn log_filter(log: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::try_new(format!("h2=error,{log}"))
+    EnvFilter::try_new(format!("h2=error,sctp_proto=off,{log}"))
 }
 
 #[cfg(test)]

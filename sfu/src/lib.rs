@@ -17,6 +17,7 @@ pub mod backlog;
 pub mod bandwidth;
 pub mod media;
 pub mod negotiation;
+mod pace;
 pub mod playback;
 pub mod relay;
 pub mod rtcp;

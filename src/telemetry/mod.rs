@@ -91,6 +91,7 @@ impl Telemetry {
         let reason = match reason {
             PeerEnd::Transport(CloseReason::ByPeer) => "by_peer",
             PeerEnd::Transport(CloseReason::ConsentLost) => "consent_lost",
+            PeerEnd::Transport(CloseReason::Excessive) => "excessive",
             PeerEnd::Transport(CloseReason::ConnectTimeout) => "connect_timeout",
             PeerEnd::Transport(CloseReason::DtlsFailed) => "dtls_failed",
             PeerEnd::TakenOver => "taken_over",

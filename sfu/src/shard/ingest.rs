@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::Shard;
 use super::config::{ChannelMessage, Event, PeerEnd};
 use super::door::Hello;
-use super::pace::Rate;
 use super::peer::{Due, Peer, Role};
+use crate::pace::Rate;
 use crate::transport::{ChannelId, Received, Remote, TransportEvent, stun_local_ufrag};
 
 /// Datagrams of one viewer. Feedback, acknowledgements and checks of a browser on a bad line come to less than a

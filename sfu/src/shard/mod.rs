@@ -12,7 +12,6 @@ mod hold;
 mod ingest;
 mod membership;
 mod messages;
-mod pace;
 mod peer;
 mod room;
 mod routes;

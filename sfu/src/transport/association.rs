@@ -250,7 +250,7 @@ impl Association {
                 self.sctp = self
                     .channels
                     .take()
-                    .map(|settings| Box::new(Sctp::new(*settings)));
+                    .map(|settings| Box::new(Sctp::new(*settings, now)));
                 self.events.push_back(TransportEvent::Connected);
             }
             DtlsOutput::Keys(_) => self.end(CloseReason::DtlsFailed),
@@ -395,11 +395,16 @@ impl Association {
                 }
             }
         }
-        if self.sctp.as_ref().is_some_and(|sctp| sctp.is_lost()) {
+        let over = self.sctp.as_ref().and_then(|sctp| match () {
+            () if sctp.is_excessive() => Some(CloseReason::Excessive),
+            () if sctp.is_lost() => Some(CloseReason::ByPeer),
+            () => None,
+        });
+        if let Some(reason) = over {
             if let Some(dtls) = self.dtls.take() {
                 self.say_goodbye(dtls, outbox);
             }
-            self.end(CloseReason::ByPeer);
+            self.end(reason);
         }
         self.channels_now = ChannelsNow::Quiet(self.sctp.as_ref().and_then(|sctp| sctp.poll_timeout()));
     }

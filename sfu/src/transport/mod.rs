@@ -9,6 +9,7 @@ mod demux;
 mod dtls;
 mod ice;
 mod identity;
+mod intake;
 mod key;
 mod outbox;
 mod prompt;
@@ -145,6 +146,8 @@ pub enum CloseReason {
     ConsentLost,
     /// Not connected in time.
     ConnectTimeout,
+    /// It had more kept for it, or more refused, than any browser would.
+    Excessive,
     /// The handshake failed or the certificate did not match the fingerprint.
     DtlsFailed,
 }

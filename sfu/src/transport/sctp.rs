@@ -13,6 +13,7 @@ use sctp_proto::{
 use smallvec::SmallVec;
 
 use super::dcep::{DCEP_ACK, Dcep, Reliability, parse_dcep};
+use super::intake::{Intake, Taken};
 use super::prompt::prompt;
 use super::sent::SentBytes;
 use super::{ChannelId, SendError, TransportEvent};
@@ -33,9 +34,12 @@ const MAX_PAYLOAD: u32 = 1200 - 37 - 28;
 /// The longest time from one INIT ACK to its repetition; then the peer's clock is fast enough.
 const LONGEST_ANSWER: Duration = Duration::from_secs(1);
 /// Streams offered in each direction. Browsers number channels from 0 in steps of two.
-const MAX_STREAMS: u16 = 256;
+pub(super) const MAX_STREAMS: u16 = 256;
 /// Channels open at once: three are ours, the rest is room to reopen them.
 const MAX_CHANNELS: usize = 16;
+/// Channels of one peer refused, or closed for what was said on them: with every one the association keeps something.
+/// Then the peer is let go.
+const MAX_REFUSED: u32 = 64;
 /// INITs answered while none was completed; a peer repeats one INIT, it does not make new ones.
 const MAX_INITS: usize = 4;
 /// What a peer may have on the way to us; also the end of any message being put together.
@@ -102,6 +106,10 @@ pub(super) struct Sctp {
     answer: Option<Answer>,
     established: bool,
     lost: bool,
+    intake: Intake,
+    /// Channels refused so far, and whether that or what is kept was too much.
+    refused: u32,
+    is_excessive: bool,
     settings: ChannelSettings,
     channels: Vec<Channel>,
     /// Streams with messages not yet read.
@@ -117,7 +125,7 @@ const INIT: u8 = 1;
 const INIT_ACK: u8 = 2;
 
 impl Sctp {
-    pub(super) fn new(settings: ChannelSettings) -> Sctp {
+    pub(super) fn new(settings: ChannelSettings, now: Instant) -> Sctp {
         let transport = TransportConfig::default()
             .with_max_receive_buffer_size(RECEIVE_BUFFER)
             .with_max_receive_message_size(RECEIVE_BUFFER)
@@ -148,6 +156,9 @@ impl Sctp {
             answer: None,
             established: false,
             lost: false,
+            intake: Intake::new(now),
+            refused: 0,
+            is_excessive: false,
             settings,
             channels: Vec::new(),
             readable: SmallVec::new(),
@@ -164,7 +175,17 @@ impl Sctp {
             // RFC 9260 §5.2.2 would have an answer that changes nothing.
             return;
         }
-        let packet = Bytes::copy_from_slice(packet);
+        let packet = match self.intake.take(now, packet) {
+            Taken::Packet(packet) => packet,
+            Taken::Nothing => {
+                self.dropped += 1;
+                return;
+            }
+            Taken::TooMuch => {
+                self.is_excessive = true;
+                return;
+            }
+        };
         let Some((handle, event)) = self.endpoint.handle(now, peer(), None, None, packet) else {
             self.dropped += 1;
             return;
@@ -281,7 +302,7 @@ impl Sctp {
             self.open(channel, label, events);
         }
         if data.len() > self.settings.max_message {
-            self.reset(channel);
+            self.refuse(channel);
             self.forget(channel, events);
             return;
         }
@@ -301,7 +322,7 @@ impl Sctp {
                     return;
                 }
                 if self.channels.len() >= MAX_CHANNELS {
-                    return self.reset(channel);
+                    return self.refuse(channel);
                 }
                 self.open(channel, label.to_owned(), events);
                 let _ = self.write(channel, &Bytes::from_static(&DCEP_ACK), Ppid::Dcep);
@@ -317,7 +338,7 @@ impl Sctp {
             }
             Some(Dcep::Ack) => {}
             None => {
-                self.reset(channel);
+                self.refuse(channel);
                 self.forget(channel, events);
             }
         }
@@ -332,7 +353,9 @@ impl Sctp {
     }
 
     /// Closes our direction; the peer closes its own (RFC 8831 §6.7) and the number is free again.
-    fn reset(&mut self, channel: ChannelId) {
+    fn refuse(&mut self, channel: ChannelId) {
+        self.refused += 1;
+        self.is_excessive |= self.refused > MAX_REFUSED;
         if let Some(mut stream) = self.association().and_then(|a| a.stream(channel.0).ok()) {
             let _ = stream.close();
         }
@@ -465,6 +488,11 @@ impl Sctp {
     /// Whether the association was up and is no more.
     pub(super) fn is_lost(&self) -> bool {
         self.lost
+    }
+
+    /// Whether it is to be let go for what it has had kept or refused.
+    pub(super) fn is_excessive(&self) -> bool {
+        self.is_excessive
     }
 
     /// Packets and messages nobody waited for.

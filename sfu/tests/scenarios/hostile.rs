@@ -213,9 +213,10 @@ fn messages_without_end() {
             world.viewers[neighbour].client.say(now, "chat", &spam);
         }
     });
-    // A thousand datagrams a second are looked at, and a burst of five hundred.
-    assert!((1000..MISCHIEF + 600).contains(&work.messages_in), "{work:?}");
-    assert!(work.datagrams_refused > 0, "{work:?}");
+    // Two hundred pieces of messages a second are taken, and 256 at once; its own SCTP takes the rest for lost.
+    let most = MISCHIEF / 5 + 256;
+    assert!((500..=most + 10).contains(&work.messages_in), "{work:?}");
+    assert!(work.datagrams_rejected > 0, "{work:?}");
 }
 
 #[test]

@@ -78,7 +78,11 @@ fn ours(sctp: &mut Sctp, now: Instant) -> Vec<Bytes> {
 
 /// Both sides begin; which of our packets, by their number, are lost. When the peer was connected.
 fn meet(lost: &[usize]) -> Option<Duration> {
-    let (mut sctp, mut peer, mut events) = (Sctp::new(settings()), Peer::new(), VecDeque::new());
+    let (mut sctp, mut peer, mut events) = (
+        Sctp::new(settings(), crate::media::begin()),
+        Peer::new(),
+        VecDeque::new(),
+    );
     let begin = crate::media::begin();
     let mut sent = 0;
     let mut down: VecDeque<(Instant, Bytes)> = VecDeque::new();

@@ -4,34 +4,39 @@ use std::time::{Duration, Instant};
 
 /// A steady rate and what may come at once (the generic cell rate algorithm of ITU-T I.371).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rate {
-    per_second: u32,
+pub(crate) struct Rate {
+    interval: Duration,
     burst: u32,
 }
 
 impl Rate {
-    pub(super) const fn new(per_second: u32, burst: u32) -> Rate {
-        Rate { per_second, burst }
+    pub(crate) const fn new(per_second: u32, burst: u32) -> Rate {
+        let interval = Duration::from_nanos(1_000_000_000 / per_second as u64);
+        Rate { interval, burst }
+    }
+
+    pub(crate) const fn every(interval: Duration, burst: u32) -> Rate {
+        Rate { interval, burst }
     }
 }
 
 /// How far ahead of its rate something is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     /// When all that happened would have happened at the steady rate.
     paid_until: Instant,
 }
 
 impl Pace {
-    pub(super) fn new(now: Instant) -> Pace {
+    pub(crate) fn new(now: Instant) -> Pace {
         Pace { paid_until: now }
     }
 
     /// Counts one more, unless it is one too many.
-    pub(super) fn take(&mut self, now: Instant, rate: Rate) -> bool {
-        let interval = Duration::from_secs(1) / rate.per_second;
+    pub(crate) fn take(&mut self, now: Instant, rate: Rate) -> bool {
+        let Rate { interval, burst } = rate;
         let ahead = self.paid_until.saturating_duration_since(now);
-        if ahead + interval > interval * rate.burst {
+        if ahead + interval > interval * burst {
             return false;
         }
         self.paid_until = self.paid_until.max(now) + interval;
