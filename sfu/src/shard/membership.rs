@@ -91,6 +91,7 @@ impl Shard {
         offer: Offer,
         ice: IceCredentials,
     ) -> Result<(usize, usize), OpenError> {
+        self.make_room(now);
         if self.peers.len() >= self.config.max_peers || self.by_id.contains_key(&id) {
             return Err(OpenError::Full);
         }
@@ -139,6 +140,7 @@ impl Shard {
             self.routes.add_ufrag(key, &mut peer.addresses, &local_ufrag);
         }
         self.by_id.insert(id, key);
+        self.await_keys(now, id);
         self.touch_peer(key);
         Ok((room, key))
     }

@@ -18,6 +18,7 @@ mod routes;
 mod sources;
 mod stage;
 mod tick;
+mod unconnected;
 mod wheel;
 
 use std::collections::{HashMap, VecDeque};
@@ -47,6 +48,7 @@ use peer::{Peer, Role};
 use room::Room;
 use routes::Routes;
 use sources::Sources;
+use unconnected::Unconnected;
 
 /// One shard. Input is only taken in; its consequences leave together with [`Shard::flush`], so that what came in one
 /// batch goes out in one batch.
@@ -63,6 +65,7 @@ pub struct Shard {
     sources: Sources,
     deadlines: Deadlines,
     door: Door,
+    unconnected: Unconnected,
     dirty_peers: Vec<usize>,
     dirty_rooms: Vec<usize>,
     hold: Hold,
@@ -97,6 +100,7 @@ impl Shard {
             sources: Sources::default(),
             deadlines: Deadlines::new(now),
             door: Door::new(now),
+            unconnected: Unconnected::default(),
             dirty_peers: Vec::new(),
             dirty_rooms: Vec::new(),
             hold: Hold::new(config.hold_max),

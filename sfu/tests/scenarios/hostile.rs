@@ -8,13 +8,16 @@ use rand::{Rng, RngExt, SeedableRng};
 use rtc_rtcp::packet::Packet;
 use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc_rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
-use sfu::shard::ShardStats;
+use sfu::sdp::{Direction, Offer};
+use sfu::shard::{OpenError, PeerId, ShardStats};
 use sfu::transport::Remote;
 
 use super::channels::three_channels;
 use super::host::Camera;
 use super::screen::Stamp;
-use super::world::{World, ms};
+use super::world::{ROOM, World, credentials, ms};
+
+const OFFER: &str = include_str!("../offers/chromium-play.sdp");
 
 /// How long the neighbour keeps at it, with something new every millisecond.
 const MISCHIEF: u64 = 3000;
@@ -277,4 +280,37 @@ fn a_crowd_at_the_door_waits_for_its_turn() {
     let honest = &world.viewers[honest];
     honest.assert_seamless();
     assert!(honest.longest_freeze(from + ms(500), world.now) < ms(100));
+}
+
+#[test]
+fn sessions_that_never_go_on_shut_nobody_out() {
+    let mut world = World::new(411, 1);
+    world.go_live(0, camera());
+    let honest = world.watch(0);
+    world.run(Duration::from_secs(1));
+    // All places but one are taken by those who ask and never come.
+    let ask = |world: &mut World, number: u64| {
+        let offer = Offer::parse(OFFER, Direction::Play, number).unwrap();
+        let ice = credentials(10_000 + number);
+        world.shards[0].open_viewer(world.now, PeerId(10_000 + number), ROOM.into(), offer, ice)
+    };
+    let taken = (0..200)
+        .take_while(|number| ask(&mut world, *number).is_ok())
+        .count();
+    assert_eq!(taken, 98);
+    world.run(Duration::from_secs(4));
+    assert_eq!(
+        ask(&mut world, 300),
+        Err(OpenError::Full),
+        "they may only be slow"
+    );
+    world.run(Duration::from_secs(1));
+    let late = world.watch(0);
+    world.run(Duration::from_secs(1));
+    assert!(world.viewers[late].shown_since(world.begin).count() > 10);
+    world.viewers[honest].assert_seamless();
+    let stats = world.shards[0].stats();
+    assert_eq!(stats.viewers, 99);
+    world.run(Duration::from_secs(30));
+    assert_eq!(world.shards[0].stats().viewers, 2, "the others end by themselves");
 }

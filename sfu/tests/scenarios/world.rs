@@ -440,7 +440,7 @@ impl World {
     }
 }
 
-fn credentials(number: u64) -> IceCredentials {
+pub(crate) fn credentials(number: u64) -> IceCredentials {
     IceCredentials {
         ufrag: format!("ufrag{number:011}"),
         pwd: format!("password{number:016}"),
