@@ -124,7 +124,6 @@ impl MediaRuntime {
     /// # Errors
     /// [`StartError`]
     pub fn start(settings: &MediaSettings) -> Result<(MediaRuntime, mpsc::Receiver<News>), StartError> {
-        let telemetry = Arc::new(Telemetry::new()?);
         let identity = Identity::generate()?;
         let shards = settings.shards.max(1);
         let mut seats = Vec::new();
@@ -134,7 +133,8 @@ impl MediaRuntime {
             seats.push(seat);
             doors.push(door);
         }
-        let ports = doors.iter().map(|door| door.udp_port).collect();
+        let ports: Vec<u16> = doors.iter().map(|door| door.udp_port).collect();
+        let telemetry = Arc::new(Telemetry::new(&ports)?);
         let lanes: Vec<ShardLane> = doors.iter().map(|door| door.lane.clone()).collect();
 
         let (event_lane, events) = mpsc::channel(EVENTS);

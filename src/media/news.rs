@@ -201,7 +201,7 @@ mod tests {
     #[tokio::test]
     async fn a_lost_session_leaves_the_directory_and_the_shop_hears_of_it_once() {
         let directory = Arc::new(Directory::new(1));
-        let telemetry = Arc::new(Telemetry::new().unwrap());
+        let telemetry = Arc::new(Telemetry::new(&[]).unwrap());
         let offer = Offer::parse(OFFER, Direction::Play, 1).unwrap();
         let from = IpAddr::from([192, 0, 2, 1]);
         let room = directory.room_name("demo");

@@ -302,7 +302,7 @@ mod tests {
             1024,
             Told::shop(mpsc::channel(1).0),
         );
-        Clients::new(media, Telemetry::new().unwrap().shop)
+        Clients::new(media, Telemetry::new(&[]).unwrap().shop)
     }
 
     #[tokio::test]

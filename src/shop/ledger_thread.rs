@@ -149,7 +149,7 @@ mod tests {
             opens,
             batches: batches.clone(),
         };
-        let (lane, mut answers, thread) = start(Box::new(ledger), Telemetry::new().unwrap().shop).unwrap();
+        let (lane, mut answers, thread) = start(Box::new(ledger), Telemetry::new(&[]).unwrap().shop).unwrap();
         let command = |number: usize| Command {
             ticket: Ticket(number as u64),
             show: "demo".into(),

@@ -194,7 +194,7 @@ mod tests {
     #[tokio::test]
     async fn so_many_requests_wait_and_the_next_is_refused_at_once() {
         let (requests, mut waiting) = mpsc::channel(REQUESTS);
-        let shop = ShopService::new(requests, Arc::default(), Telemetry::new().unwrap().shop);
+        let shop = ShopService::new(requests, Arc::default(), Telemetry::new(&[]).unwrap().shop);
         let ask = |shop: ShopService| async move { shop.message(1, Bytes::new()).await };
         let asking: Vec<_> = (0..REQUESTS).map(|_| tokio::spawn(ask(shop.clone()))).collect();
         while waiting.len() < REQUESTS {

@@ -4,6 +4,7 @@
 mod players;
 mod process;
 mod readings;
+mod receive_drops;
 mod shop;
 
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +22,7 @@ use crate::media::command::ShardReport;
 pub use players::PlayerMetrics;
 use process::ProcessMetrics;
 use readings::{COUNTERS, GAUGES, Reading};
+use receive_drops::ReceiveDrops;
 pub use shop::ShopMetrics;
 
 /// The process's metrics.
@@ -34,6 +36,7 @@ pub struct Telemetry {
     join: Histogram,
     closed: IntCounterVec,
     process: ProcessMetrics,
+    receive_drops: ReceiveDrops,
     /// Messages of clients by where they came from.
     pub shop: ShopMetrics,
     /// What players told.
@@ -41,11 +44,11 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// All metrics at zero.
+    /// All metrics at zero. `ports` are the shards' UDP ports, the first one's first.
     ///
     /// # Errors
     /// When two metrics have one name.
-    pub fn new() -> Result<Telemetry, prometheus::Error> {
+    pub fn new(ports: &[u16]) -> Result<Telemetry, prometheus::Error> {
         let registry = Registry::new();
         let mut counters = Vec::new();
         for &reading in COUNTERS {
@@ -66,6 +69,7 @@ impl Telemetry {
         );
         let closed = registered(&registry, IntCounterVec::new(closed, &["reason"])?)?;
         let process = ProcessMetrics::new(&registry)?;
+        let receive_drops = ReceiveDrops::new(&registry, ports)?;
         let shop = ShopMetrics::new(&registry)?;
         let players = PlayerMetrics::new(&registry)?;
         Ok(Telemetry {
@@ -76,6 +80,7 @@ impl Telemetry {
             join,
             closed,
             process,
+            receive_drops,
             shop,
             players,
         })
@@ -118,6 +123,7 @@ impl Telemetry {
             }
         }
         self.process.read();
+        self.receive_drops.read();
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())
@@ -140,7 +146,7 @@ mod tests {
 
     #[test]
     fn reports_become_counters_that_follow_them() {
-        let telemetry = Telemetry::new().unwrap();
+        let telemetry = Telemetry::new(&[]).unwrap();
         let mut report = ShardReport::default();
         report.shard.viewers = 3;
         report.shard.datagrams_in = 100;

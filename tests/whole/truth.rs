@@ -1,10 +1,12 @@
 //! What `/metrics` says, beside what was counted at the other end.
 
+use std::net::UdpSocket;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::server::{Server, vitrine};
+use super::server::{PATIENCE, Server, vitrine};
 
 /// Bytes of the authentication tag of AEAD_AES_GCM (RFC 7714 §5.2), which viewers count and media has not.
 const TAG: f64 = 16.0;
@@ -82,4 +84,39 @@ async fn metrics_say_what_viewers_got() {
     assert_eq!(server.counter("vitrine_viewers").await, 0.0);
     assert_eq!(server.counter("vitrine_publishers").await, 1.0);
     assert_eq!(server.counter("vitrine_udp_publishers").await, 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_say_what_the_kernel_dropped() {
+    /// More than any receive buffer that the server gets: 8 MiB at most, with what the kernel adds to each.
+    const SENT: usize = 40_000;
+    let server = Server::start(&[]);
+    server.on_air().await;
+    let count = async || {
+        let rejected = server.counter("vitrine_datagrams_rejected_total").await;
+        (rejected, server.counter("vitrine_udp_receive_full_total").await)
+    };
+    let before = count().await;
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    stranger.connect(server.media[0]).unwrap();
+    // It stands still, and the demo's publisher with it: nobody else sends.
+    server.tell("-STOP");
+    for _ in 0..SENT {
+        stranger.send(&[0x7f; 100]).unwrap();
+    }
+    server.tell("-CONT");
+    let end = Instant::now() + PATIENCE;
+    let (rejected, dropped) = loop {
+        let after = count().await;
+        let (rejected, dropped) = (after.0 - before.0, after.1 - before.1);
+        if rejected + dropped >= SENT as f64 || Instant::now() > end {
+            break (rejected, dropped);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(
+        rejected > 0.0 && dropped > 0.0,
+        "{rejected} came, {dropped} dropped"
+    );
+    assert_eq!(rejected + dropped, SENT as f64);
 }
