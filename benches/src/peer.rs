@@ -73,6 +73,8 @@ pub struct Peer {
     pub address: Ipv4Addr,
     /// Its keys, once connected.
     pub keys: Option<SrtpKeys>,
+    /// Whether the server has said goodbye.
+    pub is_over: bool,
     /// Decrypted DTLS application data (SCTP packets), in order of arrival.
     pub data: Vec<Vec<u8>>,
     local: IceCredentials,
@@ -95,6 +97,7 @@ impl Peer {
             number,
             address: Ipv4Addr::new(127, high + 1, middle, low),
             keys: None,
+            is_over: false,
             data: Vec::new(),
             local: credentials("client", number),
             remote: None,
@@ -151,7 +154,8 @@ impl Peer {
                 self.checked = true;
                 self.dtls.handle_timeout(now).unwrap();
             }
-            [20..=63, ..] => self.dtls.handle_packet(datagram).unwrap(),
+            // Before its own hello it is for whoever had this address.
+            [20..=63, ..] if self.checked => self.dtls.handle_packet(datagram).unwrap(),
             _ => return,
         }
         self.poll(send);
@@ -198,6 +202,7 @@ impl Peer {
                     self.keys = Some(media_keys(profile, &exported, true));
                 }
                 Output::ApplicationData(data) => self.data.push(data.to_vec()),
+                Output::CloseNotify => self.is_over = true,
                 Output::Timeout(at) => {
                     self.next_timeout = at;
                     return;

@@ -1,7 +1,7 @@
 //! A customer's line to the shop: an event stream with POST beside it, or a data channel of a peer connection.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
@@ -13,6 +13,7 @@ use webrtc::peer_connection::{
     Registry, register_default_interceptors,
 };
 
+use super::server::PATIENCE;
 use super::viewer::exchange;
 
 /// What must come is looked for so often, so long each: a machine that stands still for a while has looked once.
@@ -160,6 +161,31 @@ impl Line {
                 Err(_) => looks -= 1,
             }
             assert!(looks > 0, "no {kind}");
+        }
+    }
+
+    /// What has come so far, each event alone.
+    pub(crate) fn heard(&mut self) -> Vec<Value> {
+        let come = std::iter::from_fn(|| self.messages.try_recv().ok());
+        let alone = come.flat_map(|mut message| match message["events"].take() {
+            Value::Array(events) => events,
+            _ => vec![message],
+        });
+        alone.collect()
+    }
+
+    /// Says something in the chat and waits until it is heard.
+    pub(crate) async fn chat(&mut self, id: &str) {
+        self.say(&json!({"v": 1, "t": "chat", "id": id, "text": id}))
+            .await;
+        let end = Instant::now() + PATIENCE;
+        while !self
+            .heard()
+            .iter()
+            .any(|event| event["t"] == "chat" && event["text"] == id)
+        {
+            assert!(Instant::now() < end, "{id} is not heard");
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

@@ -8,6 +8,8 @@
 )]
 
 mod buying;
+mod channels;
+mod chunks;
 mod codecs;
 mod crash;
 mod demo;
@@ -16,6 +18,7 @@ mod fleet;
 mod folder;
 mod following;
 mod hostile;
+mod keyed;
 mod line;
 mod neighbour;
 mod once;
@@ -29,10 +32,12 @@ mod once;
 mod peer;
 #[path = "../../overlay/tests/server/mod.rs"]
 mod postgres_server;
+mod revolving;
 mod sale;
 mod scenarios;
 mod server;
 mod shared;
+mod silent;
 mod stage;
 mod storm;
 mod truth;

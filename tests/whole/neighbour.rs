@@ -1,16 +1,12 @@
 //! A viewer with keys of its own who does all it can, on the whole binary, while somebody watches.
 
-use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use rand::rngs::SmallRng;
-use rand::{Rng, RngExt, SeedableRng};
+use rand::RngExt;
 use reqwest::StatusCode;
-use reqwest::header::CONTENT_TYPE;
-use sfu::negotiation::IceCredentials;
 
-use super::peer::{Part, Party, Peer};
-use super::server::{PATIENCE, Server};
+use super::keyed::Keyed;
+use super::server::Server;
 use super::viewer::Viewer;
 
 /// How long it keeps at it, and how often in a second it sends: ten times what is looked at.
@@ -60,94 +56,6 @@ impl Counts {
     }
 }
 
-struct Neighbour {
-    peer: Peer,
-    socket: UdpSocket,
-    random: SmallRng,
-    /// Streams that come, their newest numbers, and how many packets came: the picture has most.
-    streams: Vec<(u32, u16, usize)>,
-}
-
-impl Neighbour {
-    /// Comes in as a browser would.
-    async fn come(server: &Server) -> Neighbour {
-        let mut peer = Peer::new(&Party::new(), 1, Instant::now());
-        let request = server.client.post(server.at("/whep/demo"));
-        let request = request.header(CONTENT_TYPE, "application/sdp");
-        let answer = request.body(peer.offer(Part::Viewer)).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::CREATED);
-        let answer = answer.text().await.unwrap();
-        let of = |name: &str| {
-            let line = answer.lines().find_map(|line| line.strip_prefix(name));
-            line.unwrap().to_owned()
-        };
-        peer.answered(IceCredentials {
-            ufrag: of("a=ice-ufrag:"),
-            pwd: of("a=ice-pwd:"),
-        });
-        let candidate = answer
-            .lines()
-            .find(|line| line.starts_with("a=candidate:") && line.to_ascii_lowercase().contains(" udp "));
-        let port = candidate.unwrap().split(' ').nth(5).unwrap();
-        let port: u16 = port.parse().unwrap();
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.connect(("127.0.0.1", port)).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let mut neighbour = Neighbour {
-            peer,
-            socket,
-            random: SmallRng::seed_from_u64(1),
-            streams: Vec::new(),
-        };
-        let end = Instant::now() + PATIENCE;
-        while neighbour.picture().is_none_or(|(_, _, packets)| packets < 100) {
-            assert!(Instant::now() < end, "no picture");
-            neighbour.read();
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        neighbour
-    }
-
-    fn picture(&self) -> Option<(u32, u16, usize)> {
-        self.streams.iter().copied().max_by_key(|stream| stream.2)
-    }
-
-    /// Takes what came.
-    fn read(&mut self) {
-        let now = Instant::now();
-        let mut buffer = [0; 2048];
-        let socket = &self.socket;
-        // A full buffer: it comes again.
-        let mut send = |bytes: &[u8]| drop(socket.send(bytes));
-        while let Ok(len) = socket.recv(&mut buffer) {
-            match &buffer[..len] {
-                [128..=191, kind, h, l, _, _, _, _, a, b, c, d, ..] if !(192..=223).contains(kind) => {
-                    let (ssrc, number) = (u32::from_be_bytes([*a, *b, *c, *d]), u16::from_be_bytes([*h, *l]));
-                    match self.streams.iter_mut().find(|stream| stream.0 == ssrc) {
-                        Some(stream) => (stream.1, stream.2) = (number, stream.2 + 1),
-                        None => self.streams.push((ssrc, number, 1)),
-                    }
-                }
-                datagram => self.peer.handle_datagram(now, datagram, &mut send),
-            }
-        }
-        self.peer.handle_timeout(now, &mut send);
-    }
-
-    /// Sends reports under its keys.
-    fn report(&mut self, compound: &[u8]) {
-        let mut sealed = Vec::new();
-        assert!(self.peer.keys.as_mut().unwrap().seal_rtcp(compound, &mut sealed));
-        let _ = self.socket.send(&sealed);
-    }
-
-    fn random_bytes(&mut self, most: usize) -> Vec<u8> {
-        let mut bytes = vec![0; self.random.random_range(4..most) / 4 * 4];
-        self.random.fill_bytes(&mut bytes);
-        bytes
-    }
-}
-
 /// One packet of RTCP (RFC 3550 §6.1).
 fn rtcp(count: u8, kind: u8, words: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x80 | count, kind];
@@ -164,7 +72,7 @@ fn feedback(count: u8, kind: u8, ssrc: u32, rest: &[u8]) -> Vec<u8> {
     rtcp(count, kind, &words)
 }
 
-fn nack_of_everything(neighbour: &mut Neighbour) {
+fn nack_of_everything(neighbour: &mut Keyed) {
     let (ssrc, newest, _) = neighbour.picture().unwrap();
     let mut pairs = Vec::new();
     for back in 1..=60 {
@@ -174,7 +82,7 @@ fn nack_of_everything(neighbour: &mut Neighbour) {
     neighbour.report(&feedback(1, 205, ssrc, &pairs));
 }
 
-fn keyframe_requests(neighbour: &mut Neighbour) {
+fn keyframe_requests(neighbour: &mut Keyed) {
     let (ssrc, ..) = neighbour.picture().unwrap();
     neighbour.report(&feedback(1, 206, ssrc, &[]));
     let mut entry = ssrc.to_be_bytes().to_vec();
@@ -182,27 +90,25 @@ fn keyframe_requests(neighbour: &mut Neighbour) {
     neighbour.report(&feedback(4, 206, 0, &entry));
 }
 
-fn reports_of_anything(neighbour: &mut Neighbour) {
+fn reports_of_anything(neighbour: &mut Keyed) {
     let kind = neighbour.random.random_range(192..=223);
     let count = neighbour.random.random_range(0..32);
     let words = neighbour.random_bytes(1000);
     neighbour.report(&rtcp(count, kind, &words));
 }
 
-fn lies_about_arrivals(neighbour: &mut Neighbour) {
+fn lies_about_arrivals(neighbour: &mut Keyed) {
     // Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
     let (ssrc, ..) = neighbour.picture().unwrap();
     let words = neighbour.random_bytes(200);
     neighbour.report(&feedback(15, 205, ssrc, &words));
 }
 
-fn nonsense_for_channels(neighbour: &mut Neighbour) {
+fn nonsense_for_channels(neighbour: &mut Keyed) {
     let mut words = neighbour.random_bytes(1100);
     // The ports of SCTP, so that it is looked at (RFC 8841 §5.1).
     words[..4].copy_from_slice(&[0x13, 0x88, 0x13, 0x88]);
-    let socket = &neighbour.socket;
-    let mut send = |bytes: &[u8]| drop(socket.send(bytes));
-    neighbour.peer.send_data(&words, &mut send);
+    neighbour.say(&words);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -211,13 +117,13 @@ async fn a_viewer_who_does_all_it_can_disturbs_nobody_who_watches() {
     server.on_air().await;
     let viewer = Viewer::watch(&server).await;
     for (what, mischief) in [
-        ("NACKs", nack_of_everything as fn(&mut Neighbour)),
+        ("NACKs", nack_of_everything as fn(&mut Keyed)),
         ("keyframe requests", keyframe_requests),
         ("reports", reports_of_anything),
         ("feedback", lies_about_arrivals),
         ("SCTP", nonsense_for_channels),
     ] {
-        let mut neighbour = Neighbour::come(&server).await;
+        let mut neighbour = Keyed::come(&server).await;
         let before = Counts::of(&server).await;
         let began = Instant::now();
         while began.elapsed() < MISCHIEF {
