@@ -12,6 +12,7 @@ mod channels;
 mod chunks;
 mod codecs;
 mod crash;
+mod cut;
 mod demo;
 mod ending;
 mod fleet;

@@ -25,6 +25,8 @@ pub(crate) struct Postgres {
     programs: PathBuf,
     process: Option<Child>,
     settings: Vec<String>,
+    /// The process whose network it is in, where that is not everybody's.
+    network: Option<u32>,
 }
 
 /// Where the package keeps its programs: the newest version of them.
@@ -53,6 +55,15 @@ fn unprivileged(program: &Path) -> Command {
     // The folder of whoever starts it may be closed to it.
     command.current_dir("/");
     command
+}
+
+/// The same command in the network of a process.
+fn within(process: u32, command: &Command) -> Command {
+    let mut within = Command::new("nsenter");
+    within.arg(format!("--net=/proc/{process}/ns/net"));
+    within.arg(command.get_program()).args(command.get_args());
+    within.stdin(Stdio::null()).current_dir("/");
+    within
 }
 
 /// Writes a file that is the server's own: it trusts no other.
@@ -85,6 +96,19 @@ impl Postgres {
             "ssl=on",
         ];
         Postgres::with(settings.map(str::to_owned).to_vec(), Some((certificate, key)))
+    }
+
+    /// A server in the network of another process, at an address there, for whoever can reach it.
+    pub(crate) fn far_away(network: u32, address: &str) -> Postgres {
+        let mut server = Postgres::start();
+        server.stop();
+        server.network = Some(network);
+        server.settings.push(format!("listen_addresses={address}"));
+        let known = server.folder.path().join("data/pg_hba.conf");
+        let all = fs::read_to_string(&known).unwrap() + "host all all all trust\n";
+        fs::write(&known, all).unwrap();
+        server.resume();
+        server
     }
 
     /// The same without the certificate.
@@ -126,6 +150,7 @@ impl Postgres {
             programs,
             process: None,
             settings,
+            network: None,
         };
         server.resume();
         server
@@ -134,7 +159,11 @@ impl Postgres {
     /// Starts the server again after [`stop`](Postgres::stop).
     pub(crate) fn resume(&mut self) {
         assert!(self.process.is_none());
-        let mut command = unprivileged(&self.programs.join("postgres"));
+        let program = self.programs.join("postgres");
+        let mut command = match self.network {
+            None => unprivileged(&program),
+            Some(process) => within(process, &unprivileged(&program)),
+        };
         command.arg("-D").arg(self.folder.path().join("data"));
         command.arg("-k").arg(self.folder.path());
         let common = ["listen_addresses=", "max_wal_size=4GB", "shared_buffers=128MB"].map(str::to_owned);
