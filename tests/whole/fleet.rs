@@ -11,6 +11,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 use tokio::sync::oneshot;
 
+use super::line;
 use super::server::{PATIENCE, Server, vitrine_says};
 
 const WATCHERS: GroupId = GroupId(0);
@@ -123,6 +124,57 @@ async fn cheap_viewers_count_every_packet_the_server_sends() {
             outcome.height > 0 && outcome.first_picture_ms >= outcome.dtls_ms,
             "{outcome:?}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_comes_back_at_once_after_a_power_cut() {
+    const VIEWERS: u32 = 200;
+    const STREAMS: usize = 100;
+    /// Of the server in all, with the demo's publisher: what a viewer may take, sixteen times over.
+    const MEMORY: usize = (VIEWERS as usize) << 19;
+    let pace = ["--http-session-requests-per-second", "10000"];
+    let mut folder = tempfile::tempdir().unwrap();
+    for evening in ["the first", "the one after the cut"] {
+        let server = Server::start_in(folder, &pace);
+        server.on_air().await;
+        let operator = server.token_for("operator");
+        let token = server.buyer(&operator, "anna").await;
+        let line = line::Shop {
+            client: server.client.clone(),
+            url: server.url.clone(),
+            room: "demo",
+        };
+        let mut seen = Seen::new(vec![group(&server, None)]);
+        let began = Instant::now();
+        seen.fleet.command(Command::Join {
+            group: WATCHERS,
+            count: VIEWERS,
+        });
+        let coming = (0..STREAMS).map(|_| {
+            let (line, token) = (line.clone(), token.clone());
+            tokio::spawn(async move { line::Line::stream(&line, &token).await.unwrap() })
+        });
+        let mut streams = Vec::new();
+        for coming in coming.collect::<Vec<_>>() {
+            streams.push(coming.await.unwrap());
+        }
+        let listened = began.elapsed();
+        seen.until(Counter::Watching, |count| count == u64::from(VIEWERS))
+            .await;
+        let (watched, memory) = (began.elapsed(), server.memory());
+        println!(
+            "{evening}: streams {listened:?}, viewers {watched:?}, {} KiB",
+            memory >> 10
+        );
+        assert!(memory < MEMORY, "{} KiB", memory >> 10);
+        for refused in [
+            "vitrine_viewers_refused_total",
+            "vitrine_handshakes_refused_total",
+        ] {
+            assert_eq!(server.counter(refused).await, 0.0, "{refused}");
+        }
+        folder = server.kill();
     }
 }
 
