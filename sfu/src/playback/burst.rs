@@ -2,19 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Bytes that may leave at once: about a keyframe of a phone's picture, far below a browser's socket buffer.
-const ALLOWANCE: u64 = 48 << 10;
-/// The same where the line has shown its limit: two packets.
-const LIMITED_ALLOWANCE: u64 = 3000;
-/// A group of pictures that a line carries in this time is sent whole. With a longer one sound and picture would be
-/// apart for too long, and sound would wait in the line behind the picture: its keyframe alone is shown until the next.
-const PATIENCE_MS: u64 = 500;
-/// A line that brings less than so many times the picture's rate is thin for its keyframes: of half a second's bytes they
-/// would take more than a picture's time.
-const THIN: u64 = 8;
-/// In percent of the picture's usual rate, what a keyframe leaves with at least where such a line brings less: it must come to
-/// the live edge again long before the next one.
-const KEYFRAME_LEAST: u64 = 130;
+use super::pace::Pace;
 
 /// In percent of a picture's rate, how fast it comes to the live edge of a line that was too thin for it.
 const THIN_PACE: u64 = 115;
@@ -48,45 +36,6 @@ pub(super) enum Appetite {
     /// As fast as the line has room for it and no faster, for nothing smaller is there: it comes to the live edge where it
     /// can, and goes on at the next keyframe where it cannot.
     Thin,
-}
-
-/// Rates of a catching up, bits per second.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
-    /// What is sent while nothing is known of the line.
-    pub(super) fast: u64,
-    /// What the line carries, where it has shown its limit.
-    pub(super) limit: Option<u64>,
-    /// Nothing leaves before what waits in the line is nearly through: the first packet would come no sooner behind it, and
-    /// a full queue would drop it.
-    pub(super) waits: bool,
-}
-
-impl Pace {
-    /// How fast a live keyframe of a picture of usually `bitrate` may leave, where a line that `brings` so many bits per
-    /// second is thin for it: faster it would only wait there, and sound behind it, or be lost. That a line has widened is for
-    /// probes to find.
-    pub(super) fn of_keyframe(brings: u64, bitrate: u64) -> Option<Pace> {
-        let rate = brings.max(bitrate * KEYFRAME_LEAST / 100);
-        (brings < bitrate * THIN).then_some(Pace {
-            fast: rate,
-            limit: Some(rate),
-            waits: false,
-        })
-    }
-
-    fn rate(self) -> u64 {
-        self.limit.map_or(self.fast, |limit| limit.min(self.fast)).max(1)
-    }
-
-    /// Bytes that may leave at once.
-    fn allowance(self) -> u64 {
-        self.limit.map_or(ALLOWANCE, |_| LIMITED_ALLOWANCE)
-    }
-
-    fn is_soon(self, bytes: u64) -> bool {
-        bytes * 8 * 1000 <= self.rate() * PATIENCE_MS
-    }
 }
 
 /// How far a viewer is sent at present.
@@ -290,6 +239,7 @@ impl Burst {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pace::ALLOWANCE;
     use super::*;
     use crate::media::begin;
 

@@ -9,6 +9,7 @@ mod cut;
 mod descriptor;
 mod header;
 mod layers;
+mod pace;
 mod playout;
 mod probe;
 mod repair;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::burst::Pace;
+use super::pace::Pace;
 use super::select::rate_of;
 use super::sender::find;
 use super::{Playback, select};

@@ -8,11 +8,12 @@ mod writing;
 use std::time::{Duration, Instant};
 
 use super::RtpSink;
-use super::burst::{Appetite, Burst, Pace};
+use super::burst::{Appetite, Burst};
 use super::clock::{SourceClock, live_edge, shown_edge, ticks};
 use super::cut::{Cut, Passage};
 use super::descriptor::{Lead, Pictures};
 use super::header::Fields;
+use super::pace::Pace;
 use super::repair::Repairs;
 use super::segments::{Segment, Segments};
 use super::select::usual_rate_of;
