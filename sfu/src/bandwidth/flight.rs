@@ -26,6 +26,17 @@ pub(super) struct Sent {
     pub(super) cluster: u8,
 }
 
+/// What has become of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is on its way, or was never heard of.
+    Unknown,
+    /// It has come.
+    Came,
+    /// Others that left after it have come.
+    Lost,
+}
+
 /// The ring of packets in flight. It grows with the line's delay and rate up to [`MAX_PACKETS`]; beyond that the
 /// oldest are forgotten and their answers mean nothing.
 #[derive(Debug)]
@@ -123,6 +134,21 @@ impl Flight {
         (came, lost)
     }
 
+    /// The number of the packet that left last, never used again.
+    pub(super) fn newest(&self) -> Option<u64> {
+        self.next.checked_sub(1)
+    }
+
+    /// What has become of a packet.
+    pub(super) fn fate(&self, number: u64) -> Fate {
+        let is_kept = number >= self.next.saturating_sub(self.ring.len() as u64);
+        match self.entry(number).filter(|_| is_kept && number < self.next) {
+            Some(entry) if entry.taken => Fate::Came,
+            Some(_) if number < self.settled => Fate::Lost,
+            _ => Fate::Unknown,
+        }
+    }
+
     /// Bytes on their way.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
@@ -190,6 +216,26 @@ mod tests {
             }
         }
         assert_eq!(flight.ring.len(), 512);
+    }
+
+    #[test]
+    fn what_others_have_overtaken_is_lost_unless_it_comes() {
+        let mut flight = Flight::new();
+        assert_eq!((flight.newest(), flight.fate(0)), (None, Fate::Unknown));
+        (0..4).for_each(|at| {
+            flight.push(at, 10, 0);
+        });
+        flight.take(9, 2);
+        flight.settle(2);
+        let fates = [0, 2, 3, 4].map(|number| flight.fate(number));
+        assert_eq!(fates, [Fate::Lost, Fate::Came, Fate::Unknown, Fate::Unknown]);
+        assert_eq!(flight.newest(), Some(3));
+        flight.take(9, 0);
+        assert_eq!(flight.fate(0), Fate::Came, "late");
+        (0..2 * MAX_PACKETS as i64).for_each(|at| {
+            flight.push(at, 10, 0);
+        });
+        assert_eq!(flight.fate(1), Fate::Unknown, "forgotten");
     }
 
     #[test]

@@ -28,6 +28,7 @@ use carried::Carried;
 use cluster::Cluster;
 use feedback::TransportFeedback;
 pub(crate) use feedback::is_transport_feedback;
+pub use flight::Fate;
 use flight::Flight;
 use groups::Groups;
 use loss::Loss;
@@ -221,10 +222,14 @@ impl Bandwidth {
     pub fn backlog(&self, now: Instant) -> Duration {
         // What has come since it was last told.
         let since = (self.micros(now) - self.answered).clamp(0, LATE_US);
-        // The last moments of a line that has just narrowed are partly those of a wide one.
-        let carries = self.carried.latest().min(self.trains.rate().unwrap_or(u64::MAX));
-        let waits = (self.takes(carries) - since).max(0).unsigned_abs();
+        let waits = (self.takes(self.carries()) - since).max(0).unsigned_abs();
         Duration::from_micros(if self.has_transport_feedback { waits } else { 0 })
+    }
+
+    /// Bits per second that a line with a queue carries now.
+    pub fn carries(&self) -> u64 {
+        // The last moments of a line that has just narrowed are partly those of a wide one.
+        self.carried.latest().min(self.trains.rate().unwrap_or(u64::MAX))
     }
 
     /// Microseconds that all that was on its way at the last answer takes on a line of so many bits per second, beyond what
@@ -290,6 +295,16 @@ impl Bandwidth {
         let (at, bytes) = (self.moment.1, bytes + HEADER_BYTES);
         let cluster = self.cluster.sent(at, bytes);
         self.flight.push(at, bytes, cluster)
+    }
+
+    /// A number of the packet that left last, by which [`Bandwidth::fate`] is told.
+    pub fn newest(&self) -> Option<u64> {
+        self.flight.newest()
+    }
+
+    /// What has become of a packet, by the viewer's feedback.
+    pub fn fate(&self, number: u64) -> Fate {
+        self.flight.fate(number)
     }
 
     /// The 24-bit abs-send-time of a packet that leaves now (6.18 fixed point seconds).

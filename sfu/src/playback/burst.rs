@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::pace::Pace;
+use super::pace::{LIMITED_ALLOWANCE, Pace};
 
 /// In percent of a picture's rate, how fast it comes to the live edge of a line that was too thin for it.
 const THIN_PACE: u64 = 115;
@@ -23,6 +23,10 @@ const MOST_FED: u64 = 240_000;
 /// line that stands idle brings the picture later. And how long that is waited for.
 const LEFT: Duration = Duration::from_millis(40);
 const LONGEST_WAIT: Duration = Duration::from_millis(240);
+/// The same where layers of the same encoding are left out: the picture goes on by itself when there is room.
+const LONGEST_WAIT_BELOW: Duration = Duration::from_millis(300);
+/// And how long what follows may wait while something is missing that it is built upon.
+const LONGEST_COMPLETION: Duration = Duration::from_millis(800);
 
 /// How much of a cached group of pictures a viewer may get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,8 @@ pub(super) struct Burst {
     /// The timestamp of the keyframe it began with.
     keyframe: u32,
     credit: u64,
+    /// It goes on with fewer layers, since when.
+    below: Option<Instant>,
     /// When it begins at the latest, while it waits for the line's queue.
     waits_until: Option<Instant>,
     begins: Instant,
@@ -77,6 +83,7 @@ impl Burst {
             reach: Reach::Edge,
             keyframe,
             credit: pace.allowance(),
+            below: None,
             waits_until: pace.waits.then(|| now + LONGEST_WAIT),
             begins: now,
             at: now,
@@ -101,6 +108,16 @@ impl Burst {
         }
     }
 
+    /// Fewer layers of the same encoding, when what is in the line is through.
+    pub(super) fn below(now: Instant, pace: Pace) -> Burst {
+        Burst {
+            below: Some(now),
+            waits_until: Some(now + LONGEST_WAIT_BELOW),
+            begins: now + LONGEST_WAIT_BELOW,
+            ..Burst::new(now, pace, Appetite::Whole, 0, 0)
+        }
+    }
+
     /// What is in the line takes so long to come through.
     pub(super) fn wait(&mut self, now: Instant, backlog: Duration) {
         let Some(until) = self.waits_until else {
@@ -112,6 +129,27 @@ impl Burst {
         }
         self.begins = (now + left).min(until);
         self.at = self.begins.max(now);
+    }
+
+    /// Whether fewer layers have yet to go on.
+    pub(super) fn is_waiting(&self, now: Instant) -> bool {
+        self.is_below() && self.waits_until.is_some() && now < self.begins
+    }
+
+    /// Whether it goes on with fewer layers.
+    pub(super) fn is_below(&self) -> bool {
+        self.below.is_some()
+    }
+
+    /// Something is missing that what follows is built upon: whether that is waited for.
+    pub(super) fn waits_on(&mut self, now: Instant) -> bool {
+        let waits = self.below.is_some_and(|since| now < since + LONGEST_COMPLETION);
+        if waits {
+            self.begins = self.begins.max(now);
+            self.at = self.at.max(now);
+            self.credit = self.credit.min(LIMITED_ALLOWANCE / 2);
+        }
+        waits
     }
 
     /// Whether what comes next, of that timestamp, is the rest of a keyframe.
@@ -286,6 +324,31 @@ mod tests {
         let mut patient = Burst::new(now, FAST, Appetite::Whole, 7, 400_000);
         assert!(!patient.limit(now, Some(1_000_000), 0, 400_000));
         assert!(patient.take(now, 9, 1000));
+    }
+
+    #[test]
+    fn fewer_layers_go_on_when_the_queue_is_through_and_what_is_missing_has_left() {
+        let now = begin();
+        let after = |ms| now + Duration::from_millis(ms);
+        let full = Pace::of_full_line(400_000);
+        let mut burst = Burst::below(now, full);
+        burst.wait(now, Duration::from_millis(140));
+        assert!(burst.is_waiting(after(99)) && !burst.take(after(99), 7, 1000));
+        assert!(!burst.is_waiting(after(100)) && burst.take(after(100), 7, 1000));
+        let mut burst = Burst::below(now, full);
+        burst.wait(now, Duration::from_secs(2));
+        assert_eq!(burst.begins, now + LONGEST_WAIT_BELOW);
+        assert!(burst.waits_on(after(500)));
+        burst.wait(after(500), Duration::from_secs(2));
+        assert!(
+            burst.take(after(500), 7, 1500) && !burst.take(after(500), 7, 1),
+            "one packet"
+        );
+        assert!(!burst.waits_on(now + LONGEST_COMPLETION), "not for ever");
+        assert!(
+            !Burst::new(now, full, Appetite::Whole, 7, 0).waits_on(now),
+            "a keyframe needs nothing"
+        );
     }
 
     #[test]

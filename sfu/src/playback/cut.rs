@@ -59,6 +59,8 @@ pub(super) struct Cut {
     marks: bool,
     /// The next sequence number of the encoding.
     next: u64,
+    /// The next picture is left out if nothing is built upon it.
+    lets_go: bool,
     /// Left out since the last packet that went through.
     packets: u64,
     pictures: u16,
@@ -75,6 +77,7 @@ impl Cut {
             },
             marks: false,
             next: 0,
+            lets_go: false,
             packets: 0,
             pictures: 0,
         }
@@ -145,6 +148,10 @@ impl Cut {
         }
         if packet.frame_start && packet.spatial == 0 {
             self.now.spatial = self.now.spatial.min(self.wanted.spatial);
+            if std::mem::take(&mut self.lets_go) && packet.temporal > 0 {
+                self.now.temporal = 0;
+                return;
+            }
             self.now.temporal = self.now.temporal.min(self.wanted.temporal);
             let is_above = packet.temporal > self.now.temporal && packet.temporal <= self.wanted.temporal;
             if packet.temporal_sync && is_above {
@@ -168,11 +175,6 @@ impl Cut {
         packet.spatial <= self.now.spatial && packet.temporal <= self.now.temporal
     }
 
-    /// Whether its picture is sent now, but not this part of it.
-    pub(super) fn is_above(&self, packet: &StoredPacket) -> bool {
-        packet.spatial > self.now.spatial && packet.temporal <= self.now.temporal
-    }
-
     /// Goes up behind a frame that is decoded, where it says that this may be done.
     fn open(&mut self, packet: &StoredPacket) {
         let (top, wanted) = (self.now.and(self.seen), self.wanted.and(self.seen));
@@ -182,6 +184,18 @@ impl Cut {
         }
         if wanted.spatial > top.spatial && opens(wanted.spatial, self.now.and(self.seen).temporal) {
             self.now.spatial = self.wanted.spatial;
+        }
+    }
+
+    /// Whether the encoding has several spatial layers, as seen.
+    pub(super) fn is_layered(&self) -> bool {
+        self.seen.spatial > 0
+    }
+
+    /// From the next picture on those that nothing is built upon are left out, until one comes that says it may follow.
+    pub(super) fn let_go(&mut self) {
+        if self.marks {
+            self.lets_go = true;
         }
     }
 
@@ -328,6 +342,40 @@ mod tests {
         assert_eq!(cut.highest(), (1, 1));
         cut.pass(&keyframe(40));
         assert_eq!(cut.highest(), (2, 2));
+        assert!(!cut.wants_keyframe());
+    }
+
+    #[test]
+    fn what_is_late_is_let_go_where_nothing_is_built_upon_it_until_a_picture_says_that_it_may_follow() {
+        let sync = |sequence| StoredPacket {
+            temporal_sync: true,
+            ..packet(sequence, 0, 1)
+        };
+        let mut cut = watching(Layers::ALL);
+        cut.let_go();
+        assert_eq!(
+            cut.pass(&packet(10, 0, 1)),
+            Passage::Through,
+            "without marks it would need a keyframe"
+        );
+        cut.pass(&sync(20));
+        cut.let_go();
+        assert_eq!(
+            cut.pass(&packet(21, 1, 1)),
+            Passage::Through,
+            "the rest of a picture that has begun"
+        );
+        assert_eq!(
+            (cut.pass(&sync(30)), cut.pass(&packet(31, 1, 1))),
+            (Passage::LeftOut, Passage::LeftOut)
+        );
+        assert_eq!(cut.pass(&packet(40, 0, 2)), Passage::LeftOut);
+        cut.let_go();
+        assert_eq!(cut.pass(&packet(50, 0, 0)), Passage::Through);
+        assert_eq!(
+            (cut.pass(&sync(60)), cut.pass(&packet(61, 1, 1))),
+            (Passage::Through, Passage::Through)
+        );
         assert!(!cut.wants_keyframe());
     }
 

@@ -6,7 +6,7 @@ use super::Playback;
 use super::burst::Appetite;
 use super::cut::Layers;
 use super::room::DRAINED;
-use super::select::{self, Beside, LayerReason, Room, rate_of, usual_rate_of};
+use super::select::{self, Beside, LayerReason, Room, Step, rate_of, usual_rate_of};
 use super::sender::{Sender, find};
 use crate::media::{Encoding, Publication};
 use crate::negotiation::MediaKind;
@@ -29,6 +29,9 @@ const FRESH: Duration = Duration::from_millis(300);
 /// one after a new scene's is smaller. Where all are large, it must be one of them.
 const UPWARD_PATIENCE: Duration = Duration::from_millis(450);
 const LONGEST_CHOICE: Duration = Duration::from_secs(4);
+
+/// With more than this in front of it a viewer of several spatial layers gets no more of them than the line carries.
+const SWAMPED: Duration = Duration::from_millis(200);
 
 /// A line that has a little less than a layer needs for no longer than this may keep it.
 const SHORTLY: Duration = Duration::from_secs(1);
@@ -122,7 +125,7 @@ impl Playback {
         }
         if chosen.encoding.id == current.id {
             self.awaited = None;
-            return self.cut(now, chosen.layers, chosen.bitrate);
+            return self.cut(now, publication, chosen, is_more);
         }
         let chosen = match self.bandwidth.limit(now) {
             Some(_) if !is_up && !is_pinned => {
@@ -135,15 +138,26 @@ impl Playback {
         self.approach(now, publication, chosen.encoding, is_up, keyframes);
     }
 
-    /// More or fewer layers of the same encoding.
-    fn cut(&mut self, now: Instant, layers: Layers, bitrate: u64) {
+    /// More or fewer layers of the same encoding. Fewer go on when what fills the line is nearly through: behind a full queue
+    /// they would be lost.
+    fn cut(&mut self, now: Instant, publication: &Publication, chosen: Step<'_>, is_more: bool) {
         let Some(place) = self.video() else { return };
+        let mut is_smaller = false;
         if let Some(sender) = self.senders.get_mut(place) {
-            sender.cut.want(layers);
+            is_smaller = !is_more && chosen.layers.spatial < sender.cut.wanted().spatial;
+            sender.cut.want(chosen.layers);
+        }
+        let pace = is_smaller.then(|| self.pace(now, publication, chosen.encoding));
+        let line = (self.bandwidth.backlog(now), self.bandwidth.estimate());
+        if let Some(pace) = pace.filter(|pace| pace.waits)
+            && let Some(sender) = self.senders.get_mut(place)
+        {
+            sender.go_on_below(now, chosen.encoding, pace, line);
         }
         self.stats.layer_switches += 1;
         self.abandon_probe(now);
-        self.climb.entered(now, bitrate, Some(self.bandwidth.estimate()));
+        self.climb
+            .entered(now, chosen.bitrate, Some(self.bandwidth.estimate()));
     }
 
     /// Bits per second of what the viewer gets of its encoding.
@@ -155,8 +169,18 @@ impl Playback {
 
     /// What the line has room for.
     pub(super) fn line(&self, now: Instant, publication: &Publication) -> Room {
+        // A picture of several layers is large: one more behind a queue, and the estimate is known to have been too much.
+        let is_layered = (self.video().and_then(|place| self.senders.get(place)))
+            .is_some_and(|sender| sender.cut.is_layered());
+        let is_swamped =
+            is_layered && self.bandwidth.limit(now).is_some() && self.bandwidth.backlog(now) > SWAMPED;
+        let most = if is_swamped {
+            self.bandwidth.carries()
+        } else {
+            u64::MAX
+        };
         Room {
-            estimate: self.bandwidth.estimate(),
+            estimate: self.bandwidth.estimate().min(most),
             beside: self.beside(publication),
             is_calm: self.bandwidth.is_calm(now),
             is_proven: self.bandwidth.is_proven(now),

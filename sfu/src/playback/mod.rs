@@ -5,6 +5,7 @@ mod burst;
 mod climb;
 mod clock;
 mod clock_map;
+mod completion;
 mod cut;
 mod descriptor;
 mod header;

@@ -3,7 +3,7 @@
 /// Bytes that may leave at once: about a keyframe of a phone's picture, far below a browser's socket buffer.
 pub(super) const ALLOWANCE: u64 = 48 << 10;
 /// The same where the line has shown its limit: two packets.
-const LIMITED_ALLOWANCE: u64 = 3000;
+pub(super) const LIMITED_ALLOWANCE: u64 = 3000;
 /// A group of pictures that a line carries in this time is sent whole. With a longer one sound and picture would be
 /// apart for too long, and sound would wait in the line behind the picture: its keyframe alone is shown until the next.
 const PATIENCE_MS: u64 = 500;
@@ -37,6 +37,15 @@ impl Pace {
             limit: Some(rate),
             waits: false,
         })
+    }
+
+    /// Behind all that is in a line that has shown that it carries no more than this.
+    pub(super) fn of_full_line(limit: u64) -> Pace {
+        Pace {
+            fast: limit,
+            limit: Some(limit),
+            waits: true,
+        }
     }
 
     pub(super) fn rate(self) -> u64 {

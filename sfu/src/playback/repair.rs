@@ -64,6 +64,16 @@ impl Repairs {
         self.echoes.clear();
     }
 
+    /// What waits to leave for the first time, in the order it was asked for.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = u16> {
+        self.waiting.iter().copied()
+    }
+
+    /// Takes these out of what waits.
+    pub(super) fn withdraw(&mut self, numbers: &[u16]) {
+        self.waiting.retain(|waiting| !numbers.contains(waiting));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.echoes.is_empty()
     }

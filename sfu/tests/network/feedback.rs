@@ -162,6 +162,13 @@ impl Missing {
         self.missing = self.missing.split_off(&number);
     }
 
+    /// The same for what has never been asked for, before it is forgotten up to a number.
+    pub(crate) fn last_nack(&mut self, now: Duration, ssrc: u32, number: u64) -> Option<Vec<u8>> {
+        let mut new = self.missing.range(..number).filter(|(_, (at, _))| at.is_none());
+        new.next()?;
+        self.nack(now, ssrc)
+    }
+
     /// A NACK (RFC 4585 §6.2.1) for what is due.
     pub(crate) fn nack(&mut self, now: Duration, ssrc: u32) -> Option<Vec<u8>> {
         self.missing.retain(|_, (_, asked)| *asked < ASKS);

@@ -77,3 +77,37 @@ fn pictures_whose_highest_layer_is_left_out_are_shown() {
     assert!(outcome.longest_freeze <= ms(100), "{outcome}");
     assert_eq!(world.viewers[0].keyframe_requests, 0);
 }
+
+#[test]
+fn a_squeeze_to_little_more_than_the_lowest_spatial_layer() {
+    // A browser's keyframe takes most of a second of such a line: who waited for one stood still for 760 to 870 ms. And it
+    // asks but once for what is missing of the larger pictures before, and shows nothing without it for three seconds.
+    let camera = Camera {
+        layers: vec![(320, 180, 150), (640, 360, 800)],
+        keyframe: 16.0,
+        ..Camera::scalable()
+    };
+    for phase in 0..24u64 {
+        let squeezed = 20.0 + phase as f64 * 0.037;
+        let mut line = Bottleneck {
+            delay: ms(20),
+            ..Bottleneck::new(1, &[(0, 4000), (20, 220), (30, 4000)])
+        };
+        line.plan[1].0 = Duration::from_secs_f64(squeezed);
+        let mut world = World::new(phase, camera.clone());
+        let line = world.line(line);
+        world.watch(line);
+        world.run_to(50.0);
+        let down = world.time_to(0, squeezed, |layer| layer == 0).unwrap();
+        let up = world.time_to(0, 30.0, |layer| layer == 1).unwrap();
+        let (squeeze, whole) = (
+            world.outcome(0, squeezed - 1.0, 30.0),
+            world.outcome(0, 19.0, 50.0),
+        );
+        println!("phase {phase}: down {down:.2} s, up {up:.2} s\n  squeeze {squeeze}\n  whole   {whole}");
+        assert!(down <= 1.0 && up <= 12.0, "{down} {up}");
+        assert!(squeeze.longest_freeze <= ms(500), "{squeeze}");
+        assert_eq!((whole.flapped, whole.taken_back), (0, 0), "{whole}");
+        assert_eq!(world.viewers[0].keyframe_requests, 0);
+    }
+}

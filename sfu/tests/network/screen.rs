@@ -19,14 +19,22 @@ pub(crate) struct Shown {
 /// A picture; of several spatial layers, if it has those.
 #[derive(Debug, Default)]
 struct Picture {
-    layers: Vec<(Stamp, Vec<bool>)>,
+    layers: Vec<Layer>,
     /// The layer with the marker.
     highest: Option<u8>,
     /// The highest number.
     last: u64,
 }
 
-/// A frame of a layer.
+/// A frame of a layer: which of its packets came, and the highest number of those.
+#[derive(Debug)]
+struct Layer {
+    stamp: Stamp,
+    parts: Vec<bool>,
+    last: u64,
+}
+
+/// Layer and number.
 type Frame = (u8, u32);
 
 #[derive(Default)]
@@ -38,6 +46,8 @@ pub(crate) struct Screen {
     timestamp: Option<u64>,
     /// What can be built upon: frames since the keyframe.
     decoded: Vec<Frame>,
+    /// Whole frames, and all that they go back to is whole, too.
+    continuous: Vec<Frame>,
     pub(crate) shown: Vec<Shown>,
 }
 
@@ -55,10 +65,27 @@ impl Screen {
         }
         let picture = self.pictures.entry(time).or_default();
         picture.take(number, packet.marker(), stamp);
-        let mut needless = None;
+        let mut needless = self.go_on();
         while let Some(time) = self.next() {
-            needless = Some(self.show(now, time));
+            needless = needless.max(Some(self.show(now, time)));
         }
+        needless
+    }
+
+    /// Nothing before a frame that goes back to a keyframe is asked for any more, though a picture of several layers that
+    /// others are built upon may not be whole (libwebrtc `RtpVideoStreamReceiver2::FrameContinuous`).
+    fn go_on(&mut self) -> Option<u64> {
+        let mut needless = None;
+        for layer in self.pictures.values().flat_map(|picture| &picture.layers) {
+            let (of, stamp) = (layer.stamp.layer, layer.stamp);
+            let goes_back = stamp.is_keyframe() || self.continuous.contains(&(of, stamp.needs));
+            if goes_back && layer.is_whole() && !self.continuous.contains(&(of, stamp.frame)) {
+                self.continuous.push((of, stamp.frame));
+                needless = needless.max(Some(layer.last + 1));
+            }
+        }
+        let old = self.continuous.len().saturating_sub(96);
+        self.continuous.drain(..old);
         needless
     }
 
@@ -75,15 +102,15 @@ impl Screen {
         let picture = self.pictures.remove(&time).unwrap();
         self.pictures = rest;
         self.clock = Some(time);
-        let (stamp, _) = *picture
-            .layers
-            .iter()
-            .max_by_key(|(stamp, _)| stamp.layer)
-            .unwrap();
+        let stamps = picture.layers.iter().map(|layer| layer.stamp);
+        let stamp = stamps.max_by_key(|stamp| stamp.layer).unwrap();
         if stamp.is_keyframe() {
             self.decoded.clear();
         }
-        let frames = picture.layers.iter().map(|(stamp, _)| (stamp.layer, stamp.frame));
+        let frames = picture
+            .layers
+            .iter()
+            .map(|layer| (layer.stamp.layer, layer.stamp.frame));
         self.decoded.extend(frames);
         let old = self.decoded.len().saturating_sub(24);
         self.decoded.drain(..old);
@@ -92,20 +119,32 @@ impl Screen {
     }
 }
 
+impl Layer {
+    fn is_whole(&self) -> bool {
+        self.parts.iter().all(|part| *part)
+    }
+}
+
 impl Picture {
     fn take(&mut self, number: u64, marker: bool, stamp: Stamp) {
-        if let Some((first, _)) = self.layers.first() {
-            assert_eq!(first.frame, stamp.frame, "two pictures at one time");
+        if let Some(first) = self.layers.first() {
+            assert_eq!(first.stamp.frame, stamp.frame, "two pictures at one time");
         }
         let place = self
             .layers
             .iter()
-            .position(|(known, _)| known.layer == stamp.layer);
+            .position(|known| known.stamp.layer == stamp.layer);
         let place = place.unwrap_or_else(|| {
-            self.layers.push((stamp, vec![false; usize::from(stamp.parts)]));
+            self.layers.push(Layer {
+                stamp,
+                parts: vec![false; usize::from(stamp.parts)],
+                last: number,
+            });
             self.layers.len() - 1
         });
-        self.layers[place].1[usize::from(stamp.part)] = true;
+        let layer = &mut self.layers[place];
+        layer.parts[usize::from(stamp.part)] = true;
+        layer.last = layer.last.max(number);
         if marker {
             self.highest = Some(stamp.layer);
         }
@@ -114,11 +153,12 @@ impl Picture {
 
     /// Whether it is there with its marker, and all that it needs was decoded.
     fn is_ready(&self, decoded: &[Frame]) -> bool {
-        let is_ready = |(stamp, parts): &(Stamp, Vec<bool>)| {
+        let is_ready = |layer: &Layer| {
+            let stamp = layer.stamp;
             let can = stamp.is_keyframe() || decoded.contains(&(stamp.layer, stamp.needs));
-            parts.iter().all(|part| *part) && can
+            layer.is_whole() && can
         };
-        let highest = self.layers.iter().map(|(stamp, _)| stamp.layer).max();
+        let highest = self.layers.iter().map(|layer| layer.stamp.layer).max();
         self.highest.is_some() && self.highest == highest && self.layers.iter().all(is_ready)
     }
 }

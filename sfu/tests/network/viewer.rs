@@ -307,6 +307,13 @@ impl Viewer {
             other => panic!("payload type {other}"),
         };
         if let Some(number) = needless {
+            // What it forgets it has asked for once, as soon as it was passed over.
+            if let Some(nack) = self
+                .video
+                .and_then(|ssrc| self.missing.last_nack(now, ssrc, number))
+            {
+                self.send(&nack);
+            }
             self.missing.forget_before(number);
         }
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::RtpSink;
 use super::burst::{Appetite, Burst};
 use super::clock::{SourceClock, live_edge, shown_edge, ticks};
+use super::completion::Completion;
 use super::cut::{Cut, Passage};
 use super::descriptor::{Lead, Pictures};
 use super::header::Fields;
@@ -24,6 +25,9 @@ pub(super) use line::{Line, Progress};
 
 /// Packets of one stream sent in one go at most: a viewer that fell behind must not hold up the others.
 const MAX_AT_ONCE: usize = 256;
+
+/// On a full line, what nothing is built upon is left out where it would come later than this.
+const LATE: Duration = Duration::from_millis(150);
 
 /// Where a stream is in an encoding's history.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +53,8 @@ pub(super) struct Sender {
     anchor: Option<(Instant, u32)>,
     first_timestamp: u32,
     pub(super) repairs: Repairs,
+    /// What is missing of pictures that others of several spatial layers are built upon.
+    completion: Completion,
     rtx_sequence: u16,
     /// The viewer has our SSRC by now: no need to name its m-section.
     is_known: bool,
@@ -75,6 +81,7 @@ impl Sender {
             anchor: None,
             first_timestamp: (seed >> 16) as u32,
             repairs: Repairs::new(now),
+            completion: Completion::new(now),
             rtx_sequence: (seed >> 48) as u16,
             is_known: false,
             are_repairs_known: false,
@@ -94,6 +101,7 @@ impl Sender {
     pub(super) fn detach(&mut self) {
         self.cursor = None;
         self.burst = None;
+        self.completion.forget();
         self.segments.forget();
     }
 
@@ -111,6 +119,7 @@ impl Sender {
         {
             // What is missing of the pictures before is not needed any more.
             self.repairs.forget();
+            self.completion.forget();
             self.enter(encoding, position);
             // A stream that has only begun has no rate to pace by, and little to catch up with: who waited for it goes with
             // it as it comes. Paced by a guess he would fall behind a large first keyframe, and stand still until the next.
@@ -139,7 +148,8 @@ impl Sender {
 
     /// When a viewer that is behind wants more.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.burst.as_ref().and_then(Burst::next)
+        let burst = self.burst.as_ref().and_then(Burst::next);
+        [burst, self.completion.deadline()].into_iter().flatten().min()
     }
 
     /// The viewer reports on what comes under an SSRC; false when that is none of this stream.
@@ -166,6 +176,15 @@ impl Sender {
         let wanted = self.cut.wanted();
         let group_bytes = || history.group_bytes(wanted.spatial);
         let mut progress = Progress::Good;
+        if let Some(limit) = line.limit
+            && self.completion.is_busy()
+        {
+            // What follows is not shown before, and would fill the line.
+            let burst = || Burst::below(line.now, Pace::of_full_line(limit));
+            if self.burst.get_or_insert_with(burst).waits_on(line.now) {
+                return progress;
+            }
+        }
         if let Some(burst) = &mut self.burst {
             burst.wait(line.now, line.backlog);
             let pace = burst.is_live().then(|| self.keyframe_pace(encoding, line));
@@ -195,6 +214,7 @@ impl Sender {
         if line.holds && is_live && self.media.kind == MediaKind::Video {
             return progress;
         }
+        let is_late = self.cut.is_layered() && line.limit.is_some() && line.backlog > LATE;
         for _ in 0..MAX_AT_ONCE {
             // Whoever is behind skips to the newest picture a decoder can start with, but ends the one it has begun: where
             // others keep asking for new ones it would never have a whole one.
@@ -221,13 +241,16 @@ impl Sender {
                 history.ready(cursor.position)
             };
             let Some(packet) = packet else {
-                if !self.awaits_keyframe() {
-                    self.burst = None;
-                }
+                let is_over = |burst: &Burst| !burst.awaits_keyframe() && !burst.is_waiting(line.now);
+                self.burst = self.burst.filter(|burst| !is_over(burst));
                 break;
             };
             if self.cut.awaits_layer(packet) && history.is_newest(packet) {
                 break;
+            }
+            let has_waited = line.now.saturating_duration_since(packet.arrival) > LATE;
+            if is_late || (has_waited && self.burst.as_ref().is_some_and(Burst::is_below)) {
+                self.cut.let_go();
             }
             if packet.keyframe_start
                 && self.burst.is_none()
@@ -343,6 +366,12 @@ impl Sender {
         };
         let publisher = publishers_extensions(publication, segment.encoding);
         let sent = self.write(fields, &segment, packet, publisher, Lead::new(), line);
+        if self.cut.is_layered()
+            && packet.temporal == 0
+            && let Some(flight) = line.bandwidth.newest()
+        {
+            self.completion.leaves(line.now, sequence as u16, flight);
+        }
         if sent {
             self.packets = self.packets.wrapping_add(1);
             let octets = packet.payload().len() - self.left_behind(packet);
