@@ -126,6 +126,8 @@ impl PictureOffsets {
             usize::from(at) + if width > 7 { 2 } else { 1 }
         });
         let end = end_of_id.max(tl0.map_or(0, |(at, _)| usize::from(at) + 1));
+        let is_above = matches!(packet.info, PayloadInfo::Vp9 { .. }) && packet.spatial > 0;
+        let end = end.max(if is_above { end_of_id + 1 } else { 0 });
         let Some(start) = packet.payload().get(..end) else {
             return 0;
         };
@@ -143,6 +145,11 @@ impl PictureOffsets {
             } else {
                 set(lead, at, (id & 0x7f) as u8);
             }
+        }
+        // The layer below is sent with it. Who is not told to wait for it (D, RFC 9628 §4.2) shows the picture without what is
+        // lost of that layer, and none that is built upon it afterwards.
+        if is_above && let Some(layers) = lead.get_mut(base + end_of_id) {
+            *layers |= 1;
         }
         if let Some((at, tl0)) = tl0 {
             set(lead, base + usize::from(at), tl0.wrapping_add(self.tl0));
@@ -163,5 +170,58 @@ fn frame_number(packet: &StoredPacket) -> Option<u16> {
 fn set(bytes: &mut Lead, at: usize, value: u8) {
     if let Some(byte) = bytes.get_mut(at) {
         *byte = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::media::begin;
+    use crate::media::payload::dependency::LayerSet;
+    use crate::negotiation::Codec;
+
+    #[test]
+    fn an_upper_layer_of_vp9_is_told_to_wait_for_the_one_below() {
+        for (spatial, layers, told) in [(0, 0x10, 0x10), (1, 0x12, 0x13), (2, 0x15, 0x15)] {
+            let info = PayloadInfo::Vp9 {
+                picture_id: Some((1, 15, 258)),
+                tl0_pic_idx: Some((4, 7)),
+                spatial,
+                switching_up: false,
+                layer_end: false,
+            };
+            // I P L B, the picture's id, T U S D, TL0PICIDX.
+            let payload = [0xe8, 0x81, 0x02, layers, 7, 1, 2, 3];
+            let packet = StoredPacket {
+                arrival: begin(),
+                sequence: 1,
+                timestamp: 1,
+                marker: false,
+                codec: Codec::Vp9 { profile: 0 },
+                keyframe_start: false,
+                frame_start: true,
+                spatial,
+                layer_end: false,
+                temporal: 0,
+                temporal_sync: false,
+                opens: LayerSet::NONE,
+                dependency: (0, 0),
+                info,
+                bytes: Bytes::copy_from_slice(&payload),
+                payload_offset: 0,
+                passes_extensions: false,
+                padding: 0,
+            };
+            let offsets = PictureOffsets {
+                id: 1,
+                tl0: 1,
+                frame: 0,
+            };
+            let mut lead = Lead::new();
+            assert_eq!(offsets.rewrite(&packet, &mut lead), 5);
+            assert_eq!(lead.as_slice(), [0xe8, 0x81, 0x03, told, 8]);
+        }
     }
 }

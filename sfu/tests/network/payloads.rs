@@ -64,6 +64,15 @@ pub(crate) fn vp9(
     }
 }
 
+/// Whether such a frame is shown with the layer below only (D). In a packet that is sent again a number goes before.
+pub(crate) fn needs_layer_below(payload_type: u8, payload: &[u8]) -> bool {
+    match payload_type {
+        98 => payload[3] & 1 != 0,
+        99 => payload[5] & 1 != 0,
+        _ => false,
+    }
+}
+
 /// ITU-T H.264 §7.3.1: parameters and an IDR slice, a slice that others need, a slice that none does.
 pub(crate) fn h264(is_keyframe: bool, part: usize, temporal: usize) -> &'static [u8] {
     match (is_keyframe, part, temporal) {

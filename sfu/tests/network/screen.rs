@@ -7,6 +7,7 @@ use std::time::Duration;
 use sfu::media::RtpPacket;
 
 use super::camera::Stamp;
+use super::payloads::needs_layer_below;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shown {
@@ -31,6 +32,7 @@ struct Picture {
 struct Layer {
     stamp: Stamp,
     parts: Vec<bool>,
+    needs_below: bool,
     last: u64,
 }
 
@@ -64,7 +66,7 @@ impl Screen {
             return None;
         }
         let picture = self.pictures.entry(time).or_default();
-        picture.take(number, packet.marker(), stamp);
+        picture.take(number, packet, stamp);
         let mut needless = self.go_on();
         while let Some(time) = self.next() {
             needless = needless.max(Some(self.show(now, time)));
@@ -126,7 +128,7 @@ impl Layer {
 }
 
 impl Picture {
-    fn take(&mut self, number: u64, marker: bool, stamp: Stamp) {
+    fn take(&mut self, number: u64, packet: &RtpPacket<'_>, stamp: Stamp) {
         if let Some(first) = self.layers.first() {
             assert_eq!(first.stamp.frame, stamp.frame, "two pictures at one time");
         }
@@ -138,6 +140,7 @@ impl Picture {
             self.layers.push(Layer {
                 stamp,
                 parts: vec![false; usize::from(stamp.parts)],
+                needs_below: needs_layer_below(packet.payload_type(), packet.payload()),
                 last: number,
             });
             self.layers.len() - 1
@@ -145,7 +148,7 @@ impl Picture {
         let layer = &mut self.layers[place];
         layer.parts[usize::from(stamp.part)] = true;
         layer.last = layer.last.max(number);
-        if marker {
+        if packet.marker() {
             self.highest = Some(stamp.layer);
         }
         self.last = self.last.max(number);
@@ -156,7 +159,10 @@ impl Picture {
         let is_ready = |layer: &Layer| {
             let stamp = layer.stamp;
             let can = stamp.is_keyframe() || decoded.contains(&(stamp.layer, stamp.needs));
-            layer.is_whole() && can
+            let below = stamp.layer.checked_sub(1).filter(|_| layer.needs_below);
+            let has_below =
+                below.is_none_or(|below| self.layers.iter().any(|layer| layer.stamp.layer == below));
+            layer.is_whole() && can && has_below
         };
         let highest = self.layers.iter().map(|layer| layer.stamp.layer).max();
         self.highest.is_some() && self.highest == highest && self.layers.iter().all(is_ready)
