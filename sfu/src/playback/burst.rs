@@ -174,6 +174,12 @@ impl Burst {
         self.appetite == Appetite::Thin && since(arrival) > LATE && since(keyframe) > SPARING
     }
 
+    /// Whether a new keyframe may be asked for, where the newest came then: on a thin line each takes what many pictures
+    /// would.
+    pub(super) fn may_ask(&self, now: Instant, keyframe: Instant) -> bool {
+        self.appetite != Appetite::Thin || now.saturating_duration_since(keyframe) > SPARING
+    }
+
     /// Whether it only spreads out a live keyframe.
     pub(super) fn is_live(&self) -> bool {
         self.appetite == Appetite::Live
@@ -369,6 +375,12 @@ mod tests {
         assert!(burst.is_late(now + LATE * 3, now, now) && !burst.is_late(now + LATE * 2, now, now));
         assert!(!burst.is_late(now + LATE * 3, now + LATE * 2, now));
         assert!(!Burst::new(now, FAST, Appetite::Soon, 9, 0).is_late(now + LATE * 3, now, now));
+        assert!(
+            !burst.may_ask(now + SPARING, now),
+            "the last one has had no time yet"
+        );
+        assert!(burst.may_ask(now + SPARING + Duration::from_millis(1), now));
+        assert!(Burst::new(now, FAST, Appetite::Soon, 9, 0).may_ask(now, now));
     }
 
     #[test]

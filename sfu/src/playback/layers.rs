@@ -82,8 +82,8 @@ impl Playback {
         }
         self.next_selection = now + SELECTION_INTERVAL;
         let is_drained = self.bandwidth.limit(now).is_none() || self.bandwidth.queueing() < DRAINED;
-        if (sender.awaits_keyframe() && is_drained || sender.cut.wants_keyframe())
-            && let Some(current) = current
+        if let Some(current) = current
+            && (is_drained && sender.hopes_for_keyframe(now, &current.history) || sender.cut.wants_keyframe())
         {
             // The publication merges and limits this; a request may have come just behind a keyframe.
             keyframes.push(current.id);

@@ -146,6 +146,14 @@ impl Sender {
         self.burst.as_ref().is_some_and(Burst::awaits_keyframe)
     }
 
+    /// Whether a new keyframe would help it on, and what it would take of a thin line is not too much.
+    pub(super) fn hopes_for_keyframe(&self, now: Instant, history: &History) -> bool {
+        let newest = history.keyframe().and_then(|position| history.get(position));
+        self.burst.as_ref().is_some_and(|burst| {
+            burst.awaits_keyframe() && newest.is_none_or(|newest| burst.may_ask(now, newest.arrival))
+        })
+    }
+
     /// When a viewer that is behind wants more.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let burst = self.burst.as_ref().and_then(Burst::next);
