@@ -45,8 +45,12 @@ const FULL_US: i64 = 80_000;
 /// A line that would take longer than this for all that is on its way, at the rate at which it brings what left together,
 /// is full before a queue has shown itself: a keyframe met a line that has narrowed.
 const SWAMPED_US: i64 = 250_000;
-/// A queue that has grown by this much from one feedback to the next, twice, is no jitter: microseconds for both.
+/// The same of a line whose queue grows.
+const SWAMPED_GROWING_US: i64 = 150_000;
+/// A queue that has grown from one feedback to the next, twice, is no jitter where it grew by this much and by so many times
+/// what packets come unevenly by: microseconds for both.
 const GROWING_US: i64 = 25_000;
+const UNEVEN: i64 = 2;
 /// With more jitter than this a few packets do not show what the line brings.
 const UNTOLD_JITTER_US: i64 = 10_000;
 /// Between two cuts: the line must have time to show what the first one did. A round trip is added.
@@ -415,16 +419,25 @@ impl Bandwidth {
     /// up, or by what comes at all while the queue grows.
     fn swamped(&self) -> Option<u64> {
         // A probe is a train and makes a queue of its own.
-        if self.queue.jitter() > UNTOLD_JITTER_US || self.cluster.is_pending() {
+        if self.cluster.is_pending() {
             return None;
         }
-        let by_growth = self.queue.growth() > GROWING_US;
-        let brings = self
-            .trains
-            .latest()
-            .or(by_growth.then(|| self.carried.latest()))?;
-        let is_far_less = brings < self.estimate() * COLLAPSED / 100;
-        (self.takes(brings) > SWAMPED_US && is_far_less).then_some(brings)
+        let is_told = self.queue.jitter() <= UNTOLD_JITTER_US;
+        let by_train = self.trains.latest().filter(|_| is_told);
+        let grows = self.queue.growth() > GROWING_US + UNEVEN * self.queue.unevenness();
+        let by_growth = grows.then(|| self.carried.latest());
+        let is_swamped = |&(brings, most): &(u64, i64)| {
+            brings < self.estimate() * COLLAPSED / 100 && self.takes(brings) > most
+        };
+        let found = [
+            by_train.map(|brings| (brings, SWAMPED_US)),
+            by_growth.map(|brings| (brings, SWAMPED_GROWING_US)),
+        ];
+        found
+            .into_iter()
+            .flatten()
+            .find(is_swamped)
+            .map(|(brings, _)| brings)
     }
 
     fn may_cut(&self, now: i64) -> bool {

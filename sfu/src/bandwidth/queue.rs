@@ -11,6 +11,8 @@ const MOST_USUAL_US: i64 = 30_000;
 const LEAST_GROWTH_US: i64 = 2_000;
 /// Weight of the newest feedback in jitter and overtaking, of 16.
 const JITTER_WEIGHT: i64 = 2;
+/// Packets that leave within this time of each other left together: microseconds.
+const TOGETHER_US: i64 = 5_000;
 /// Packets that come so many microseconds earlier, on average, than others that left before them have overtaken them: what is
 /// less is the grain of the times that viewers tell.
 const OVERTAKING_US: i64 = 1_000;
@@ -25,6 +27,7 @@ pub(super) struct Queue {
     before: [i64; 2],
     usual: i64,
     jitter: i64,
+    unevenness: i64,
     overtaking: i64,
     reading: Option<Reading>,
 }
@@ -36,6 +39,9 @@ struct Reading {
     least: i64,
     sum: i64,
     count: i64,
+    /// The delays together, and how many, of the first packets of those that left together; when the latest left.
+    firsts: (i64, i64),
+    last_sent: i64,
     /// The latest arrival so far, and by how much others that left later came earlier, together.
     latest: i64,
     overtaking: i64,
@@ -49,12 +55,18 @@ impl Queue {
             least: delay,
             sum: 0,
             count: 0,
+            firsts: (0, 0),
+            last_sent: i64::MIN,
             latest: arrival,
             overtaking: 0,
         });
         reading.least = reading.least.min(delay);
         reading.sum += delay;
         reading.count += 1;
+        if sent.saturating_sub(reading.last_sent) > TOGETHER_US {
+            reading.firsts = (reading.firsts.0 + delay, reading.firsts.1 + 1);
+        }
+        reading.last_sent = sent;
         reading.latest = reading.latest.max(arrival);
         reading.overtaking += reading.latest - arrival;
     }
@@ -65,6 +77,7 @@ impl Queue {
             least,
             sum,
             count,
+            firsts,
             overtaking,
             ..
         }) = self.reading.take()
@@ -86,6 +99,8 @@ impl Queue {
         self.usual += (self.standing.min(MOST_USUAL_US) - self.usual) / USUAL_FEEDBACKS;
         let spread = sum / count.max(1) - least;
         self.jitter += (spread - self.jitter) * JITTER_WEIGHT / 16;
+        let uneven = firsts.0 / firsts.1.max(1) - least;
+        self.unevenness += (uneven - self.unevenness) * JITTER_WEIGHT / 16;
         self.overtaking += (overtaking / count.max(1) - self.overtaking) * JITTER_WEIGHT / 16;
     }
 
@@ -123,6 +138,11 @@ impl Queue {
     /// Microseconds by which packets of one feedback come later than the earliest of them, averaged.
     pub(super) fn jitter(&self) -> i64 {
         self.jitter
+    }
+
+    /// The same of packets that did not leave right behind others, which wait for one another on a thin line.
+    pub(super) fn unevenness(&self) -> i64 {
+        self.unevenness
     }
 }
 
@@ -175,6 +195,24 @@ mod tests {
         overtaken.take(0, 350_000);
         overtaken.finish(0);
         assert!(overtaken.standing() > 290_000, "{}", overtaken.standing());
+    }
+
+    #[test]
+    fn pictures_whose_packets_wait_for_one_another_come_evenly() {
+        let feedbacks = |late: i64| {
+            let mut queue = Queue::default();
+            for _ in 0..50 {
+                for picture in 0..3 {
+                    let sent = picture * 33_000;
+                    (0..4).for_each(|packet| queue.take(sent, sent + picture % 2 * late + packet * 9_000));
+                }
+                queue.finish(0);
+            }
+            (queue.jitter(), queue.unevenness())
+        };
+        let (thin, uneven) = (feedbacks(0), feedbacks(20_000));
+        assert!(thin.0 > 13_000 && thin.1 == 0, "{thin:?}");
+        assert!(uneven.0 > 19_000 && uneven.1 > 6_000, "{uneven:?}");
     }
 
     #[test]

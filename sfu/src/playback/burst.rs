@@ -70,8 +70,9 @@ pub(super) struct Burst {
     at: Instant,
     /// Bytes sent of this group.
     sent: u64,
-    /// Since when there is a keyframe to send.
+    /// Since when there is a keyframe to send, and when the one it is at began.
     hungry: Instant,
+    began: Instant,
 }
 
 impl Burst {
@@ -89,6 +90,7 @@ impl Burst {
             at: now,
             sent: 0,
             hungry: now,
+            began: now,
         };
         burst.begin(now, keyframe, group);
         burst
@@ -152,6 +154,11 @@ impl Burst {
         waits
     }
 
+    /// When the keyframe it is at began to leave, or could have.
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
     /// Whether what comes next, of that timestamp, is the rest of a keyframe.
     pub(super) fn is_amid_keyframe(&self, timestamp: u32) -> bool {
         self.sent > 0 && timestamp == self.keyframe
@@ -207,6 +214,7 @@ impl Burst {
         let fits = self.appetite != Appetite::Soon || self.pace.is_soon(group);
         self.reach = if fits { Reach::Edge } else { Reach::Still(keyframe) };
         self.keyframe = keyframe;
+        self.began = now;
         self.sent = 0;
     }
 

@@ -129,11 +129,15 @@ impl Playback {
         }
         let chosen = match self.bandwidth.limit(now) {
             Some(_) if !is_up && !is_pinned => {
-                let soon = self.comes_soon(now, line);
+                let soon = self.comes_soon(now, current, line);
                 select::soonest(now, track, &sender.media, self.limit, chosen, soon)
             }
             _ => chosen,
         };
+        if !is_up && !is_pinned && current.serves(now) && self.ends_sooner(current, chosen.encoding) {
+            self.next_selection = now;
+            return;
+        }
         self.entering = chosen.layers;
         self.approach(now, publication, chosen.encoding, is_up, keyframes);
     }
@@ -191,10 +195,22 @@ impl Playback {
     }
 
     /// Bytes of a keyframe that would be there soon, behind what waits in the line.
-    fn comes_soon(&self, now: Instant, line: Room) -> u64 {
-        let wait = KEYFRAME_PATIENCE.saturating_sub(self.bandwidth.backlog(now));
+    fn comes_soon(&self, now: Instant, current: &Encoding, line: Room) -> u64 {
+        let sender = self.video().and_then(|place| self.senders.get(place));
+        // The picture stands since then already.
+        let began = sender.and_then(|sender| sender.began_keyframe(&current.history));
+        let stood = began.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        let wait = KEYFRAME_PATIENCE.saturating_sub(self.bandwidth.backlog(now) + stood);
         let room = line.estimate.saturating_sub(line.beside.bitrate);
         room / 8 * wait.max(LEAST_PATIENCE).as_millis() as u64 / 1000
+    }
+
+    /// Whether of a keyframe that has begun to leave less is missing than of the smaller layer's: that one would be there
+    /// later, behind what has left for nothing.
+    fn ends_sooner(&self, current: &Encoding, smaller: &Encoding) -> bool {
+        let sender = self.video().and_then(|place| self.senders.get(place));
+        let left = sender.and_then(|sender| sender.left_of_keyframe(&current.history));
+        left.is_some_and(|left| left <= smaller.history.keyframe_bytes(u8::MAX))
     }
 
     /// Whether a keyframe that an upward step could begin with is too large for the line, and another may be awaited.

@@ -107,6 +107,17 @@ impl Bottleneck {
         }
     }
 
+    /// How long it needs for so many bytes of a picture that begin at a time, with headers and sound beside.
+    pub(crate) fn takes(&self, at: Duration, bytes: usize) -> Duration {
+        let picture = bytes as f64 * 8.0 * 1.06;
+        let mut takes = Duration::ZERO;
+        // The longer it takes the more sound comes between.
+        for _ in 0..4 {
+            takes = self.leaves(at, picture + takes.as_secs_f64() * 60_000.0) - at;
+        }
+        takes
+    }
+
     /// When a datagram comes out, if it does.
     pub(crate) fn pass(&mut self, now: Duration, bytes: usize) -> Option<Duration> {
         let starts = self.free_at.max(now);

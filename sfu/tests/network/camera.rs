@@ -156,6 +156,18 @@ impl Camera {
         }
     }
 
+    /// Bytes of a frame of so many kilobits per second that is none of the keyframes, on average.
+    fn usual(&self, kbps: u32) -> f64 {
+        let group = f64::from(self.group);
+        f64::from(kbps * 125 / FRAMES_PER_SECOND) * group / (group + self.keyframe - 1.0)
+    }
+
+    /// Bytes of the largest keyframe there is.
+    pub(crate) fn largest_keyframe(&self) -> usize {
+        let scene = if self.scene == u32::MAX { 1.0 } else { 3.0 };
+        (self.usual(self.layers.last().unwrap().2) * self.keyframe * scene) as usize
+    }
+
     pub(crate) fn media(&self) -> Arc<Vec<ReceivedMedia>> {
         let mut extensions = ExtensionMap::default();
         extensions.insert(1, Extension::Mid);
@@ -375,8 +387,7 @@ impl Shooting {
 
     /// Bytes of a frame of so many kilobits per second.
     fn size(&mut self, kbps: u32, is_keyframe: bool, keyframes: u32) -> usize {
-        let group = f64::from(self.camera.group);
-        let usual = f64::from(kbps * 125 / FRAMES_PER_SECOND) * group / (group + self.camera.keyframe - 1.0);
+        let usual = self.camera.usual(kbps);
         let varied = usual * self.random.random_range(0.7..1.3);
         let size = if is_keyframe {
             let is_scene = (keyframes - 1).is_multiple_of(self.camera.scene);

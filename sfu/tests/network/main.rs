@@ -26,6 +26,7 @@ mod golden;
 mod holes;
 mod narrow;
 mod phases;
+mod ramps;
 mod returning;
 mod scalable;
 mod stories;

@@ -303,6 +303,21 @@ impl Sender {
         self.is_amid(next)
     }
 
+    /// When the keyframe began to leave that is not through yet.
+    pub(super) fn began_keyframe(&self, history: &History) -> Option<Instant> {
+        let burst = self.burst.as_ref().filter(|_| self.is_amid_keyframe(history))?;
+        Some(burst.began())
+    }
+
+    /// Bytes that are left of a keyframe that has begun to leave, as far as they have come.
+    pub(super) fn left_of_keyframe(&self, history: &History) -> Option<u64> {
+        let cursor = self.cursor.filter(|_| self.is_amid_keyframe(history))?;
+        let timestamp = history.get(cursor.position)?.timestamp;
+        let packets = (cursor.position..history.end()).map_while(|position| history.get(position));
+        let rest = packets.take_while(|packet| packet.timestamp == timestamp);
+        Some(rest.map(|packet| packet.bytes.len() as u64).sum())
+    }
+
     fn is_amid(&self, next: Option<&StoredPacket>) -> bool {
         let burst = self.burst.as_ref();
         burst.is_some_and(|burst| next.is_some_and(|packet| burst.is_amid_keyframe(packet.timestamp)))
