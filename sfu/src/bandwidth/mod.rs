@@ -452,7 +452,7 @@ impl Bandwidth {
     pub fn handle_remb(&mut self, now: Instant, bitrate: u64) {
         let at = self.micros(now);
         if let Some(reported) = self.reported() {
-            let word = reported.take_remb(at, bitrate);
+            let word = reported.take_remb(at, bitrate.min(rate::MOST));
             // What a burst or a try has piled up must have time to drain.
             let has_burst = self.probed.is_some_and(|burst| at - burst < BURST_US);
             self.believe(at, if has_burst { word.mildly() } else { word });

@@ -285,7 +285,7 @@ impl Reported {
         let shortest = round_trip.min(known);
         (self.shortest, self.round_trip) = (Some(shortest), round_trip);
         self.queued = match round_trip > shortest + QUEUE_US {
-            true => self.queued + 1,
+            true => self.queued.saturating_add(1),
             false => 0,
         };
         if self.queued >= QUEUED

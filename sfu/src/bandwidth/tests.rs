@@ -223,9 +223,14 @@ fn without_transport_feedback_the_viewers_word_counts() {
         begin + MS * 100 * (from + 20)
     };
     assert_eq!(bandwidth.trial(begin), Trial::None);
+    // More reports than there is time for.
+    for far in [0].into_iter().chain([2000; 300]).chain([0]) {
+        bandwidth.handle_report(begin, 0, Some(MS * far));
+    }
     bandwidth.handle_remb(begin, 3_000_000);
     let now = reported(&mut bandwidth, 0);
     assert_eq!(bandwidth.trial(now), Trial::Long(1_000_000));
+    bandwidth.handle_remb(now, u64::MAX);
     bandwidth.handle_remb(now, 700_000);
     assert_eq!(bandwidth.estimate(), 700_000);
     assert_eq!(bandwidth.limit(now), Some(700_000));
