@@ -165,8 +165,8 @@ impl Bandwidth {
         self.rate.estimate()
     }
 
-    /// Whether the viewer sends transport-wide feedback, without which probing shows nothing.
-    pub fn can_probe(&self) -> bool {
+    /// Whether the viewer tells of each packet.
+    pub fn has_transport_feedback(&self) -> bool {
         self.has_transport_feedback
     }
 

@@ -80,7 +80,7 @@ impl Playback {
         // A rate that is not known yet is a low one.
         let usual = encoding.bitrate().max(LEAST_BITRATE) * u64::from(self.config.burst_factor);
         let mut fast = usual.min(self.config.burst_bitrate);
-        if self.bandwidth.can_probe() {
+        if self.bandwidth.has_transport_feedback() {
             // An estimate may be low for want of anything sent, but it is not without meaning.
             fast = fast.min(2 * self.bandwidth.estimate().max(encoding.bitrate()));
         }
