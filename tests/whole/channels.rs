@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 
 use super::chunks::{BEGIN, Chunks, DCEP, END, HEARTBEAT, RECONFIG, SACK, TEXT, WHOLE, chunk, open};
 use super::keyed::Keyed;
-use super::line::{Line, Shop};
+use super::line::Line;
 use super::server::Server;
 use super::viewer::Viewer;
 
@@ -154,14 +154,8 @@ async fn a_viewer_who_misuses_its_channels_disturbs_nobody() {
     let server = Server::start(&[]);
     server.on_air().await;
     let viewer = Viewer::watch(&server).await;
-    let shop = Shop {
-        client: server.client.clone(),
-        url: server.url.clone(),
-        room: "demo",
-    };
-    let operator = server.token_for("operator");
-    let token = server.buyer(&operator, "anna").await;
-    let mut talker = Line::stream(&shop, &token).await.unwrap();
+    let token = server.buyer(&server.token_for("operator"), "anna").await;
+    let mut talker = Line::of_a_customer(&server, &token).await;
     for (what, mischief) in [
         ("opens", opens_everywhere as fn(&mut Vandal)),
         ("long names", opens_with_long_names),

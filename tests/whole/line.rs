@@ -13,7 +13,7 @@ use webrtc::peer_connection::{
     Registry, register_default_interceptors,
 };
 
-use super::server::PATIENCE;
+use super::server::{PATIENCE, Server};
 use super::viewer::exchange;
 
 /// What must come is looked for so often, so long each: a machine that stands still for a while has looked once.
@@ -61,6 +61,16 @@ impl PeerConnectionEventHandler for Gathered {
 }
 
 impl Line {
+    /// A customer of the demo show who listens by event stream.
+    pub(crate) async fn of_a_customer(server: &Server, token: &str) -> Line {
+        let shop = Shop {
+            client: server.client.clone(),
+            url: server.url.clone(),
+            room: "demo",
+        };
+        Line::stream(&shop, token).await.unwrap()
+    }
+
     /// An event stream, as a page without data channels has it; none when the shop is not there.
     pub(crate) async fn stream(shop: &Shop, token: &str) -> Option<Line> {
         let address = shop.at(&format!("events?token={token}&accepts=batch"));

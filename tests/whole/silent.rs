@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::chunks::{Chunks, greeting};
 use super::keyed::Keyed;
-use super::line::{Line, Shop};
+use super::line::Line;
 use super::peer::Party;
 use super::server::{PATIENCE, Server};
 use super::viewer::Viewer;
@@ -69,14 +69,8 @@ async fn those_who_stop_reading_hold_up_nobody() {
     ]);
     server.on_air().await;
     let viewer = Viewer::watch(&server).await;
-    let shop = Shop {
-        client: server.client.clone(),
-        url: server.url.clone(),
-        room: "demo",
-    };
-    let operator = server.token_for("operator");
-    let token = server.buyer(&operator, "anna").await;
-    let mut talker = Line::stream(&shop, &token).await.unwrap();
+    let token = server.buyer(&server.token_for("operator"), "anna").await;
+    let mut talker = Line::of_a_customer(&server, &token).await;
     let server = Arc::new(server);
     let before = server.memory();
     let party = Party::new();
