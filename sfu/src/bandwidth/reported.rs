@@ -196,7 +196,8 @@ impl Reported {
     /// The loss of a report, of 1.
     pub(super) fn take_loss(&mut self, now: i64, loss: f32) -> Word {
         self.heard = Some(now);
-        let Some(sent) = self.sent().filter(|_| !self.is_cut_within(now, OLD_REPORT_US)) else {
+        let is_old = self.is_soon_behind(self.cut, now, OLD_REPORT_US);
+        let Some(sent) = self.sent().filter(|_| !is_old) else {
             return Word::Fine;
         };
         let was_congested = std::mem::replace(&mut self.was_congested, loss > CONGESTED);
@@ -231,8 +232,9 @@ impl Reported {
         Word::Full(rate)
     }
 
-    fn is_cut_within(&self, now: i64, time: i64) -> bool {
-        self.cut.is_some_and(|at| now - at < time + self.round_trip)
+    /// Whether what is said now is of before a cut, when that takes so long to be told.
+    fn is_soon_behind(&self, cut: Option<i64>, now: i64, time: i64) -> bool {
+        cut.is_some_and(|at| now - at < time + self.round_trip)
     }
 
     /// So many packets were asked for that had not been asked for before, when so many packets and bytes had been sent.
@@ -246,24 +248,20 @@ impl Reported {
             was_much,
             cut,
         };
-        let is_old = self
-            .nacks
-            .cut
-            .is_some_and(|at| now - at < OLD_NACK_US + self.round_trip);
+        let is_old = self.is_soon_behind(cut, now, OLD_NACK_US);
         let Some(at) = self.nacks.at.filter(|at| now - at < WINDOW_US && !is_old) else {
             self.nacks = begin(false);
             return Word::Fine;
         };
         self.nacks.missing += missing;
         let (sent, passed) = (packets - self.nacks.packets, now - at);
-        let lost = self.nacks.missing as f32 / sent.max(NACKED_PACKETS) as f32;
-        if self.is_unusual(lost) {
+        let loss = self.nacks.missing as f32 / sent.max(NACKED_PACKETS) as f32;
+        if self.is_unusual(loss) {
             return Word::Enough;
         }
         if passed < NACKS_US || sent < NACKED_PACKETS {
             return Word::Fine;
         }
-        let loss = self.nacks.missing as f32 / sent as f32;
         let rate = (bytes - self.nacks.bytes) * 8 * 1_000_000 / passed.unsigned_abs();
         let is_full = loss > MOST_OF_IT || (loss > MUCH && self.nacks.was_much);
         self.nacks = begin(loss > MUCH);

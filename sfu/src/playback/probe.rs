@@ -86,9 +86,8 @@ pub(super) struct Probe {
     /// The rate tried last and when it is known what came of it.
     tried: Option<Tried>,
     long_pause: Duration,
-    /// What a slow try may reach of what is known, in percent, and what the one before has shown.
-    long_step: u64,
-    shown: u64,
+    /// What the slow try before this one has shown, if it went well.
+    shown: Option<u64>,
 }
 
 impl Probe {
@@ -98,8 +97,7 @@ impl Probe {
             next: now + FIRST_PAUSE,
             tried: None,
             long_pause: LONG_PAUSE,
-            long_step: LEAST_LONG_STEP,
-            shown: 0,
+            shown: None,
         }
     }
 
@@ -111,7 +109,7 @@ impl Probe {
     }
 
     fn forget_long(&mut self) {
-        (self.long_step, self.shown) = (LEAST_LONG_STEP, 0);
+        self.shown = None;
         self.tried.take_if(|tried| tried.is_long);
     }
 
@@ -137,8 +135,7 @@ impl Probe {
                 self.long_pause = LONG_PAUSE;
             }
             if is_success && tried.is_long {
-                self.long_step = MOST_LONG_STEP;
-                self.shown = tried.bitrate;
+                self.shown = Some(tried.bitrate);
             } else {
                 self.forget_long();
             }
@@ -194,7 +191,10 @@ impl Probe {
 
     /// Bits per second that a slow try may reach where so many are sent.
     pub(super) fn may_reach(&self, sent: u64) -> u64 {
-        sent.max(self.shown) * self.long_step / 100
+        match self.shown {
+            Some(shown) => sent.max(shown) * MOST_LONG_STEP / 100,
+            None => sent * LEAST_LONG_STEP / 100,
+        }
     }
 
     /// There is nothing to try: that is not looked for with every packet.
