@@ -166,7 +166,7 @@ impl Playback {
 
     /// Bits per second of what the viewer gets of its encoding.
     pub(super) fn rate(&self, publication: &Publication) -> Option<u64> {
-        let sender = self.senders.get(self.video()?)?;
+        let sender = self.video_sender()?;
         let encoding = find(publication, sender.encoding()?)?;
         Some(rate_of(encoding, sender.cut.wanted()))
     }
@@ -174,8 +174,7 @@ impl Playback {
     /// What the line has room for.
     pub(super) fn line(&self, now: Instant, publication: &Publication) -> Room {
         // A picture of several layers is large: one more behind a queue, and the estimate is known to have been too much.
-        let is_layered = (self.video().and_then(|place| self.senders.get(place)))
-            .is_some_and(|sender| sender.cut.is_layered());
+        let is_layered = self.video_sender().is_some_and(|sender| sender.cut.is_layered());
         let is_swamped =
             is_layered && self.bandwidth.limit(now).is_some() && self.bandwidth.backlog(now) > SWAMPED;
         let most = if is_swamped {
@@ -196,7 +195,7 @@ impl Playback {
 
     /// Bytes of a keyframe that would be there soon, behind what waits in the line.
     fn comes_soon(&self, now: Instant, current: &Encoding, line: Room) -> u64 {
-        let sender = self.video().and_then(|place| self.senders.get(place));
+        let sender = self.video_sender();
         // The picture stands since then already.
         let began = sender.and_then(|sender| sender.began_keyframe(&current.history));
         let stood = began.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
@@ -208,8 +207,9 @@ impl Playback {
     /// Whether of a keyframe that has begun to leave less is missing than of the smaller layer's: that one would be there
     /// later, behind what has left for nothing.
     fn ends_sooner(&self, current: &Encoding, smaller: &Encoding) -> bool {
-        let sender = self.video().and_then(|place| self.senders.get(place));
-        let left = sender.and_then(|sender| sender.left_of_keyframe(&current.history));
+        let left = self
+            .video_sender()
+            .and_then(|sender| sender.left_of_keyframe(&current.history));
         left.is_some_and(|left| left <= smaller.history.keyframe_bytes(u8::MAX))
     }
 
@@ -326,8 +326,7 @@ impl Playback {
         let arrival = encoding.history.get(position).map(|packet| packet.arrival);
         self.enter_video(now, publication, encoding, appetite);
         let is_old = arrival.is_some_and(|at| now.saturating_duration_since(at) > LONG_GROUP);
-        let video = self.video().and_then(|place| self.senders.get(place));
-        let is_still = video.is_some_and(Sender::awaits_keyframe);
+        let is_still = self.video_sender().is_some_and(Sender::awaits_keyframe);
         self.stats.stills += u64::from(is_still);
         if is_old || is_still {
             keyframes.push(encoding.id);
@@ -377,6 +376,12 @@ impl Playback {
         self.senders
             .iter()
             .position(|sender| sender.media.kind == MediaKind::Video)
+    }
+
+    pub(super) fn video_sender(&self) -> Option<&Sender> {
+        self.senders
+            .iter()
+            .find(|sender| sender.media.kind == MediaKind::Video)
     }
 }
 

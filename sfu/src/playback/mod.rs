@@ -213,8 +213,8 @@ impl Playback {
     /// Looks whether this viewer plays any of the codecs that the picture comes in, as far as it takes one at all. Returns the name of
     /// one that it does not, and whether that is news.
     pub(crate) fn note_codecs(&mut self, on_air: &[Codec]) -> (Option<&'static str>, bool) {
-        let media = self.video().and_then(|video| self.senders.get(video));
-        let is_played = |codec: &Codec| media.is_none_or(|sender| sender.media.payload_for(*codec).is_some());
+        let video = self.video_sender();
+        let is_played = |codec: &Codec| video.is_none_or(|sender| sender.media.payload_for(*codec).is_some());
         let unplayable = if on_air.iter().any(is_played) {
             None
         } else {
@@ -280,8 +280,7 @@ impl Playback {
     }
 
     fn has_picture(&self) -> bool {
-        let video = self.video().and_then(|place| self.senders.get(place));
-        video.is_some_and(|video| video.packets > 0)
+        self.video_sender().is_some_and(|video| video.packets > 0)
     }
 
     /// Whether the viewer's line has shown that it carries no more. Then a frame's first packets are on the way while
@@ -292,19 +291,19 @@ impl Playback {
 
     /// Answers a viewer's keyframe request from the cache.
     fn refresh(&mut self, now: Instant, publication: &Publication, keyframes: &mut Vec<EncodingId>) {
-        let Some(sender) = self.video().and_then(|place| self.senders.get(place)) else {
+        let Some(sender) = self.video_sender() else {
             return;
         };
         let encoding = sender.encoding().and_then(|id| sender::find(publication, id));
         let Some(encoding) = encoding else { return };
+        let (is_thin, is_amid) = (sender.is_thin(), sender.is_amid_keyframe(&encoding.history));
         let since = self.entered_at.map(|at| now.saturating_duration_since(at));
         let newest = encoding.history.get(encoding.history.end().saturating_sub(1));
         let is_news = newest.is_none_or(|packet| self.entered_at.is_none_or(|at| packet.arrival > at));
         if !self.replays.is_due(since, self.config.replay_interval, is_news) {
             return;
         }
-        let is_thin = sender.is_thin();
-        if is_thin && sender.is_amid_keyframe(&encoding.history) {
+        if is_thin && is_amid {
             // It takes longer than the viewer is patient, and from its beginning it would take longer still.
             return;
         }
@@ -453,13 +452,12 @@ impl Playback {
 
     /// The video layer the viewer gets now.
     pub fn layer(&self) -> Option<EncodingId> {
-        self.senders.get(self.video()?)?.encoding()
+        self.video_sender()?.encoding()
     }
 
     /// The highest spatial and temporal layer of it that the viewer gets.
     pub fn highest_layers(&self) -> (u8, u8) {
-        let video = self.video().and_then(|place| self.senders.get(place));
-        video.map_or((0, 0), |video| video.cut.highest())
+        self.video_sender().map_or((0, 0), |video| video.cut.highest())
     }
 
     /// Why it is that one and not the one above, as of the latest choice.

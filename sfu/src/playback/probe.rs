@@ -52,6 +52,10 @@ struct Running {
 }
 
 impl Running {
+    fn is_long(&self) -> bool {
+        !self.grows.is_zero()
+    }
+
     /// Bytes that are to be sent in so much of it.
     fn bytes_until(&self, passed: Duration) -> u64 {
         let passed = passed.min(self.length);
@@ -115,7 +119,7 @@ impl Probe {
 
     /// Whether one runs that grows slowly.
     pub(super) fn is_long(&self) -> bool {
-        self.running.is_some_and(|running| !running.grows.is_zero())
+        self.running.as_ref().is_some_and(Running::is_long)
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -147,7 +151,7 @@ impl Probe {
     /// jitter. `bytes` is what the viewer has been sent so far.
     pub(super) fn start(&mut self, now: Instant, bitrate: u64, jitter: Duration, bytes: u64) {
         let length = (LENGTH + jitter * 2).min(LONGEST);
-        self.running = Some(Running {
+        let at_once = Running {
             from: bitrate / 8,
             to: bitrate / 8,
             grows: Duration::ZERO,
@@ -156,20 +160,15 @@ impl Probe {
             step: STEP,
             bytes,
             stepped: now,
-        });
-        self.tried = Some(Tried {
-            bitrate,
-            answered: now + length + ANSWER,
-            is_long: false,
-        });
-        self.next = now + length + PAUSE.max(length * PAUSE_LENGTHS);
+        };
+        self.run(at_once, bitrate, PAUSE.max(length * PAUSE_LENGTHS));
     }
 
     /// The same where answers are rare: from what is sent anyway, bits per second, it grows slowly to `bitrate`. When it ends.
     pub(super) fn start_slowly(&mut self, now: Instant, sent: u64, bitrate: u64, bytes: u64) -> Instant {
         let length = GROWS + STAYS;
         let from = sent.min(bitrate);
-        self.running = Some(Running {
+        let slowly = Running {
             from: from / 8,
             to: (from + (bitrate - from) * PADDINGS_PART / 100) / 8,
             grows: GROWS,
@@ -178,15 +177,21 @@ impl Probe {
             step: LONG_STEP,
             bytes,
             stepped: now,
-        });
-        self.tried = Some(Tried {
-            bitrate,
-            answered: now + length + LATE_ANSWER,
-            is_long: true,
-        });
-        self.next = now + length + self.long_pause;
+        };
+        self.run(slowly, bitrate, self.long_pause);
         self.long_pause = (self.long_pause * 2).min(LONGEST_PAUSE);
         now + length
+    }
+
+    fn run(&mut self, running: Running, bitrate: u64, pause: Duration) {
+        let (ends, is_long) = (running.began + running.length, running.is_long());
+        self.running = Some(running);
+        self.tried = Some(Tried {
+            bitrate,
+            answered: ends + if is_long { LATE_ANSWER } else { ANSWER },
+            is_long,
+        });
+        self.next = ends + pause;
     }
 
     /// Bits per second that a slow try may reach where so many are sent.

@@ -58,7 +58,7 @@ impl Playback {
             return None;
         }
         let track = publication.track(MediaKind::Video)?;
-        let sender = self.senders.get(self.video()?)?;
+        let sender = self.video_sender()?;
         let encoding = find(publication, sender.encoding()?)?;
         let had = (encoding, sender.cut.wanted());
         let rate = rate_of(had.0, had.1);

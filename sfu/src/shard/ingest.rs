@@ -7,7 +7,7 @@ use super::Shard;
 use super::config::{ChannelMessage, Event, PeerEnd};
 use super::door::Hello;
 use super::peer::{Due, Peer, Role};
-use crate::pace::Rate;
+use crate::rate_limiter::Rate;
 use crate::transport::{ChannelId, Received, Remote, TransportEvent, stun_local_ufrag};
 
 /// Datagrams of one viewer. Feedback, acknowledgements and checks of a browser on a bad line come to less than a

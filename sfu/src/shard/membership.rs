@@ -13,8 +13,8 @@ use super::peer::{Due, Peer, Role};
 use super::room::{Room, Source};
 use super::routes::Addresses;
 use crate::negotiation::{AgreedMedia, IceCredentials};
-use crate::pace::Pace;
 use crate::playback::Playback;
+use crate::rate_limiter::RateLimiter;
 use crate::relay::{Generation, Relay, RoomName};
 use crate::sdp::Offer;
 use crate::transport::{Association, Setup};
@@ -126,8 +126,8 @@ impl Shard {
             opened_at: now,
             hellos: 0,
             armed: Armed::default(),
-            known: Pace::new(now),
-            unknown: Pace::new(now),
+            known: RateLimiter::new(now),
+            unknown: RateLimiter::new(now),
             listens: true,
             heard,
             waiting: None,

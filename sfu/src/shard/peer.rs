@@ -12,8 +12,8 @@ use super::messages::Waiting;
 use super::routes::Addresses;
 use crate::media::Publication;
 use crate::negotiation::ReceivedMedia;
-use crate::pace::Pace;
 use crate::playback::{Playback, RtpSink};
+use crate::rate_limiter::RateLimiter;
 use crate::relay::{EncodingId, Generation};
 use crate::transport::{Association, ChannelId, Outbox, Remote, RtpParts};
 
@@ -55,8 +55,8 @@ pub(super) struct Peer {
     pub hellos: u8,
     pub armed: Armed,
     /// Of datagrams from addresses it proved, and of checks from others in its name.
-    pub known: Pace,
-    pub unknown: Pace,
+    pub known: RateLimiter,
+    pub unknown: RateLimiter,
     /// Whether it gets what is broadcast.
     pub listens: bool,
     /// What its room's viewers were told before this number it has been given, or was not there for.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::sctp::MAX_STREAMS;
 use super::sent::{COMMON_HEADER_LEN, DATA};
-use crate::pace::{Pace, Rate};
+use crate::rate_limiter::{Rate, RateLimiter};
 
 /// Pieces of messages: a page says a few short things a second, and the longest message has sixteen pieces.
 const PIECES: Rate = Rate::new(200, 256);
@@ -36,9 +36,9 @@ pub(super) enum Taken {
 }
 
 pub(super) struct Intake {
-    pieces: Pace,
-    asks: Pace,
-    resets: Pace,
+    pieces: RateLimiter,
+    asks: RateLimiter,
+    resets: RateLimiter,
     /// Bytes that are kept for the peer, as long as they are.
     kept: Arc<AtomicUsize>,
 }
@@ -65,9 +65,9 @@ impl Drop for Kept {
 impl Intake {
     pub(super) fn new(now: Instant) -> Intake {
         Intake {
-            pieces: Pace::new(now),
-            asks: Pace::new(now),
-            resets: Pace::new(now),
+            pieces: RateLimiter::new(now),
+            asks: RateLimiter::new(now),
+            resets: RateLimiter::new(now),
             kept: Arc::default(),
         }
     }

@@ -3,25 +3,27 @@
 mod line;
 mod redundancy;
 mod rtx;
+mod times;
 mod writing;
 
 use std::time::{Duration, Instant};
 
 use super::RtpSink;
 use super::burst::{Appetite, Burst};
-use super::clock::{SourceClock, live_edge, shown_edge, ticks};
+use super::clock::{SourceClock, live_edge};
 use super::completion::Completion;
 use super::cut::{Cut, Passage};
 use super::descriptor::{Lead, Pictures};
 use super::header::Fields;
 use super::pace::Pace;
 use super::repair::Repairs;
-use super::segments::{Segment, Segments};
+use super::segments::Segments;
 use super::select::usual_rate_of;
 use crate::media::{Encoding, History, Publication, StoredPacket};
 use crate::negotiation::{Codec, ExtensionMap, MediaKind, Payload, SentMedia};
 use crate::relay::EncodingId;
 pub(super) use line::{Line, Progress};
+use times::Times;
 
 /// Packets of one stream sent in one go at most: a viewer that fell behind must not hold up the others.
 const MAX_AT_ONCE: usize = 256;
@@ -47,11 +49,7 @@ pub(super) struct Sender {
     burst: Option<Burst>,
     pub(super) cut: Cut,
     pictures: Pictures,
-    /// The newest frame: the publisher's timestamp and ours.
-    frame: Option<(u32, u32)>,
-    /// Our clock at the live edge.
-    anchor: Option<(Instant, u32)>,
-    first_timestamp: u32,
+    times: Times,
     pub(super) repairs: Repairs,
     /// What is missing of pictures that others of several spatial layers are built upon.
     completion: Completion,
@@ -77,9 +75,7 @@ impl Sender {
             burst: None,
             cut: Cut::new(),
             pictures: Pictures::default(),
-            frame: None,
-            anchor: None,
-            first_timestamp: (seed >> 16) as u32,
+            times: Times::new((seed >> 16) as u32),
             repairs: Repairs::new(now),
             completion: Completion::new(now),
             rtx_sequence: (seed >> 48) as u16,
@@ -348,12 +344,13 @@ impl Sender {
             return false;
         };
         if std::mem::take(&mut cursor.is_fresh) {
-            let offset = self.timestamp_offset(publication, encoding, packet, line.now);
+            let before = self.segments.current();
+            let offset = self.times.offset(publication, encoding, before, packet, line.now);
             let pictures = self.pictures.follow_with(packet);
             self.segments
                 .begin(cursor.encoding, packet.sequence, offset, pictures);
             self.cut.begin(packet.sequence);
-            self.frame = self.frame.map(|(_, out)| (packet.timestamp.wrapping_sub(1), out));
+            self.times.go_on_with(packet);
         }
         if self.cut.pass(packet) == Passage::LeftOut {
             return true;
@@ -371,7 +368,15 @@ impl Sender {
         let Some(sequence) = segment.out_sequence(packet.sequence) else {
             return true;
         };
-        let timestamp = self.stamp(encoding, &segment, packet, line.now);
+        let is_behind = self.is_behind();
+        let timestamp = (self.times).stamp(
+            &mut self.segments,
+            encoding,
+            &segment,
+            packet,
+            is_behind,
+            line.now,
+        );
         self.segments.used(sequence);
         self.pictures.sent(packet, segment.pictures);
         let fields = Fields {
@@ -412,66 +417,6 @@ impl Sender {
         let payload = *self.media.payload_for(self.sound_as(codec))?;
         self.payload = Some((codec, payload));
         Some(payload)
-    }
-
-    /// What to add to an encoding's timestamps so that ours go on: over the publisher's wall clock where both
-    /// encodings have told it, else by what arrives now.
-    fn timestamp_offset(
-        &self,
-        publication: &Publication,
-        encoding: &Encoding,
-        first: &StoredPacket,
-        now: Instant,
-    ) -> u32 {
-        let before = self.segments.current();
-        if let Some(before) = before
-            && let Some(clock) = SourceClock::of(publication)
-            && let Some(old) = find(publication, before.encoding).and_then(|old| clock.rtp(old, now))
-            && let Some(new) = clock.rtp(encoding, now)
-        {
-            return old.wrapping_add(before.timestamp_offset).wrapping_sub(new);
-        }
-        let edge = live_edge(encoding, now).unwrap_or(first.timestamp);
-        let ours = self.anchor.map_or(self.first_timestamp, |(at, timestamp)| {
-            let since = now.saturating_duration_since(at);
-            timestamp.wrapping_add(ticks(since, first.codec.clock_rate()))
-        });
-        ours.wrapping_sub(edge)
-    }
-
-    /// The timestamp of a packet's frame. A frame that leaves late is stamped with the time it leaves, so that no
-    /// player stays behind; nothing ever goes back.
-    fn stamp(&mut self, encoding: &Encoding, segment: &Segment, packet: &StoredPacket, now: Instant) -> u32 {
-        let is_newer = |a: u32, b: u32| a != b && a.wrapping_sub(b) < 1 << 31;
-        if let Some((newest, _)) = self.frame
-            && !is_newer(packet.timestamp, newest)
-        {
-            return self.segments.stamp(segment, packet.timestamp);
-        }
-        let plain = packet.timestamp.wrapping_add(segment.timestamp_offset);
-        let wanted = if self.burst.is_some() {
-            shown_edge(encoding, now).map_or(plain, |edge| edge.wrapping_add(segment.timestamp_offset))
-        } else {
-            plain
-        };
-        let out = match self.frame {
-            // It was ahead: the clock goes slower until it is right again, for players take one that stands for another line's.
-            Some((newest, last)) if !is_newer(wanted, last) => {
-                let passed =
-                    (self.anchor).map_or(Duration::ZERO, |(at, _)| now.saturating_duration_since(at));
-                let passed = ticks(passed, packet.codec.clock_rate());
-                let step = packet.timestamp.wrapping_sub(newest).min(passed) / 2;
-                last.wrapping_add(step.max(1))
-            }
-            _ => wanted,
-        };
-        if out != plain {
-            self.segments.set_stamp(segment, packet.timestamp, out);
-        }
-        self.frame = Some((packet.timestamp, out));
-        let since = if self.burst.is_none() { packet.arrival } else { now };
-        self.anchor = Some((since, out));
-        out
     }
 
     /// Our timestamp of `now`, for a sender report; `None` before the first packet.

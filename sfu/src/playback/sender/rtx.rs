@@ -209,7 +209,7 @@ impl Sender {
         let Some((_, Payload { rtx: Some(rtx), .. })) = self.payload else {
             return 0;
         };
-        let Some((_, timestamp)) = self.frame else {
+        let Some(timestamp) = self.times.newest() else {
             return 0;
         };
         let fields = Fields {

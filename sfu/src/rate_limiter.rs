@@ -20,16 +20,16 @@ impl Rate {
     }
 }
 
-/// How far ahead of its rate something is.
+/// How far ahead of its rate something is, and whether it may happen once more.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub(crate) struct RateLimiter {
     /// When all that happened would have happened at the steady rate.
     paid_until: Instant,
 }
 
-impl Pace {
-    pub(crate) fn new(now: Instant) -> Pace {
-        Pace { paid_until: now }
+impl RateLimiter {
+    pub(crate) fn new(now: Instant) -> RateLimiter {
+        RateLimiter { paid_until: now }
     }
 
     /// Counts one more, unless it is one too many.
@@ -52,8 +52,8 @@ mod tests {
     fn a_burst_passes_and_then_the_steady_rate() {
         const RATE: Rate = Rate::new(10, 3);
         let mut now = crate::media::begin();
-        let mut pace = Pace::new(now);
-        let mut taken = |now| (0..100).filter(|_| pace.take(now, RATE)).count();
+        let mut limiter = RateLimiter::new(now);
+        let mut taken = |now| (0..100).filter(|_| limiter.take(now, RATE)).count();
         assert_eq!(taken(now), 3);
         now += Duration::from_millis(99);
         assert_eq!(taken(now), 0);
