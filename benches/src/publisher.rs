@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sfu::transport::{RtpParts, SrtpKeys};
 
-use crate::crowd::Crowd;
+use crate::crowd::{Crowd, Received};
 use crate::house::House;
 use crate::pattern::{FRAME_RATE, Frame, Pattern};
 use crate::peer::{Part, Party, TRANSPORT_SEQUENCE};
@@ -16,6 +16,8 @@ const ENCODER: (u32, u8) = (1_938_475_601, 106);
 const CHROMIUM_HEADER: usize = 28;
 const ENCODER_HEADER: usize = 12;
 const MARKER: u8 = 0x80;
+/// Nothing comes to it that it reports on.
+const FEEDBACK: Duration = Duration::from_secs(1);
 
 /// The packets of a stream.
 #[derive(Clone, Debug)]
@@ -140,6 +142,8 @@ impl Publisher {
         self.next_frame = self.next_frame.max(Instant::now());
         while self.next_frame < end {
             wait_until(self.next_frame);
+            self.crowd
+                .tend(Instant::now(), FEEDBACK, &mut Received::default());
             let frame = self.stream.frame(self.frame);
             self.frame += 1;
             for place in 0..frame.parts.len() {

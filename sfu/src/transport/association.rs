@@ -123,11 +123,11 @@ impl Association {
                 self.receive_dtls(now, from, datagram, outbox);
                 Received::Nothing
             }
-            Kind::Rtp => match self.open(datagram, false) {
+            Kind::Rtp => match self.open(now, from, datagram, false) {
                 Some(len) => datagram.get_mut(..len).map_or(Received::Nothing, Received::Rtp),
                 None => Received::Nothing,
             },
-            Kind::Rtcp => match self.open(datagram, true) {
+            Kind::Rtcp => match self.open(now, from, datagram, true) {
                 Some(len) => datagram.get(..len).map_or(Received::Nothing, Received::Rtcp),
                 None => Received::Nothing,
             },
@@ -306,7 +306,7 @@ impl Association {
         }
     }
 
-    fn open(&mut self, packet: &mut [u8], rtcp: bool) -> Option<usize> {
+    fn open(&mut self, now: Instant, from: Remote, packet: &mut [u8], rtcp: bool) -> Option<usize> {
         let Some(srtp) = &mut self.srtp else {
             self.stats.dropped += 1;
             return None;
@@ -317,7 +317,10 @@ impl Association {
             srtp.receiver.open_rtp(packet)
         };
         match opened {
-            Ok(len) => return Some(len),
+            Ok(len) => {
+                self.ice.hear(now, from);
+                return Some(len);
+            }
             Err(Refused::Unauthentic) => self.stats.srtp_rejected += 1,
             Err(Refused::Replayed) => self.stats.srtp_replayed += 1,
         }
@@ -445,7 +448,7 @@ impl Association {
     /// When [`Association::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadlines = self.alive?;
-        let consent = self.ice.last_valid() + deadlines.consent;
+        let consent = self.ice.heard() + deadlines.consent;
         let connect = self.srtp.is_none().then_some(deadlines.connect);
         let sctp = match self.channels_now {
             ChannelsNow::Quiet(until) => until,
@@ -465,7 +468,7 @@ impl Association {
         if self.srtp.is_none() && now >= deadlines.connect {
             return self.end(CloseReason::ConnectTimeout);
         }
-        if now >= self.ice.last_valid() + deadlines.consent {
+        if now >= self.ice.heard() + deadlines.consent {
             return self.end(CloseReason::ConsentLost);
         }
         if let Some(dtls) = &mut self.dtls

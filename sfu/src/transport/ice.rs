@@ -47,7 +47,7 @@ pub(super) struct IceAgent {
     verified: SmallVec<[Remote; 2]>,
     path: Option<Remote>,
     nominated: bool,
-    last_valid: Instant,
+    heard: Instant,
 }
 
 impl IceAgent {
@@ -58,7 +58,7 @@ impl IceAgent {
             verified: SmallVec::new(),
             path: None,
             nominated: false,
-            last_valid: now,
+            heard: now,
         }
     }
 
@@ -74,9 +74,17 @@ impl IceAgent {
         self.verified.contains(&remote)
     }
 
-    /// When the last valid check came, or the agent was made.
-    pub(super) fn last_valid(&self) -> Instant {
-        self.last_valid
+    /// When the peer was last heard of, or the agent was made.
+    pub(super) fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// Something authentic and new came that is no check. From where media goes it tells as much as one: not everybody who
+    /// publishes or plays goes on checking (RFC 7675 asks it of full agents for their own sake).
+    pub(super) fn hear(&mut self, now: Instant, from: Remote) {
+        if self.path == Some(from) {
+            self.heard = now;
+        }
     }
 
     /// Takes a datagram that looks like STUN and answers it. What is not authentic gets no answer at all, where
@@ -118,7 +126,7 @@ impl IceAgent {
             self.path = None;
             self.nominated = false;
         }
-        self.last_valid = now;
+        self.heard = now;
         self.verify(from);
         if request.use_candidate() {
             self.nominated = true;
@@ -149,5 +157,37 @@ fn mapped(from: Remote) -> SocketAddr {
     match from {
         Remote::Udp { peer, .. } => SocketAddr::new(peer.ip().to_canonical(), peer.port()),
         Remote::Tcp(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn remote(port: u16) -> Remote {
+        Remote::Udp {
+            peer: SocketAddr::from(([127, 0, 0, 1], port)),
+            local: None,
+        }
+    }
+
+    #[test]
+    fn only_what_comes_from_where_media_goes_tells_that_the_peer_wants_it() {
+        let [ours, theirs] = ["ours", "theirs"].map(|side| IceCredentials {
+            ufrag: side.into(),
+            pwd: side.into(),
+        });
+        let begin = crate::media::begin();
+        let mut agent = IceAgent::new(ours, theirs, begin);
+        let later = begin + Duration::from_secs(1);
+        agent.hear(later, remote(1));
+        assert_eq!(agent.heard(), begin);
+        agent.path = Some(remote(1));
+        agent.hear(later, remote(2));
+        assert_eq!(agent.heard(), begin);
+        agent.hear(later, remote(1));
+        assert_eq!(agent.heard(), later);
     }
 }

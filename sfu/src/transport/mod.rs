@@ -33,7 +33,8 @@ use crate::negotiation::{DataChannels, DtlsRole, Fingerprint, IceCredentials};
 /// Limits and timings of a transport.
 #[derive(Clone, Debug)]
 pub struct TransportConfig {
-    /// Without a valid binding request for this long the peer is gone (consent, RFC 7675 §5.1: 30 s).
+    /// Without a valid binding request, and without media or reports of its own from where it gets ours, for this long the
+    /// peer is gone (consent, RFC 7675 §5.1: 30 s).
     pub consent_timeout: std::time::Duration,
     /// From creation to keys; then the peer is gone.
     pub connect_timeout: std::time::Duration,

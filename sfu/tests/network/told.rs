@@ -10,6 +10,8 @@ pub(crate) struct Tells {
     pub(crate) transport: bool,
     pub(crate) remb: bool,
     pub(crate) repairs: bool,
+    /// Whether it goes on checking once there are pictures.
+    pub(crate) consent: bool,
 }
 
 impl Tells {
@@ -18,6 +20,7 @@ impl Tells {
         transport: true,
         remb: true,
         repairs: true,
+        consent: true,
     };
 
     /// Whether a line of a browser's offer is this viewer's, too.

@@ -112,3 +112,15 @@ fn a_steady_line_is_used_whatever_is_told() {
         }
     }
 }
+
+/// Not every library goes on checking its path once media flows: who reports is there.
+#[test]
+fn who_checks_no_more_but_reports_stays() {
+    let tells = Tells {
+        consent: false,
+        ..REPORTS
+    };
+    let line = Bottleneck::new(1, &[(0, 4000)]);
+    let outcome = watch(tells, Camera::simulcast(), line, 100.0).outcome(0, 10.0, 100.0);
+    assert!(outcome.longest_freeze <= ms(200), "{outcome}");
+}

@@ -170,7 +170,7 @@ impl Viewer {
         if self.association.poll_timeout().is_some_and(|due| due <= at) {
             self.association.handle_timeout(at, &mut self.outbox);
         }
-        if now >= self.next_check {
+        if now >= self.next_check && (self.tells.consent || self.video.is_none()) {
             self.next_check = now + CHECKS;
             let remote = self.remote();
             let ours = check(&self.server.1, &self.own);
