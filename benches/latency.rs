@@ -111,7 +111,7 @@ impl Shows {
                 let number = FIRST_PUBLISHER + place as u64;
                 let (house, party) = (&mut self.house, &self.party);
                 let show = Publisher::join(house, party, number, 0, &room, Pattern::Chromium, BITRATE);
-                self.publishers.push(show);
+                self.publishers.push(show.out_of_step(place));
             }
             let free = self.evening.room.saturating_mul(place + 1) - self.viewers;
             let count = free.min(viewers - self.viewers);
@@ -120,7 +120,7 @@ impl Shows {
         }
     }
 
-    /// All shows at once, none in step with another. Returns the packets that all viewers together should get.
+    /// All shows at once, none in step with another, nor its keyframes. Returns the packets that all viewers together should get.
     fn run(&mut self, time: Duration) -> usize {
         let count = self.publishers.len() as u32;
         let (room, viewers) = (self.evening.room, self.viewers);

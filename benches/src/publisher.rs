@@ -25,6 +25,8 @@ pub struct Stream {
     pattern: Pattern,
     /// A group, again and again.
     frames: Vec<Frame>,
+    /// Frames by which groups behind the first keyframe begin earlier than those of others.
+    ahead: usize,
     sequence: u16,
 }
 
@@ -39,6 +41,7 @@ impl Stream {
         Stream {
             pattern,
             frames: pattern.frames(bitrate, header),
+            ahead: 0,
             sequence: 1,
         }
     }
@@ -54,9 +57,13 @@ impl Stream {
 
     /// A frame of it.
     pub fn frame(&self, number: u32) -> Frame {
+        let place = match number as usize {
+            0 => 0,
+            later => (later + self.ahead) % self.frames.len(),
+        };
         Frame {
             number,
-            ..self.frames[number as usize % self.frames.len()].clone()
+            ..self.frames[place].clone()
         }
     }
 
@@ -132,6 +139,14 @@ impl Publisher {
             frame: 0,
             next_frame: Instant::now(),
         }
+    }
+
+    /// One of many, whose keyframes are not to fall together with the others'.
+    pub fn out_of_step(mut self, place: usize) -> Publisher {
+        // By the golden section any number of them is spread evenly.
+        let part = (place as f64 * 0.618_034).fract();
+        self.stream.ahead = (part * self.stream.frames.len() as f64) as usize;
+        self
     }
 
     /// Sends frames for that long. Returns the frames sent.
