@@ -290,6 +290,7 @@ impl Encoding {
             keyframe_start,
             frame_start: place.frame_start,
             spatial: place.spatial,
+            has_below: false,
             layer_end: place.layer_end,
             temporal: place.temporal,
             temporal_sync: place.temporal_sync,

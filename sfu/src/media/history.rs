@@ -61,6 +61,8 @@ pub struct StoredPacket {
     pub frame_start: bool,
     /// Spatial layer, 0 is the lowest.
     pub spatial: u8,
+    /// Whether its picture has the layer below its own, too; of what is missing it is believed ([`History::push`]).
+    pub has_below: bool,
     /// Last packet of its layer's part of the picture.
     pub layer_end: bool,
     /// Temporal layer, 0 is the base.
@@ -191,7 +193,8 @@ impl History {
     }
 
     /// Keeps a packet and lets go of what is over the bounds. Its position is what [`History::end`] was before.
-    pub fn push(&mut self, packet: StoredPacket) {
+    pub fn push(&mut self, mut packet: StoredPacket) {
+        packet.has_below = self.has_below(&packet);
         let position = self.end();
         // A first packet that was retransmitted may come after the next keyframe began: the newer one stays.
         if packet.keyframe_start && self.keyframe.is_none_or(|(_, newest)| packet.sequence > newest) {
@@ -236,6 +239,21 @@ impl History {
     /// The packet that its publisher sent right after this one.
     pub fn after(&self, packet: &StoredPacket) -> Option<&StoredPacket> {
         self.get(self.find(packet.sequence + 1)?)
+    }
+
+    /// Whether the picture of an upper layer's packet has the layer below that one, by what its publisher sent before it.
+    fn has_below(&self, packet: &StoredPacket) -> bool {
+        let before = packet
+            .sequence
+            .checked_sub(1)
+            .and_then(|sequence| self.find(sequence));
+        match before.and_then(|position| self.get(position)) {
+            _ if packet.spatial == 0 => false,
+            None => true,
+            Some(before) if before.timestamp != packet.timestamp => false,
+            Some(before) if before.spatial == packet.spatial => before.has_below,
+            Some(before) => before.spatial + 1 == packet.spatial,
+        }
     }
 
     /// Whether nothing that its publisher sent after it has come.

@@ -245,6 +245,7 @@ mod tests {
             keyframe_start: false,
             frame_start: true,
             spatial,
+            has_below: spatial > 0,
             layer_end: true,
             temporal,
             temporal_sync: false,

@@ -126,7 +126,7 @@ impl PictureOffsets {
             usize::from(at) + if width > 7 { 2 } else { 1 }
         });
         let end = end_of_id.max(tl0.map_or(0, |(at, _)| usize::from(at) + 1));
-        let is_above = matches!(packet.info, PayloadInfo::Vp9 { .. }) && packet.spatial > 0;
+        let is_above = matches!(packet.info, PayloadInfo::Vp9 { .. }) && packet.has_below;
         let end = end.max(if is_above { end_of_id + 1 } else { 0 });
         let Some(start) = packet.payload().get(..end) else {
             return 0;
@@ -147,7 +147,7 @@ impl PictureOffsets {
             }
         }
         // The layer below is sent with it. Who is not told to wait for it (D, RFC 9628 §4.2) shows the picture without what is
-        // lost of that layer, and none that is built upon it afterwards.
+        // lost of that layer, and none that is built upon it afterwards. Where the encoder left it out, he would wait in vain.
         if is_above && let Some(layers) = lead.get_mut(base + end_of_id) {
             *layers |= 1;
         }
@@ -183,8 +183,13 @@ mod tests {
     use crate::negotiation::Codec;
 
     #[test]
-    fn an_upper_layer_of_vp9_is_told_to_wait_for_the_one_below() {
-        for (spatial, layers, told) in [(0, 0x10, 0x10), (1, 0x12, 0x13), (2, 0x15, 0x15)] {
+    fn an_upper_layer_of_vp9_is_told_to_wait_for_the_one_below_where_there_is_one() {
+        for (spatial, has_below, layers, told) in [
+            (0, false, 0x10, 0x10),
+            (1, true, 0x12, 0x13),
+            (1, false, 0x12, 0x12),
+            (2, true, 0x15, 0x15),
+        ] {
             let info = PayloadInfo::Vp9 {
                 picture_id: Some((1, 15, 258)),
                 tl0_pic_idx: Some((4, 7)),
@@ -203,6 +208,7 @@ mod tests {
                 keyframe_start: false,
                 frame_start: true,
                 spatial,
+                has_below,
                 layer_end: false,
                 temporal: 0,
                 temporal_sync: false,

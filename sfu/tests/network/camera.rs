@@ -80,6 +80,8 @@ pub(crate) struct Camera {
     pub(crate) is_marked: bool,
     /// Every so many pictures the encoder leaves out the highest layer's frame, and does not mark the one below.
     pub(crate) skips: u32,
+    /// Every so many pictures it leaves out the lowest layer's frame, as browsers do that want to send less: the one above needs nothing of it.
+    pub(crate) hollows: u32,
     /// A keyframe is so many times as large as another frame.
     pub(crate) keyframe: f64,
     /// Every so many groups one begins with a new scene, and its keyframe is three times as large as the others.
@@ -103,6 +105,7 @@ impl Camera {
             is_h264: false,
             is_marked: false,
             skips: u32::MAX,
+            hollows: u32::MAX,
             keyframe: 5.0,
             scene: u32::MAX,
             wraps: None,
@@ -400,6 +403,7 @@ impl Shooting {
 
     /// A picture of all spatial layers. Between keyframes none is predicted from the one below.
     fn picture(&mut self) -> Vec<Vec<u8>> {
+        let before = self.layers[0].newest;
         let (is_keyframe, temporal, needs, _) = self.step(0);
         let Layer {
             frame,
@@ -410,9 +414,13 @@ impl Shooting {
             ..
         } = self.layers[0];
         let is_skipped = !is_keyframe && frame % self.camera.skips == 3;
+        let is_hollow = !is_keyframe && frame % self.camera.hollows == self.camera.hollows / 2;
+        if is_hollow {
+            self.layers[0].newest = before;
+        }
         let highest = self.layers.len() - 1;
         let mut packets: Vec<Vec<u8>> = Vec::new();
-        for spatial in 0..=highest - usize::from(is_skipped) {
+        for spatial in usize::from(is_hollow)..=highest - usize::from(is_skipped) {
             let needs = match spatial {
                 0 => needs,
                 _ => self.layers[spatial].follow(frame, is_keyframe, temporal).0,

@@ -79,6 +79,38 @@ fn pictures_whose_highest_layer_is_left_out_are_shown() {
 }
 
 #[test]
+fn pictures_whose_lowest_layer_is_left_out_are_shown() {
+    // Who is told to wait for it shows nothing for three seconds.
+    for (layers, hollows) in [(2, 9), (3, 14)] {
+        let mut camera = Camera {
+            hollows,
+            ..Camera::scalable()
+        };
+        camera.layers.truncate(layers);
+        for loss in [0.0, 0.05] {
+            let mut world = World::new(1, camera.clone());
+            let line = world.line(Bottleneck {
+                loss: Loss::Random(loss),
+                ..Bottleneck::new(1, &[(0, 8000)])
+            });
+            world.watch(line);
+            world.run_to(30.0);
+            let outcome = world.outcome(0, 8.0, 30.0);
+            let shown = world.shown(0, 8.0, 30.0).count();
+            println!(
+                "{layers} layers, each {hollows}th picture without the lowest, {loss} lost: {shown} shown, {outcome}"
+            );
+            assert!(shown >= if loss > 0.0 { 22 * 20 } else { 22 * 30 - 2 }, "{shown}");
+            assert!(
+                outcome.longest_freeze <= ms(if loss > 0.0 { 500 } else { 100 }),
+                "{outcome}"
+            );
+            assert_eq!(world.viewers[0].keyframe_requests, 0);
+        }
+    }
+}
+
+#[test]
 fn a_squeeze_to_little_more_than_the_lowest_spatial_layer() {
     // A browser's keyframe takes most of a second of such a line: who waited for one stood still for 760 to 870 ms. And it
     // asks but once for what is missing of the larger pictures before, and shows nothing without it for three seconds.

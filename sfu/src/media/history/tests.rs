@@ -15,6 +15,7 @@ fn packet(at: Instant, sequence: u64, keyframe_start: bool) -> StoredPacket {
         keyframe_start,
         frame_start: true,
         spatial: 0,
+        has_below: false,
         layer_end: true,
         temporal: 0,
         temporal_sync: false,
@@ -240,4 +241,34 @@ fn a_packet_over_the_bound_leaves_an_empty_ring() {
     history.push(packet(begin(), 7, true));
     assert_eq!((history.start(), history.end(), history.bytes()), (1, 1, 0));
     assert_eq!((history.keyframe(), history.find(7)), (None, None));
+}
+
+#[test]
+fn an_upper_layer_has_one_below_unless_its_encoder_left_it_out() {
+    let mut history = History::new(1 << 20, SECOND);
+    let of = |sequence, timestamp, spatial| StoredPacket {
+        timestamp,
+        spatial,
+        ..packet(begin(), sequence, false)
+    };
+    let pictures = [
+        of(1, 10, 0),
+        of(2, 10, 1),
+        of(3, 10, 1),
+        of(4, 10, 2),
+        of(5, 20, 1),
+        of(6, 20, 1),
+        of(7, 30, 0),
+        of(8, 30, 2),
+        // What was lost of the next picture has yet to come.
+        of(10, 40, 1),
+    ];
+    for packet in pictures {
+        history.push(packet);
+    }
+    let found: Vec<bool> = (history.start()..history.end())
+        .filter_map(|position| history.get(position))
+        .map(|packet| packet.has_below)
+        .collect();
+    assert_eq!(found, [false, true, true, true, false, false, false, false, true]);
 }
