@@ -10,13 +10,15 @@ use std::time::{Duration, Instant};
 
 use crate::bandwidth::Fate;
 
-/// Packets that wait to leave, and that are not known to have come: of a large picture. What is more is forgotten.
-const MOST: usize = 64;
+/// Packets that wait to leave, and that are not known to have come: of a large keyframe, 7 KiB of each. What is more is forgotten.
+const MOST: usize = 128;
 /// About a packet, in bits.
 const PACKET: u64 = 1200 * 8;
 /// What is missing for longer than this is not awaited by anybody: browsers have asked for a keyframe.
 const LONGEST: Duration = Duration::from_secs(3);
-/// When nothing is told of a packet for a round trip and this, the viewer's requests have to do.
+/// What feedback tells to be lost is asked for within a round trip and this, or the request was lost, too.
+const ASKED: Duration = Duration::from_millis(80);
+/// When nothing is told of a packet for a round trip and this, another request counts.
 const UNTOLD: Duration = Duration::from_millis(200);
 
 /// By its number.
@@ -149,7 +151,10 @@ impl Completion {
             .find(|sent| sent.of.number == number)
         {
             Some(sent) => (sent.at, sent.flight) = (now, flight),
-            None => self.note(now, missing(number, now), flight, false),
+            None => {
+                self.sent.retain(|sent| sent.of.number != number);
+                self.note(now, missing(number, now), flight, false);
+            }
         }
     }
 
@@ -166,7 +171,7 @@ impl Completion {
     }
 
     /// Has what is lost wait again, and forgets what has come. What has left once is asked for, and may have been overtaken: only
-    /// where the line is full it is believed to be lost before that.
+    /// where the line is full it is believed to be lost before that has had its time.
     pub(super) fn settle(
         &mut self,
         now: Instant,
@@ -176,13 +181,14 @@ impl Completion {
     ) {
         let waiting = &mut self.waiting;
         self.sent.retain(|sent| {
-            let is_untold = now.saturating_duration_since(sent.at) > round_trip + UNTOLD;
+            let age = now.saturating_duration_since(sent.at);
             match fate(sent.flight) {
-                Fate::Unknown => return !is_untold,
+                Fate::Unknown => return age < round_trip + UNTOLD,
+                Fate::Lost if sent.is_first && !is_full && age < round_trip + ASKED => return true,
                 Fate::Came => waiting.retain(|missing| missing.number != sent.of.number),
                 Fate::Lost => {
                     let is_known = waiting.iter().any(|missing| missing.number == sent.of.number);
-                    if (is_full || !sent.is_first) && waiting.len() < MOST && !is_known {
+                    if waiting.len() < MOST && !is_known {
                         waiting.push_back(Missing {
                             is_guess: false,
                             ..sent.of
@@ -282,6 +288,31 @@ mod tests {
             assert_eq!(completion.take(after(50), None), Some(7));
             assert!(!completion.is_busy(), "once");
         }
+    }
+
+    #[test]
+    fn what_is_lost_and_not_asked_for_in_time_leaves_anyway() {
+        let after = clock();
+        let mut completion = Completion::new(after(0));
+        (1..=3).for_each(|number| completion.leaves(after(0), number, u64::from(number)));
+        let fate = |flight| match flight {
+            1 | 2 => Fate::Lost,
+            3 => Fate::Came,
+            _ => Fate::Unknown,
+        };
+        completion.settle(after(120), false, ROUND_TRIP, fate);
+        assert!(!completion.is_busy(), "its request may be on its way");
+        completion.left(after(130), 1, 4);
+        completion.settle(after(179), false, ROUND_TRIP, fate);
+        assert!(!completion.is_busy());
+        completion.settle(after(180), false, ROUND_TRIP, fate);
+        assert_eq!(completion.take(after(180), None), Some(2));
+        completion.left(after(180), 2, 5);
+        completion.settle(after(190), false, ROUND_TRIP, fate);
+        assert!(
+            !completion.is_busy() && !completion.is_empty(),
+            "once, and not what was asked for"
+        );
     }
 
     #[test]

@@ -74,6 +74,13 @@ impl Repairs {
         self.waiting.retain(|waiting| !numbers.contains(waiting));
     }
 
+    /// One that leaves now leaves a second time a little later.
+    pub(super) fn echo(&mut self, now: Instant, sequence: u16) {
+        if self.echoes.len() < MAX_WAITING {
+            self.echoes.push_back((sequence, now + ECHO));
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.echoes.is_empty()
     }
@@ -163,6 +170,8 @@ mod tests {
             take(&mut repairs, ROUND_TRIP + ECHO, false).is_empty(),
             "once where that is enough"
         );
+        repairs.echo(now, 8);
+        assert_eq!(take(&mut repairs, ECHO, false), [8]);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(crate) struct Bottleneck {
     /// What is delayed more may be overtaken, as on a way of several paths.
     pub(crate) overtakes: bool,
     pub(crate) loss: Loss,
+    /// Of what goes back, each by itself, of 1.
+    pub(crate) loss_back: f64,
     pub(crate) random: SmallRng,
     pub(crate) is_losing: bool,
     pub(crate) free_at: Duration,
@@ -51,6 +53,7 @@ impl Bottleneck {
             jitter: Duration::ZERO,
             overtakes: false,
             loss: Loss::None,
+            loss_back: 0.0,
             random: SmallRng::seed_from_u64(seed),
             is_losing: false,
             free_at: Duration::ZERO,
@@ -116,6 +119,12 @@ impl Bottleneck {
             takes = self.leaves(at, picture + takes.as_secs_f64() * 60_000.0) - at;
         }
         takes
+    }
+
+    /// When a datagram that goes back comes out, if it does.
+    pub(crate) fn pass_back(&mut self, now: Duration) -> Option<Duration> {
+        let is_lost = self.loss_back > 0.0 && self.random.random_bool(self.loss_back);
+        (!is_lost).then_some(now + self.delay)
     }
 
     /// When a datagram comes out, if it does.

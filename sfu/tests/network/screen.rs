@@ -80,7 +80,9 @@ impl Screen {
         let mut needless = None;
         for layer in self.pictures.values().flat_map(|picture| &picture.layers) {
             let (of, stamp) = (layer.stamp.layer, layer.stamp);
-            let goes_back = stamp.is_keyframe() || self.continuous.contains(&(of, stamp.needs));
+            let below = of.checked_sub(1).filter(|_| layer.needs_below);
+            let goes_back = (stamp.is_keyframe() || self.continuous.contains(&(of, stamp.needs)))
+                && below.is_none_or(|below| self.continuous.contains(&(below, stamp.frame)));
             if goes_back && layer.is_whole() && !self.continuous.contains(&(of, stamp.frame)) {
                 self.continuous.push((of, stamp.frame));
                 needless = needless.max(Some(layer.last + 1));

@@ -240,11 +240,14 @@ impl World {
         }
         self.shard.outbox().clear();
         for viewer in &mut self.viewers {
-            let delay = self.lines[viewer.line].delay;
+            let line = &mut self.lines[viewer.line];
             for bytes in viewer.take_datagrams() {
+                let Some(arrival) = line.pass_back(now) else {
+                    continue;
+                };
                 self.sent += 1;
                 self.rising
-                    .push(Reverse((now + delay, self.sent, viewer.address, bytes)));
+                    .push(Reverse((arrival, self.sent, viewer.address, bytes)));
             }
         }
     }

@@ -57,6 +57,9 @@ impl Sender {
         let rate = is_full.then(|| estimate.max(line.bandwidth.carries()) / 8 * 7);
         while let Some(number) = self.completion.take(line.now, rate) {
             self.send_again(publication, number, line);
+            if twice {
+                self.repairs.echo(line.now, number);
+            }
         }
         is_too_much
     }
