@@ -329,7 +329,7 @@ impl Playback {
         } else {
             return;
         }
-        let mut due = self.probe.due(now, self.stats.bytes);
+        let mut due = self.probe.due(now, (self.stats.bytes, self.stats.packets));
         if !self.probe.is_running() {
             self.bandwidth.end_probe();
         }
@@ -382,7 +382,8 @@ impl Playback {
                 let bitrate = wanted.min(self.bandwidth.estimate() * PROBE_STEP / 100);
                 let jitter = self.bandwidth.jitter();
                 self.bandwidth.begin_probe();
-                self.probe.start(now, bitrate, jitter, self.stats.bytes);
+                let sent = (self.stats.bytes, self.stats.packets);
+                self.probe.start(now, bitrate, jitter, sent);
             }
             Trial::Long(sent) => {
                 let bitrate = wanted.min(self.probe.may_reach(sent));

@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 const LENGTH: Duration = Duration::from_millis(50);
 /// With jitter it must last longer than that blurs.
 const LONGEST: Duration = Duration::from_millis(250);
+/// And so many packets must leave, for fewer say nothing ([`crate::bandwidth`]): at 100 kbit/s they take a fifth of a second. But it
+/// ends after this.
+const LEAST_PACKETS: u64 = 6;
+const SLOWEST: Duration = Duration::from_millis(400);
 /// From entering a layer to the first try.
 const FIRST_PAUSE: Duration = Duration::from_millis(1500);
 /// Between tries, and at least so many times as long as one: it decides how soon a line that has widened is noticed, and
@@ -46,8 +50,9 @@ struct Running {
     began: Instant,
     length: Duration,
     step: Duration,
-    /// Bytes the viewer had been sent when it began.
+    /// What the viewer had been sent when it began, and packets.
     bytes: u64,
+    packets: u64,
     stepped: Instant,
 }
 
@@ -148,8 +153,14 @@ impl Probe {
     }
 
     /// From now on everything together is to be `bitrate` bits per second, for a while that grows with the line's
-    /// jitter. `bytes` is what the viewer has been sent so far.
-    pub(super) fn start(&mut self, now: Instant, bitrate: u64, jitter: Duration, bytes: u64) {
+    /// jitter. `bytes` and `packets` are what the viewer has been sent so far.
+    pub(super) fn start(
+        &mut self,
+        now: Instant,
+        bitrate: u64,
+        jitter: Duration,
+        (bytes, packets): (u64, u64),
+    ) {
         let length = (LENGTH + jitter * 2).min(LONGEST);
         let at_once = Running {
             from: bitrate / 8,
@@ -159,6 +170,7 @@ impl Probe {
             length,
             step: STEP,
             bytes,
+            packets,
             stepped: now,
         };
         self.run(at_once, bitrate, PAUSE.max(length * PAUSE_LENGTHS));
@@ -176,6 +188,7 @@ impl Probe {
             length,
             step: LONG_STEP,
             bytes,
+            packets: 0,
             stepped: now,
         };
         self.run(slowly, bitrate, self.long_pause);
@@ -212,12 +225,16 @@ impl Probe {
         self.running = None;
     }
 
-    /// Bytes of padding to send now, when the viewer has been sent `bytes` so far.
-    pub(super) fn due(&mut self, now: Instant, bytes: u64) -> u64 {
+    /// Bytes of padding to send now, when the viewer has been sent `bytes` in `packets` so far.
+    pub(super) fn due(&mut self, now: Instant, (bytes, packets): (u64, u64)) -> u64 {
         let Some(running) = &mut self.running else {
             return 0;
         };
         let passed = now.saturating_duration_since(running.began);
+        let says_nothing = running.grows.is_zero() && packets - running.packets < LEAST_PACKETS;
+        if says_nothing && passed < SLOWEST {
+            running.length = running.length.max(passed + STEP);
+        }
         let wanted = running.bytes_until(passed);
         running.stepped = now;
         if passed >= running.length {
@@ -245,25 +262,44 @@ mod tests {
         assert!(!probe.may_start(now, 0));
         let now = now + FIRST_PAUSE;
         assert!(probe.may_start(now, 0));
-        probe.start(now, 800_000, Duration::ZERO, 1_000);
+        probe.start(now, 800_000, Duration::ZERO, (1_000, 9));
         let (mut bytes, mut padding) = (1_000, 0);
         for step in 1..10 {
             let at = now + STEP * step;
             assert_eq!(probe.deadline(), Some(at));
             // A frame in the middle.
             bytes += if step == 6 { 4_000 } else { 0 };
-            let due = probe.due(at, bytes);
+            let due = probe.due(at, (bytes, 9 + u64::from(step)));
             (bytes, padding) = (bytes + due, padding + due);
         }
         assert_eq!((bytes - 1_000, padding), (6_500, 2_500));
-        assert_eq!(probe.due(now + LENGTH, bytes), 0);
+        assert_eq!(probe.due(now + LENGTH, (bytes, 19)), 0);
         assert!(!probe.is_running() && probe.deadline().is_none());
         assert!(!probe.may_start(now + LENGTH + PAUSE - STEP, 0));
         assert!(probe.may_start(now + LENGTH + PAUSE, 0));
-        probe.start(now, 800_000, Duration::ZERO, 0);
+        probe.start(now, 800_000, Duration::ZERO, (0, 0));
         probe.stop();
         assert!(!probe.may_start(now + LENGTH, 800_000), "not answered yet");
         assert!(probe.may_start(now + LENGTH + ANSWER, 700_000), "it went well");
+    }
+
+    #[test]
+    fn a_slow_line_is_tried_for_longer_until_enough_packets_tell() {
+        let now = begin();
+        let mut probe = Probe::new(now);
+        probe.start(now, 96_000, Duration::ZERO, (0, 3));
+        assert!(probe.due(now + LENGTH, (0, 8)) == 600 && probe.is_running());
+        assert_eq!(
+            probe.due(now + 2 * LENGTH, (900, 8)),
+            300,
+            "it goes on as it began"
+        );
+        assert_eq!(probe.due(now + 2 * LENGTH + STEP, (1200, 9)), 0);
+        assert!(!probe.is_running());
+        probe.start(now, 96_000, Duration::ZERO, (0, 3));
+        probe.due(now + LENGTH, (0, 3));
+        probe.due(now + SLOWEST, (0, 3));
+        assert!(!probe.is_running(), "where nothing can be sent it ends");
     }
 
     #[test]
@@ -276,9 +312,12 @@ mod tests {
         let ends = probe.start_slowly(now, 200_000, 300_000, 0);
         assert!(probe.is_long() && ends == now + GROWS + STAYS);
         // Half of the padding while it grows, all of it behind that: 80 kbit/s beside 200.
-        assert_eq!(probe.due(now + GROWS, 25_000), 5_000);
-        assert_eq!(probe.due(ends - LONG_STEP, 0), 25_000 + 5_000 + 35_000 * 78 / 100);
-        assert_eq!(probe.due(ends, 60_000), 0);
+        assert_eq!(probe.due(now + GROWS, (25_000, 0)), 5_000);
+        assert_eq!(
+            probe.due(ends - LONG_STEP, (0, 0)),
+            25_000 + 5_000 + 35_000 * 78 / 100
+        );
+        assert_eq!(probe.due(ends, (60_000, 0)), 0);
         assert!(!probe.is_long() && !probe.may_start(ends, 299_999));
         assert!(probe.may_start(ends, 300_000), "it went well");
         assert_eq!(probe.may_reach(200_000), 600_000);

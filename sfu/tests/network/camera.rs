@@ -91,6 +91,8 @@ pub(crate) struct Camera {
     pub(crate) wraps: Option<u32>,
     /// It sends sender reports.
     pub(crate) reports: bool,
+    /// It sends no sound.
+    pub(crate) is_silent: bool,
 }
 
 impl Camera {
@@ -110,6 +112,7 @@ impl Camera {
             scene: u32::MAX,
             wraps: None,
             reports: false,
+            is_silent: false,
         }
     }
 
@@ -316,7 +319,8 @@ impl Shooting {
             });
         };
         // Sound every 20 ms, pictures every 33.
-        for _ in 0..if self.frames % 3 == 2 { 1 } else { 2 } {
+        let sounds = if self.frames % 3 == 2 { 1 } else { 2 };
+        for _ in 0..if self.camera.is_silent { 0 } else { sounds } {
             let mut packet = header(AUDIO, false, self.sounds, u32::from(self.sounds) * 960, 7);
             packet.resize(92, 1);
             item(0, 0, packet);

@@ -145,6 +145,33 @@ fn a_squeeze_to_little_more_than_the_lowest_spatial_layer() {
 }
 
 #[test]
+fn from_the_lowest_pictures_alone_the_way_up_is_found_soon() {
+    // A try of a hundred kilobits is two packets in the time of a usual one, and two packets say nothing: up to
+    // eighteen seconds passed.
+    let camera = Camera {
+        layers: vec![(320, 180, 150), (640, 360, 800)],
+        is_silent: true,
+        ..Camera::scalable()
+    };
+    for phase in 0..8u64 {
+        let relieved = 34.0 + phase as f64 * 0.13;
+        let mut line = Bottleneck::new(phase, &[(0, 4000), (20, 100), (34, 4000)]);
+        line.plan[2].0 = Duration::from_secs_f64(relieved);
+        let mut world = World::new(phase, camera.clone());
+        let line = world.line(line);
+        world.watch(line);
+        world.run_to(relieved);
+        let estimate = world.estimate(0) / 1000;
+        world.run_to(56.0);
+        let up = world.time_to(0, relieved, |layer| layer == 1).unwrap();
+        let (squeeze, whole) = (world.outcome(0, 22.0, relieved), world.outcome(0, relieved, 56.0));
+        assert!(up <= 6.0, "{up}");
+        println!("phase {phase}: from {estimate} kbps up {up:.2} s\n  squeeze {squeeze}\n  whole   {whole}");
+        assert_eq!((whole.flapped, whole.taken_back), (0, 0), "{whole}");
+    }
+}
+
+#[test]
 fn losses_of_spatial_layers() {
     // A repair that is lost, too, is not asked for again, nor is anything whose request is lost: without it nothing was shown for
     // three seconds.
