@@ -9,6 +9,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use sfu::negotiation::IceCredentials;
+use sfu::transport::RtpParts;
 
 use super::peer::{Part, Party, Peer};
 use super::server::{PATIENCE, Server};
@@ -77,13 +78,29 @@ fn send(socket: &Socket, sends: &mut usize, datagram: &[u8]) {
     }
 }
 
-/// Asks for a session in the demo room; the port of the answer, and where the session is.
-pub(crate) async fn ask(server: &Server, peer: &mut Peer) -> (u16, String) {
+/// What somebody comes for: a viewer of a room, or a publisher with a token.
+#[derive(Clone, Copy)]
+pub(crate) enum Wish<'a> {
+    Watch { room: &'a str },
+    Publish { room: &'a str, token: &'a str },
+}
+
+/// A viewer of the demo.
+const DEMO: Wish<'_> = Wish::Watch { room: "demo" };
+
+/// Asks for a session; the port of the answer, and where the session is.
+pub(crate) async fn ask(server: &Server, peer: &mut Peer, wish: Wish<'_>) -> (u16, String) {
     let end = Instant::now() + PATIENCE;
     let answer = loop {
-        let request = server.client.post(server.at("/whep/demo"));
+        let post = |path: String| server.client.post(server.at(&path));
+        let (request, part) = match wish {
+            Wish::Watch { room } => (post(format!("/whep/{room}")), Part::Viewer),
+            Wish::Publish { room, token } => {
+                (post(format!("/whip/{room}")).bearer_auth(token), Part::Chromium)
+            }
+        };
         let request = request.header(CONTENT_TYPE, "application/sdp");
-        let answer = request.body(peer.offer(Part::Viewer)).send().await.unwrap();
+        let answer = request.body(peer.offer(part)).send().await.unwrap();
         if answer.status() == StatusCode::CREATED {
             break answer;
         }
@@ -122,19 +139,34 @@ impl Keyed {
 
     /// Comes in by UDP or TCP, one of many with a number of its own; returns when it has keys.
     pub(crate) async fn enter(server: &Server, party: &Party, number: u64, by_tcp: bool) -> Keyed {
-        let mut keyed = Keyed::ask(server, party, number, by_tcp).await;
+        Keyed::ask(server, party, number, by_tcp, DEMO)
+            .await
+            .connected()
+            .await
+    }
+
+    /// The same by UDP, with a wish.
+    pub(crate) async fn enter_as(server: &Server, party: &Party, number: u64, wish: Wish<'_>) -> Keyed {
+        Keyed::ask(server, party, number, false, wish)
+            .await
+            .connected()
+            .await
+    }
+
+    async fn connected(mut self) -> Keyed {
+        let keyed = &mut self;
         let end = Instant::now() + PATIENCE;
         while !keyed.peer.is_connected() {
             assert!(Instant::now() < end, "no keys");
             keyed.read();
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        keyed
+        self
     }
 
     /// Begins to come in and says no more after so many datagrams, as long as one waits for an answer.
     pub(crate) async fn stall(server: &Server, party: &Party, number: u64, sends: usize) {
-        let mut keyed = Keyed::ask(server, party, number, false).await;
+        let mut keyed = Keyed::ask(server, party, number, false, DEMO).await;
         keyed.sends = sends;
         for _ in 0..20 {
             keyed.read();
@@ -142,9 +174,9 @@ impl Keyed {
         }
     }
 
-    async fn ask(server: &Server, party: &Party, number: u64, by_tcp: bool) -> Keyed {
+    async fn ask(server: &Server, party: &Party, number: u64, by_tcp: bool, wish: Wish<'_>) -> Keyed {
         let mut peer = Peer::new(party, number, Instant::now());
-        let (port, session) = ask(server, &mut peer).await;
+        let (port, session) = ask(server, &mut peer, wish).await;
         let socket = if by_tcp {
             let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
             stream.set_nonblocking(true).unwrap();
@@ -197,6 +229,19 @@ impl Keyed {
     pub(crate) fn report(&mut self, compound: &[u8]) {
         let mut sealed = Vec::new();
         assert!(self.peer.keys.as_mut().unwrap().seal_rtcp(compound, &mut sealed));
+        self.socket.send(&sealed);
+    }
+
+    /// Sends a packet of media under its keys.
+    pub(crate) fn send(&mut self, header: &[u8], payload: &[u8]) {
+        let mut sealed = Vec::new();
+        let packet = RtpParts {
+            header,
+            lead: &[],
+            body: payload,
+            padding: 0,
+        };
+        assert!(self.peer.keys.as_mut().unwrap().seal_rtp(packet, &mut sealed));
         self.socket.send(&sealed);
     }
 

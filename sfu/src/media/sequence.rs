@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::rate_limiter::{Rate, RateLimiter};
+
 /// A number this far from the last one is another stream, or a stray (RFC 3550 A.1, MAX_DROPOUT).
 const MAX_JUMP: u64 = 3000;
 /// Holes remembered. More means the line was gone: a keyframe repairs that, not retransmissions.
 const MAX_MISSING: usize = 1000;
+/// Holes that are remembered a second, and at once: each is asked for and looked at in every turn. Who makes more has no
+/// line that repairs would mend.
+const HOLES: Rate = Rate::new(1000, 1000);
 /// A packet may be late without being lost: it is asked for after this long.
 const REORDERING: Duration = Duration::from_millis(10);
 /// Between the first two requests for one packet; grows by half each time.
@@ -57,6 +62,7 @@ pub(super) struct Sequence {
     /// Numbers that did not come by themselves.
     asked: u64,
     overflowed: bool,
+    holes: Option<RateLimiter>,
 }
 
 impl Sequence {
@@ -105,8 +111,9 @@ impl Sequence {
     }
 
     fn miss(&mut self, now: Instant, from: u64, to: u64) {
+        let holes = self.holes.get_or_insert_with(|| RateLimiter::new(now));
         for number in from..to {
-            if self.missing.len() >= MAX_MISSING {
+            if self.missing.len() >= MAX_MISSING || !holes.take(now, HOLES) {
                 self.lost += self.missing.len() as u64 + (to - number);
                 self.asked += to - number;
                 self.missing.clear();
@@ -300,5 +307,22 @@ mod tests {
         assert!(sequence.missing() <= MAX_MISSING as u64);
         assert!(sequence.request(now, &mut Vec::new()), "a keyframe is needed");
         assert_eq!(sequence.lost(), 2499);
+    }
+
+    #[test]
+    fn who_makes_holes_all_the_time_is_not_kept_account_of() {
+        let (begin, mut sequence) = (begin(), Sequence::default());
+        let (mut number, mut kept) = (0_u16, 0);
+        for step in 0..1000 {
+            let before = sequence.missing();
+            sequence.arrive(begin + ms(step), number);
+            kept += sequence.missing().saturating_sub(before);
+            number = number.wrapping_add(900);
+        }
+        assert!((899..=2000).contains(&kept), "{kept} holes in a second");
+        assert!(
+            sequence.request(begin + ms(1000), &mut Vec::new()),
+            "a keyframe is needed"
+        );
     }
 }
