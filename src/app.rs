@@ -27,10 +27,11 @@ use crate::directory::Directory;
 use crate::media::service::MediaService;
 use crate::runtime::{MediaRuntime, MediaSettings};
 use crate::secret;
+use crate::shop::clock::{Clock, unix_now};
 use crate::shop::identities::TokenIdentities;
 use crate::shop::ledger;
 use crate::shop::ledger_health::{Health, LedgerHealth};
-use crate::shop::ledger_thread::{self, unix_now};
+use crate::shop::ledger_thread;
 use crate::shop::service::{REQUESTS, ShopService};
 use crate::shop::task::ShopTask;
 use crate::telemetry::Telemetry;
@@ -228,14 +229,16 @@ fn start_shop(
     };
     // The letter keeps it a text wherever digits alone would become a number.
     let epoch = format!("e{:016x}", rand::random::<u64>());
-    let shop = Shop::new(unix_now(), settings, epoch, shows);
-    let (lane, answers, ledger) = ledger_thread::start(ledger, metrics.clone())?;
+    let clock = Clock::start();
+    let shop = Shop::new(clock.now(), settings, epoch, shows);
+    let (lane, answers, ledger) = ledger_thread::start(ledger, metrics.clone(), clock.clone())?;
     let health = lane.health().clone();
     let (requests, asked) = mpsc::channel(REQUESTS);
     let (stop, stopped) = oneshot::channel();
     let identities = Box::new(TokenIdentities::new(tokens.clone()));
     let task = ShopTask::new(
         shop,
+        clock,
         identities,
         lane,
         runtime.service.clone(),

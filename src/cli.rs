@@ -15,8 +15,8 @@ use tracing_subscriber::filter::ParseError;
 use crate::app;
 use crate::config::{self, Config};
 use crate::secret;
+use crate::shop::clock::unix_now;
 use crate::shop::ledger;
-use crate::shop::ledger_thread::unix_now;
 
 /// What says where the server's values come from, before the name of a command or behind it.
 fn keys() -> Vec<Arg> {

@@ -3,7 +3,7 @@
 use overlay::{Identities, Identity, Role};
 use signaling::token::{Claims, Scope, Tokens};
 
-use super::ledger_thread::unix_now;
+use super::clock::unix_now;
 
 /// How an anonymous customer's id begins.
 const ANONYMOUS: &str = "anon-";

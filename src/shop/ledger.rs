@@ -8,7 +8,7 @@ use anyhow::Context;
 use overlay::catalogue;
 use overlay::ledger::{Action, Command, Ledger, PostgresLedger, ShowRecord, SqliteLedger, Ticket};
 
-use super::ledger_thread::unix_now;
+use super::clock::unix_now;
 use crate::config::Config;
 
 const DAY_MS: i64 = 86_400_000;

@@ -3,12 +3,12 @@
 use std::io;
 use std::sync::mpsc as lane;
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use overlay::UnixMillis;
 use overlay::ledger::{Answer, Command, Ledger};
 use tokio::sync::mpsc;
 
+use super::clock::Clock;
 use super::ledger_health::LedgerHealth;
 use crate::telemetry::ShopMetrics;
 
@@ -57,6 +57,7 @@ impl LedgerLane {
 pub fn start(
     mut ledger: Box<dyn Ledger>,
     metrics: ShopMetrics,
+    clock: Clock,
 ) -> io::Result<(LedgerLane, mpsc::Receiver<Answer>, JoinHandle<()>)> {
     let (commands, waiting) = lane::sync_channel::<Command>(WAITING);
     let (answered, answers) = mpsc::channel(ANSWERS);
@@ -71,7 +72,7 @@ pub fn start(
                 batch.extend(waiting.try_iter().take(BATCH - 1));
                 counts.ledger_queue.sub(i64::try_from(batch.len()).unwrap_or(0));
                 let tick = marks.begins(Instant::now(), &batch);
-                let decided = ledger.decide(unix_now(), batch);
+                let decided = ledger.decide(clock.now(), batch);
                 marks.ends(tick, &decided);
                 for answer in decided {
                     if answered.blocking_send(answer).is_err() {
@@ -89,16 +90,11 @@ pub fn start(
     Ok((lane, answers, thread))
 }
 
-/// The wall clock.
-pub fn unix_now() -> UnixMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use overlay::UnixMillis;
     use overlay::ledger::{Action, Audit, BackupError, Event, LedgerError, Refusal, ShowRecord, Ticket};
 
     use super::*;
@@ -149,7 +145,12 @@ mod tests {
             opens,
             batches: batches.clone(),
         };
-        let (lane, mut answers, thread) = start(Box::new(ledger), Telemetry::new(&[]).unwrap().shop).unwrap();
+        let (lane, mut answers, thread) = start(
+            Box::new(ledger),
+            Telemetry::new(&[]).unwrap().shop,
+            Clock::start(),
+        )
+        .unwrap();
         let command = |number: usize| Command {
             ticket: Ticket(number as u64),
             show: "demo".into(),

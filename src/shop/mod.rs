@@ -1,6 +1,7 @@
 //! The shop's shell: its clients by data channel and event stream, its clock and its ledger's thread.
 
 pub mod clients;
+pub mod clock;
 pub mod identities;
 pub mod ledger;
 pub mod ledger_health;

@@ -15,8 +15,9 @@ use signaling::{HostRequest, RoomSummary, ShopList, ShopReply};
 use tokio::sync::{mpsc, oneshot};
 
 use super::clients::{Carrier, Clients, Pace, carrier, of_peer};
+use super::clock::Clock;
 use super::ledger_health::Watch;
-use super::ledger_thread::{LedgerLane, unix_now};
+use super::ledger_thread::LedgerLane;
 use super::replies::Replies;
 use super::service::Request;
 use crate::directory::Directory;
@@ -35,6 +36,7 @@ const CHANNELS: [&str; 3] = ["shop", "live", "chat"];
 /// The shop and everybody around it.
 pub struct ShopTask {
     shop: Shop,
+    clock: Clock,
     clients: Clients,
     identities: Box<dyn Identities>,
     ledger: LedgerLane,
@@ -53,6 +55,7 @@ impl ShopTask {
     /// A shop over a running media side and ledger.
     pub fn new(
         shop: Shop,
+        clock: Clock,
         identities: Box<dyn Identities>,
         ledger: LedgerLane,
         media: MediaService,
@@ -61,6 +64,7 @@ impl ShopTask {
     ) -> ShopTask {
         ShopTask {
             shop,
+            clock,
             clients: Clients::new(media.clone(), metrics.clone()),
             identities,
             watch: Watch::new(ledger.health().clone(), Instant::now()),
@@ -86,8 +90,8 @@ impl ShopTask {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let due = self.shop.poll_due().map(|due| {
-                let ms = u64::try_from(due.0 - unix_now().0).unwrap_or(0);
-                // A clock that was set back is met by the next tick.
+                let ms = u64::try_from(due.0 - self.clock.now().0).unwrap_or(0);
+                // What is far off is looked at by the next tick.
                 tokio::time::Instant::now() + Duration::from_millis(ms).min(TICK)
             });
             tokio::select! {
@@ -96,7 +100,7 @@ impl ShopTask {
                 _ = &mut stop => break,
                 Some(answer) = answers.recv() => self.take_answer(answer),
                 _ = ticks.tick() => self.tick(),
-                () = at(due) => self.shop.handle_due(unix_now()),
+                () = at(due) => self.shop.handle_due(self.clock.now()),
                 Some(news) = news.recv() => self.take_news(news),
                 Some(request) = requests.recv() => self.take_request(request),
             }
@@ -123,7 +127,7 @@ impl ShopTask {
                 .with_label_values(&[receipt.outcome.name()])
                 .inc();
         }
-        self.shop.handle_answer(unix_now(), answer);
+        self.shop.handle_answer(self.clock.now(), answer);
     }
 
     fn tick(&mut self) {
@@ -135,11 +139,11 @@ impl ShopTask {
         for pace in self.clients.pump() {
             self.take_pace(pace);
         }
-        self.shop.handle_time(unix_now());
+        self.shop.handle_time(self.clock.now());
     }
 
     fn take_news(&mut self, news: News) {
-        let now = unix_now();
+        let now = self.clock.now();
         match news {
             News::ChannelOpen {
                 peer,
@@ -204,7 +208,7 @@ impl ShopTask {
     }
 
     fn take_request(&mut self, request: Request) {
-        let now = unix_now();
+        let now = self.clock.now();
         match request {
             // Whoever asked may have gone meanwhile; then nobody needs the reply.
             Request::Rooms { reply } => drop(reply.send(self.rooms())),
@@ -299,7 +303,7 @@ impl ShopTask {
                 Output::Ledger(command) => {
                     if let Err(command) = self.ledger.send(command) {
                         let refused = Answer::refusing(command.ticket, command.show, Refusal::Failed);
-                        self.shop.handle_answer(unix_now(), refused);
+                        self.shop.handle_answer(self.clock.now(), refused);
                     }
                 }
             }
@@ -308,8 +312,8 @@ impl ShopTask {
 
     fn take_pace(&mut self, pace: Pace) {
         match pace {
-            Pace::Behind(client) => self.shop.handle_behind(unix_now(), client),
-            Pace::CaughtUp(client) => self.shop.handle_caught_up(unix_now(), client),
+            Pace::Behind(client) => self.shop.handle_behind(self.clock.now(), client),
+            Pace::CaughtUp(client) => self.shop.handle_caught_up(self.clock.now(), client),
         }
     }
 
