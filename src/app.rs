@@ -451,6 +451,7 @@ fn door_settings(config: &Config) -> anyhow::Result<DoorSettings> {
 fn listen_settings(config: &Config) -> listen::ListenSettings {
     listen::ListenSettings {
         head_max_bytes: config.http_head_max_bytes,
+        body_max_bytes: config.http_sdp_max_bytes.max(config.http_json_max_bytes),
         head_timeout: Duration::from_secs(config.http_head_timeout_seconds),
         max_connections: config.http_max_connections,
         max_connections_per_address: config.http_max_connections_per_address,

@@ -18,6 +18,7 @@ mod ending;
 mod fleet;
 mod folder;
 mod following;
+mod frames;
 mod host;
 mod hostile;
 mod keyed;

@@ -3,6 +3,7 @@
 
 mod complaint;
 mod crowd;
+mod fair;
 mod tls;
 
 use std::io;
@@ -12,8 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::Request;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -28,6 +30,7 @@ use tower::Service;
 use crate::origin::PeerAddress;
 use complaint::Complaint;
 use crowd::Crowd;
+use fair::{Credit, Fair};
 pub use tls::{Tls, TlsError};
 
 /// Header fields of one request; browsers send about twenty.
@@ -48,6 +51,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct ListenSettings {
     /// The longest head of a request, bytes, at least 8192; more is 431.
     pub head_max_bytes: usize,
+    /// The longest body that any request may have, bytes. A connection that says much more than its requests take is
+    /// closed.
+    pub body_max_bytes: usize,
     /// The longest time the head of a request may take to come, the TLS handshake included; and the longest idle time
     /// between two on one connection.
     pub head_timeout: Duration,
@@ -65,6 +71,7 @@ impl Default for ListenSettings {
     fn default() -> Self {
         ListenSettings {
             head_max_bytes: 16 << 10,
+            body_max_bytes: 64 << 10,
             head_timeout: Duration::from_secs(10),
             max_connections: 20_000,
             max_connections_per_address: 500,
@@ -186,10 +193,23 @@ impl Visit {
         let spoke = Arc::new(AtomicBool::new(false));
         let heard = Arc::clone(&spoke);
         let (router, from) = (self.router, PeerAddress(self.from));
+        let credit = Credit::default();
+        let stream = Fair::new(stream, credit.clone(), Instant::now());
+        let (head, body) = (self.settings.head_max_bytes, self.settings.body_max_bytes);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             heard.store(true, Ordering::Relaxed);
+            let has_body = !request.body().is_end_stream();
+            credit.grant(if has_body { head + 2 * body } else { head });
             request.extensions_mut().insert(from);
-            router.clone().call(request.map(Body::new))
+            let credit = credit.clone();
+            let counted = move |body: Incoming| {
+                Body::new(body.map_frame(move |frame| {
+                    // In pieces a body is longer on the way than it is.
+                    credit.grant(2 * frame.data_ref().map_or(0, Bytes::len));
+                    frame
+                }))
+            };
+            router.clone().call(request.map(counted))
         });
         let protocol = protocol(&self.settings);
         let connection = protocol.serve_connection(TokioIo::new(stream), service);
