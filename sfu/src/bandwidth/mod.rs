@@ -65,6 +65,10 @@ const MOST_FALL: u64 = 5;
 /// carried lately counts, less some percent. If it is the line it is longer with the next feedback.
 const DEEP_US: i64 = 100_000;
 const GENTLE: u64 = 95;
+/// So long after a picture waited for the queue less comes because less is sent: a cut leaves this part, in percent, and is none
+/// of a collapse.
+const WAITED_US: i64 = 500_000;
+const WAITED: u64 = 85;
 /// A line is calm again this long after a cut.
 const REST_US: i64 = 1_500_000;
 /// Feedback comes every 50 to 250 ms (libwebrtc `TransportSequenceNumberFeedbackGenerator`); so much later than a
@@ -109,6 +113,8 @@ pub struct Bandwidth {
     /// Microseconds; the shortest lately, `None` before feedback.
     round_trip: Option<i64>,
     last_cut: Option<i64>,
+    /// When a picture last waited for the queue.
+    waited: Option<i64>,
     probed: Option<i64>,
     /// When the estimate was last seen to be what the line carries, or close to it.
     proven: i64,
@@ -139,6 +145,7 @@ impl Bandwidth {
             cluster: Cluster::default(),
             round_trip: None,
             last_cut: None,
+            waited: None,
             probed: None,
             proven: 0,
             answered: 0,
@@ -272,6 +279,11 @@ impl Bandwidth {
         self.cluster.end();
     }
 
+    /// A picture waits for the queue.
+    pub fn expect_less(&mut self, now: Instant) {
+        self.waited = Some(self.micros(now));
+    }
+
     /// The probe was given up: what comes of it is of no interest.
     pub fn abandon_probe(&mut self) {
         self.cluster.end();
@@ -385,6 +397,11 @@ impl Bandwidth {
             } else {
                 lately / MOST_FALL
             };
+            let least = if self.has_waited(now) {
+                least.max(self.estimate() * WAITED / 100)
+            } else {
+                least
+            };
             let carried = swamped.unwrap_or(self.carried.latest().max(least));
             self.trains.limit(now, carried);
             self.rate.decrease(now, carried, standing);
@@ -429,10 +446,16 @@ impl Bandwidth {
             .map(|(brings, _)| brings)
     }
 
+    /// Whether less comes because less is sent.
+    fn has_waited(&self, now: i64) -> bool {
+        self.waited.is_some_and(|at| now - at < WAITED_US)
+    }
+
     fn may_cut(&self, now: i64) -> bool {
         let interval = CUT_INTERVAL_US + self.round_trip.unwrap_or_default();
         let is_over = |at: Option<i64>| at.is_none_or(|at| now - at >= interval);
-        let has_collapsed = self.carried.latest() < self.estimate() * COLLAPSED / 100;
+        let has_collapsed =
+            !self.has_waited(now) && self.carried.latest() < self.estimate() * COLLAPSED / 100;
         // What a probe or a burst has piled up must have time to drain, too.
         is_over(self.probed) && (is_over(self.last_cut) || has_collapsed)
     }

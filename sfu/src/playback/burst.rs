@@ -110,6 +110,15 @@ impl Burst {
         }
     }
 
+    /// All that has come since, where a picture of `bitrate` has waited.
+    pub(super) fn go_on(now: Instant, bitrate: u64) -> Burst {
+        let pace = Pace {
+            waits: false,
+            ..Pace::of_full_line(bitrate * THIN_PACE / 100)
+        };
+        Burst::new(now, pace, Appetite::Whole, 0, 0)
+    }
+
     /// Fewer layers of the same encoding, when what is in the line is through.
     pub(super) fn below(now: Instant, pace: Pace) -> Burst {
         Burst {

@@ -29,6 +29,7 @@ mod phases;
 mod ramps;
 mod returning;
 mod scalable;
+mod sharing;
 mod stories;
 mod untold;
 mod wraps;

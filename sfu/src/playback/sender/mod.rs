@@ -3,6 +3,7 @@
 mod line;
 mod redundancy;
 mod rtx;
+mod standstill;
 mod times;
 mod writing;
 
@@ -23,6 +24,7 @@ use crate::media::{Encoding, History, Publication, StoredPacket};
 use crate::negotiation::{Codec, ExtensionMap, MediaKind, Payload, SentMedia};
 use crate::relay::EncodingId;
 pub(super) use line::{Line, Progress};
+use standstill::{Course, Standstill};
 use times::Times;
 
 /// Packets of one stream sent in one go at most: a viewer that fell behind must not hold up the others.
@@ -47,6 +49,7 @@ pub(super) struct Sender {
     segments: Segments,
     cursor: Option<Cursor>,
     burst: Option<Burst>,
+    standstill: Standstill,
     pub(super) cut: Cut,
     pictures: Pictures,
     times: Times,
@@ -73,6 +76,7 @@ impl Sender {
             segments: Segments::new(seed as u16),
             cursor: None,
             burst: None,
+            standstill: Standstill::default(),
             cut: Cut::new(),
             pictures: Pictures::default(),
             times: Times::new((seed >> 16) as u32),
@@ -126,6 +130,7 @@ impl Sender {
     }
 
     fn enter(&mut self, encoding: &Encoding, position: u64) {
+        self.standstill.forget_waiting();
         self.cursor = Some(Cursor {
             encoding: encoding.id,
             position,
@@ -207,12 +212,20 @@ impl Sender {
         {
             progress = Progress::NeedsKeyframe(cursor.encoding);
         }
-        if let Some(bitrate) = line.stop
-            && self.media.kind == MediaKind::Video
-            && self.burst.as_ref().is_none_or(Burst::goes_on)
-            && !self.is_amid(history.get(cursor.position))
-        {
-            self.burst = Some(Burst::pause(line.now, bitrate));
+        let may_stop =
+            self.burst.as_ref().is_none_or(Burst::goes_on) && !self.is_amid(history.get(cursor.position));
+        if self.media.kind == MediaKind::Video && (self.standstill.waits() || may_stop) {
+            let track = publication.track(MediaKind::Video);
+            let has_better = track.is_some_and(|track| track.encodings.len() > 1);
+            match self.standstill.course(line.now, line.stop, has_better) {
+                Course::Goes => {}
+                Course::Waits => {
+                    line.bandwidth.expect_less(line.now);
+                    return progress;
+                }
+                Course::GoesOn(bitrate) => self.burst = Some(Burst::go_on(line.now, bitrate)),
+                Course::Stops(bitrate) => self.burst = Some(Burst::pause(line.now, bitrate)),
+            }
         }
         let is_live = self.burst.as_ref().is_none_or(Burst::is_live);
         if line.holds && is_live && self.media.kind == MediaKind::Video {
