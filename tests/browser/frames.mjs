@@ -24,11 +24,14 @@ export function noteFrames(video, name, bits) {
   video.requestVideoFrameCallback(note);
 }
 
-/** The longest time without a new frame between two times, milliseconds. */
-export function longestFreeze(frames, from, to) {
+/** The longest time without a new frame between two times, and when it began, milliseconds. */
+export function longestStill(frames, from, to) {
   const times = [from, ...frames.map(([at]) => at).filter((at) => at > from && at < to), to];
-  return Math.max(...times.slice(1).map((at, n) => at - times[n]));
+  const stills = times.slice(1).map((at, n) => [at - times[n], times[n]]);
+  return stills.reduce((longest, still) => (still[0] > longest[0] ? still : longest));
 }
+
+export const longestFreeze = (frames, from, to) => longestStill(frames, from, to)[0];
 
 /** The value below which so many of 100 lie. */
 export function percentile(values, percent) {

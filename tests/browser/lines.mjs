@@ -28,7 +28,8 @@ function mobile(seconds) {
 /**
  * `steps` are `[second, changes of the line downward]`, counted from when the best picture was there for a while; `way` is
  * the delay each way in milliseconds; `expect` what must hold: milliseconds for `down` (from the first step), `up` (from
- * `relieved`, or the last step), the longest `freeze`, the least part of the time with the `best` picture.
+ * `relieved`, or the last step), the longest `freeze`, the least part of the time with the `best` picture. `always` is the line downward from the beginning, `back`
+ * upward; `only` one browser plays it.
  */
 const LINES = [
   { name: "step", steps: [[0, kbps(450)], [10, kbps(4000)]], seconds: 22, expect: { down: 1000, up: 12_000, freeze: 500 } },
@@ -38,6 +39,8 @@ const LINES = [
   { name: "ramp", steps: [...ramp(2000, 400, 0, 10), ...ramp(400, 2000, 14, 10)], relieved: 24, seconds: 36, expect: { up: 12_000, freeze: 500 } },
   { name: "loss-of-1", always: loss(0.01), steps: [], seconds: 12, expect: { best: 0.99, freeze: 500 } },
   { name: "loss-of-5", often: true, always: loss(0.05), steps: [], seconds: 12, expect: { best: 0.99, freeze: 500 } },
+  // Where what is missing of a layered picture is asked for once and does not come, nothing is shown for three seconds.
+  { name: "loss-of-spatial-layers", host: "spatial", only: "chrome", often: true, way: 50, always: loss(0.05), back: loss(0.05), steps: [], seconds: 12, expect: { freeze: 1000 } },
   { name: "loss-in-bursts", always: loss(0.05, 4), steps: [], seconds: 12, expect: { best: 0.99, freeze: 500 } },
   { name: "far-away", way: 100, steps: [], seconds: 12, expect: { best: 0.99, freeze: 500 } },
   { name: "jitter", often: true, always: { jitter: 50 }, steps: [], seconds: 12, expect: { best: 0.99, freeze: 500 } },
@@ -52,6 +55,7 @@ const LINES = [
 const HOSTS = {
   demo: { best: 1280, begin: async () => {} },
   temporal: { best: 640, begin: (server) => publish(server, "VP9", "L1T3", 800) },
+  spatial: { best: 640, begin: (server) => publish(server, "VP9", "L2T3_KEY", 800) },
   studio: { best: 1280, begin: async (server) => goLive(await host(server)) },
 };
 
@@ -67,6 +71,7 @@ async function watched(server, kind, story) {
       // They share what comes down.
       line.down = lines[0].down;
       if (n === 0) Object.assign(line.down, story.always);
+      Object.assign(line.up, story.back);
       const tab = await page(kind, `${server.url}/watch/demo`, DESK, throughLine(line.port));
       await until("the player", () => tab.evaluate(() => Boolean(window.vitrine?.player)));
       await tab.evaluate(`(${noteFrames})(document.querySelector("video"), "it", 0)`);
@@ -132,10 +137,10 @@ const holds = (expect, seen) =>
   ["down", "freeze", "up"].every((what) => !expect[what] || seen[what] <= expect[what]) &&
   ["best", "pictures"].every((what) => !expect[what] || seen[what] >= expect[what]);
 
-const TOLD = { demo: "true", temporal: "false", studio: "false" };
+const TOLD = { demo: "true", temporal: "false", spatial: "false", studio: "false" };
 
 export const lines = ["chrome", "firefox"].flatMap((kind) =>
-  LINES.map((story) => ({
+  LINES.filter(({ only }) => (only ?? kind) === kind).map((story) => ({
     name: `line-${story.name}-in-${kind}`,
     byName: !story.often,
     settings: async () => ({

@@ -16,6 +16,14 @@ export class Direction {
   #losing = 0;
   /** What jitter delays delays what follows: it does not overtake. */
   #latest = 0;
+  /** When the packets of a thin line began and ended to leave. */
+  #busy = [];
+
+  /** The part of a time, by `performance.now()`, in which something was on the thin line. */
+  busy(from, to) {
+    const within = this.#busy.map(([begin, end]) => Math.min(end, to) - Math.max(begin, from));
+    return within.reduce((sum, part) => sum + Math.max(0, part), 0) / (to - from);
+  }
 
   pass(bytes, deliver) {
     if (this.#losing === 0 && Math.random() < this.loss / this.burst) this.#losing = this.burst;
@@ -31,6 +39,8 @@ export class Direction {
       // IPv4 and UDP headers take their part of the line.
       leaves = starts + ((bytes + 28) * 8000) / this.rate;
       this.#free = leaves;
+      this.#busy.push([starts, leaves]);
+      if (this.#busy.length > 5000) this.#busy.splice(0, 1000);
     }
     this.#latest = Math.max(leaves + this.delay + Math.random() * this.jitter, this.#latest);
     const wait = this.#latest - now;
