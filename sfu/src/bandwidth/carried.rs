@@ -148,4 +148,46 @@ mod tests {
         carried.add(at, 1200);
         assert!(carried.rate() < 700_000, "{}", carried.rate());
     }
+
+    /// Each packet at so many milliseconds, of 1000 bytes.
+    fn carried(arrivals: &[i64]) -> Carried {
+        let mut carried = Carried::default();
+        arrivals.iter().for_each(|at| carried.add(at * 1000, 1000));
+        carried
+    }
+
+    #[test]
+    fn a_gap_is_a_new_beginning_and_what_is_too_late_does_not_count() {
+        let after_gap = carried(&[0, 5, 10, 2000, 2100]);
+        assert_eq!(after_gap.rate(), 160_000, "of two packets in a tenth of a second");
+        // Half of the window has passed: what is older than that counts no more.
+        let half = carried(&[0, 100, 200, 300, 400, 700]);
+        assert_eq!(
+            half.rate(),
+            4 * 8_000_000_000 / 519_776,
+            "since the window's begin"
+        );
+        let late = carried(&[2000, 2100, 1000]);
+        assert_eq!(late.rate(), 160_000, "of another window");
+        let overtaken = carried(&[2000, 2110, 2100]);
+        assert_eq!(overtaken.rate(), 24_000_000 / 110, "as if in order");
+    }
+
+    #[test]
+    fn what_a_full_line_carries_is_told_by_its_last_packets_from_the_first_of_them() {
+        let slow: Vec<i64> = (0..10).map(|n| n * 40).collect();
+        assert_eq!(carried(&slow).latest(), 200_000, "a packet each 40 ms");
+        let mut widens = slow.clone();
+        widens.extend([364, 368, 372, 376]);
+        let latest = carried(&widens).latest();
+        assert_eq!(
+            latest,
+            5 * 8_000_000 / 56,
+            "of four and those in the slots around them"
+        );
+        assert_eq!(carried(&[0, 100]).latest(), 160_000, "too few: all there is");
+        // Two in one slot, the later one first.
+        let disorder = carried(&[0, 446, 444, 480, 520]);
+        assert_eq!(disorder.latest(), carried(&[0, 444, 446, 480, 520]).latest());
+    }
 }

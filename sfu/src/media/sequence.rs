@@ -325,4 +325,55 @@ mod tests {
             "a keyframe is needed"
         );
     }
+
+    #[test]
+    fn a_hole_is_asked_for_more_and_more_seldom() {
+        let (begin, mut sequence) = (begin(), Sequence::default());
+        sequence.arrive(begin, 10);
+        sequence.arrive(begin, 12);
+        let is_asked = |step: &u64| {
+            let mut due = Vec::new();
+            sequence.request(begin + ms(*step), &mut due);
+            !due.is_empty()
+        };
+        let asked: Vec<u64> = (0..2000).filter(is_asked).collect();
+        let pauses: Vec<u64> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(pauses.first(), Some(&50));
+        assert!(pauses.is_sorted() && pauses.last() == Some(&300), "{pauses:?}");
+    }
+
+    #[test]
+    fn what_a_gap_took_is_lost_and_stops_whoever_needs_it() {
+        let (now, mut sequence) = (begin(), Sequence::default());
+        sequence.arrive(now, 0);
+        sequence.arrive(now, 2500);
+        let base = 1 << 16;
+        let broken = [2498, 2499, 2500].map(|number| sequence.is_broken_behind(now, base + number));
+        assert_eq!(broken, [true, false, false]);
+        assert_eq!(sequence.asked(), 1499, "those before were not");
+        // A hole before it, and one after.
+        sequence.arrive(now, 2502);
+        (0..400).for_each(|step| _ = sequence.request(now + ms(step * 10), &mut Vec::new()));
+        assert_eq!(sequence.lost(), 2500);
+        assert!(sequence.is_broken_behind(now, base + 2500) && !sequence.is_broken_behind(now, base + 2501));
+    }
+
+    #[test]
+    fn a_stream_that_begins_anew_has_no_holes_and_nothing_is_like_before() {
+        let (now, mut sequence) = (begin(), Sequence::default());
+        sequence.arrive(now, 65_000);
+        sequence.arrive(now, 65_002);
+        (0..400).for_each(|step| _ = sequence.request(now + ms(step * 10), &mut Vec::new()));
+        sequence.arrive(now, 65_004);
+        assert_eq!(sequence.arrive(now, 20_000), Arrival::Refused);
+        assert_eq!(sequence.arrive(now, 65_005), Arrival::New((1 << 16) + 65_005));
+        assert_eq!(sequence.arrive(now, 20_001), Arrival::Refused, "two strays");
+        assert_eq!(
+            sequence.arrive(now, 20_002),
+            Arrival::Restarted((3 << 16) + 20_002),
+            "with room for what is late, before and behind"
+        );
+        assert_eq!((sequence.missing(), sequence.deadline()), (0, None));
+        assert!(!sequence.is_broken_behind(now + ms(9000), 0));
+    }
 }

@@ -337,4 +337,59 @@ mod tests {
             "of what came before it nothing else is missing"
         );
     }
+
+    #[test]
+    fn what_is_asked_for_leaves_although_the_feedback_says_that_it_came_and_a_guess_does_not() {
+        let after = clock();
+        let mut completion = Completion::new(after(0));
+        (1..=2).for_each(|number| completion.leaves(after(0), number, u64::from(number)));
+        completion.ask(after(50), &[1]);
+        completion.expect(after(50), after(50), &[2]);
+        completion.settle(after(50), true, ROUND_TRIP, |_| Fate::Came);
+        let taken = [50, 60].map(|ms| completion.take(after(ms), RATE));
+        assert_eq!(taken, [Some(1), None]);
+    }
+
+    #[test]
+    fn what_has_just_left_again_does_not_leave_a_third_time_for_its_first_loss() {
+        let after = clock();
+        let mut completion = Completion::new(after(0));
+        let lost_at_first = |flight| match flight {
+            1..=3 => Fate::Lost,
+            _ => Fate::Unknown,
+        };
+        (1..=3).for_each(|number| completion.leaves(after(0), number, u64::from(number)));
+        completion.expect(after(0), after(0), &[3]);
+        assert_eq!(completion.take(after(0), RATE), Some(3));
+        completion.left(after(0), 3, 9);
+        completion.expect(after(1), after(1), &[2]);
+        completion.settle(after(50), true, ROUND_TRIP, lost_at_first);
+        let taken = [50, 60, 70].map(|ms| completion.take(after(ms), RATE));
+        assert_eq!(taken, [Some(1), Some(2), None], "each once, in order");
+    }
+
+    #[test]
+    fn what_is_lost_again_goes_before_what_is_built_upon_it() {
+        let after = clock();
+        let mut completion = Completion::new(after(0));
+        completion.leaves(after(0), 2, 2);
+        completion.ask(after(0), &[1]);
+        assert_eq!(completion.take(after(0), None), Some(1));
+        completion.left(after(0), 1, 3);
+        completion.settle(after(50), true, ROUND_TRIP, |_| Fate::Lost);
+        let taken = [50, 60].map(|ms| completion.take(after(ms), None));
+        assert_eq!(taken, [Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn whatever_is_asked_for_and_lost_no_more_is_remembered_than_a_large_keyframe() {
+        let after = clock();
+        let mut completion = Completion::new(after(0));
+        (0..300).for_each(|number| completion.leaves(after(0), number, number.into()));
+        assert_eq!(completion.sent.len(), MOST);
+        let asked: Vec<u16> = (1000..1300).collect();
+        completion.ask(after(0), &asked);
+        completion.settle(after(50), true, ROUND_TRIP, |_| Fate::Lost);
+        assert_eq!(completion.waiting.len(), MOST);
+    }
 }
