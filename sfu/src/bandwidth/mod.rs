@@ -19,6 +19,7 @@ mod loss;
 mod queue;
 mod rate;
 mod reported;
+mod silence;
 mod train;
 mod trend;
 mod untold;
@@ -71,11 +72,10 @@ const WAITED_US: i64 = 500_000;
 const WAITED: u64 = 85;
 /// A line is calm again this long after a cut.
 const REST_US: i64 = 1_500_000;
+const IDLE_US: i64 = 3_000_000;
 /// Feedback comes every 50 to 250 ms (libwebrtc `TransportSequenceNumberFeedbackGenerator`); so much later than a
 /// round trip, it is held up behind a queue or lost.
 const LATE_US: i64 = 400_000;
-/// What an unanswered line is still believed to carry each time it is looked at, in percent.
-const UNANSWERED: u64 = 70;
 /// However long the queue, half of the line is used while it drains. Microseconds of a second.
 const MOST_DRAIN_US: i64 = 500_000;
 /// So long what was shown of a line is believed to be so still.
@@ -121,6 +121,11 @@ pub struct Bandwidth {
     /// When feedback last came.
     answered: i64,
     has_transport_feedback: bool,
+    /// What the line was believed to carry before it fell silent, while it is.
+    before_silence: Option<u64>,
+    has_returned: bool,
+    /// What is believed of a line of which nothing is known, bits per second.
+    initial: u64,
     /// When packets last left, and the same in microseconds: all that are written in one go leave at once.
     moment: (Instant, i64),
     /// A large picture is held up on its way, and until when that counts.
@@ -150,6 +155,9 @@ impl Bandwidth {
             proven: 0,
             answered: 0,
             has_transport_feedback: false,
+            before_silence: None,
+            has_returned: false,
+            initial,
             moment: (now, 0),
             held_until: None,
             reported: None,
@@ -171,6 +179,12 @@ impl Bandwidth {
         let now = self.micros(now);
         let rested = self.last_cut.is_none_or(|at| now - at > REST_US);
         rested && self.queue.unusual() < STANDING_US && self.loss.is_calm() && !self.is_unanswered(now)
+    }
+
+    /// Whether the line has not been full for longer than it takes it to be calm again: it may have widened.
+    pub fn is_idle(&self, now: Instant) -> bool {
+        let now = self.micros(now);
+        self.last_cut.is_none_or(|at| now - at > IDLE_US)
     }
 
     /// Whether the line has shown lately that it carries about the estimate: a line that is used little may have narrowed
@@ -351,9 +365,10 @@ impl Bandwidth {
         };
         self.has_transport_feedback = true;
         self.reported = None;
-        self.answered = now;
+        let silence = now - std::mem::replace(&mut self.answered, now);
         self.flight.settle(number);
         self.queue.finish(now);
+        self.end_silence(now, sent_at, silence);
         let (came, lost) = self.flight.judge(now, sent_at - OVERTAKEN_US);
         self.loss.count(came, lost);
         let round_trip = now - sent_at;
@@ -458,24 +473,6 @@ impl Bandwidth {
             !self.has_waited(now) && self.carried.latest() < self.estimate() * COLLAPSED / 100;
         // What a probe or a burst has piled up must have time to drain, too.
         is_over(self.probed) && (is_over(self.last_cut) || has_collapsed)
-    }
-
-    /// Lets time pass: a line that does not answer carries less and less. `sent` is how many bytes the viewer has been sent.
-    pub fn handle_time(&mut self, now: Instant, sent: u64) {
-        let now = self.micros(now);
-        if let Some(reported) = &mut self.reported {
-            reported.look(now, sent);
-        }
-        let rested = self.last_cut.is_none_or(|at| now - at >= CUT_INTERVAL_US);
-        if self.is_unanswered(now) && rested {
-            self.last_cut = Some(now);
-            self.rate.set(self.rate.estimate() * UNANSWERED / 100);
-        }
-    }
-
-    fn is_unanswered(&self, now: i64) -> bool {
-        let round_trip = self.round_trip.unwrap_or_default();
-        self.has_transport_feedback && self.flight.age(now) > round_trip + LATE_US
     }
 
     fn micros(&self, now: Instant) -> i64 {

@@ -20,15 +20,17 @@ mod room;
 mod segments;
 mod select;
 mod sender;
+mod tries;
 
 use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::bandwidth::{Bandwidth, Trial};
+use crate::bandwidth::Bandwidth;
 use crate::media::Publication;
-use crate::negotiation::{Codec, Label, MediaKind, SentMedia};
+use crate::negotiation::{Codec, Label, SentMedia};
+use crate::rate_limiter::{Rate, RateLimiter};
 use crate::relay::{EncodingId, Generation};
 use crate::stats::PlaybackStats;
 use crate::transport::RtpParts;
@@ -44,10 +46,8 @@ use reports::Reports;
 pub use select::LayerReason;
 use sender::{Line, Progress, Sender};
 
-/// What a probe sends, in percent of what the next layer needs: what it brings is to be enough, even rounded down.
-const PROBE_MARGIN: u64 = 115;
-/// And at most this of what the line is believed to carry: more would fill a queue only to fail.
-const PROBE_STEP: u64 = 180;
+/// A picture that begins anew is many times the stream: lines that come and go all the time have to ask for it.
+const RETURNS: Rate = Rate::every(Duration::from_secs(5), 3);
 
 /// Bounds and timings of playback.
 #[derive(Clone, Debug)]
@@ -145,6 +145,9 @@ pub struct Playback {
     /// When the picture was last entered at a keyframe.
     entered_at: Option<Instant>,
     wants_keyframe: bool,
+    /// The line was away and is there again: what was sent meanwhile has not come.
+    has_returned: bool,
+    returns: RateLimiter,
     replays: Replays,
     stats: PlaybackStats,
     /// The codec of the picture on the air, as of the last count, where this viewer plays none of it.
@@ -179,6 +182,8 @@ impl Playback {
             reason: LayerReason::default(),
             entered_at: None,
             wants_keyframe: false,
+            has_returned: false,
+            returns: RateLimiter::new(now),
             replays: Replays::default(),
             stats: PlaybackStats::default(),
             unplayable: None,
@@ -238,6 +243,9 @@ impl Playback {
         }
         self.has_begun = true;
         self.enter_audio(now, publication);
+        if std::mem::take(&mut self.has_returned) && self.returns.take(now, RETURNS) {
+            self.join_again();
+        }
         self.select_video(now, publication, keyframes);
         if std::mem::take(&mut self.wants_keyframe) {
             self.refresh(now, publication, keyframes);
@@ -289,6 +297,15 @@ impl Playback {
         self.bandwidth.limit(now).is_some()
     }
 
+    /// The picture begins anew, as for somebody who comes: the smallest first, from its cached keyframe.
+    fn join_again(&mut self) {
+        let video = self.video().and_then(|place| self.senders.get_mut(place));
+        video.into_iter().for_each(Sender::detach);
+        self.climb = Climb::new();
+        self.awaited = None;
+        self.wants_keyframe = false;
+    }
+
     /// Answers a viewer's keyframe request from the cache.
     fn refresh(&mut self, now: Instant, publication: &Publication, keyframes: &mut Vec<EncodingId>) {
         let Some(sender) = self.video_sender() else {
@@ -313,99 +330,6 @@ impl Playback {
             Appetite::Soon
         };
         self.enter_cached(now, publication, encoding, appetite, keyframes);
-    }
-
-    /// Tries whether the line carries the next layer.
-    fn probe(&mut self, now: Instant, publication: &Publication, sink: &mut impl RtpSink) {
-        let Some(place) = self.video() else { return };
-        let is_calm = self.bandwidth.is_calm(now);
-        if self.probe.is_running() {
-            if !is_calm {
-                self.probe.stop();
-                self.bandwidth.abandon_probe();
-            }
-        } else if is_calm && self.probe.may_start(now, self.bandwidth.estimate()) {
-            self.begin_probe(now, place, publication);
-        } else {
-            return;
-        }
-        let mut due = self.probe.due(now, (self.stats.bytes, self.stats.packets));
-        if !self.probe.is_running() {
-            self.bandwidth.end_probe();
-        }
-        let Some(sender) = self.senders.get_mut(place) else {
-            return;
-        };
-        let mut line = Line {
-            now,
-            sink,
-            limit: None,
-            room: 0,
-            backlog: Duration::ZERO,
-            stop: None,
-            holds: false,
-            awaits_answer: false,
-            playout_delay: None,
-            bandwidth: &mut self.bandwidth,
-            stats: &mut self.stats,
-        };
-        while due > 0 {
-            let sent = sender.pad(&mut line) as u64;
-            if sent == 0 {
-                return;
-            }
-            due = due.saturating_sub(sent);
-        }
-    }
-
-    /// Another layer was entered: what is tried, and what comes of it, is another question.
-    fn abandon_probe(&mut self, now: Instant) {
-        self.probe.reset(now);
-        self.bandwidth.abandon_probe();
-    }
-
-    fn begin_probe(&mut self, now: Instant, video: usize, publication: &Publication) {
-        let Some(wanted) = self.worth_trying(now, video, publication) else {
-            return self.probe.put_off(now);
-        };
-        if !self.senders.get(video).is_some_and(Sender::can_pad) {
-            // The layer itself is the try, and a rise that is taken back is not repeated soon.
-            if self.climb.may_rise(now, self.bandwidth.estimate()) {
-                self.bandwidth.assume(now, wanted);
-            }
-            return self.probe.put_off(now);
-        }
-        let wanted = wanted * PROBE_MARGIN / 100;
-        match self.bandwidth.trial(now) {
-            Trial::None => self.probe.put_off(now),
-            Trial::Short => {
-                let bitrate = wanted.min(self.bandwidth.estimate() * PROBE_STEP / 100);
-                let jitter = self.bandwidth.jitter();
-                self.bandwidth.begin_probe();
-                let sent = (self.stats.bytes, self.stats.packets);
-                self.probe.start(now, bitrate, jitter, sent);
-            }
-            Trial::Long(sent) => {
-                let bitrate = wanted.min(self.probe.may_reach(sent));
-                let ends = self.probe.start_slowly(now, sent, bitrate, self.stats.bytes);
-                self.bandwidth.begin_long_probe(bitrate, ends);
-                self.reports.restart(now);
-            }
-        }
-    }
-
-    /// Bits per second that the layer above needs, where there is one for which the line has not shown the room.
-    fn worth_trying(&self, now: Instant, video: usize, publication: &Publication) -> Option<u64> {
-        let sender = self.senders.get(video)?;
-        // While a layer's keyframe is awaited, too: by then there may be room for one more.
-        if self.bandwidth.trial(now) == Trial::None || sender.is_behind() {
-            return None;
-        }
-        let track = publication.track(MediaKind::Video)?;
-        let current = sender.encoding().and_then(|id| sender::find(publication, id))?;
-        let line = self.line(now, publication);
-        let had = (current, sender.cut.wanted());
-        select::above(now, track, &sender.media, self.limit, had, line).1
     }
 
     /// Takes one compound RTCP packet of the viewer. What it asks for leaves with the next [`Playback::forward`]; false

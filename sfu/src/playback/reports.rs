@@ -96,6 +96,10 @@ impl Playback {
                     self.next_selection = now;
                     is_pressing = true;
                 }
+                if self.bandwidth.take_return() {
+                    self.has_returned = true;
+                    is_pressing = true;
+                }
                 continue;
             }
             is_pressing = true;

@@ -30,6 +30,8 @@ pub(crate) struct Bottleneck {
     pub(crate) loss: Loss,
     /// Of what goes back, each by itself, of 1.
     pub(crate) loss_back: f64,
+    /// From when to when nothing comes through, either way.
+    pub(crate) outage: (Duration, Duration),
     pub(crate) random: SmallRng,
     pub(crate) is_losing: bool,
     pub(crate) free_at: Duration,
@@ -54,6 +56,7 @@ impl Bottleneck {
             overtakes: false,
             loss: Loss::None,
             loss_back: 0.0,
+            outage: (Duration::ZERO, Duration::ZERO),
             random: SmallRng::seed_from_u64(seed),
             is_losing: false,
             free_at: Duration::ZERO,
@@ -124,11 +127,18 @@ impl Bottleneck {
     /// When a datagram that goes back comes out, if it does.
     pub(crate) fn pass_back(&mut self, now: Duration) -> Option<Duration> {
         let is_lost = self.loss_back > 0.0 && self.random.random_bool(self.loss_back);
-        (!is_lost).then_some(now + self.delay)
+        (!is_lost && !self.is_out(now)).then_some(now + self.delay)
+    }
+
+    fn is_out(&self, now: Duration) -> bool {
+        (self.outage.0..self.outage.1).contains(&now)
     }
 
     /// When a datagram comes out, if it does.
     pub(crate) fn pass(&mut self, now: Duration, bytes: usize) -> Option<Duration> {
+        if self.is_out(now) {
+            return None;
+        }
         let starts = self.free_at.max(now);
         if starts - now > self.queue {
             self.dropped.push(now);

@@ -25,6 +25,7 @@ mod entering;
 mod golden;
 mod holes;
 mod narrow;
+mod outage;
 mod phases;
 mod ramps;
 mod returning;
