@@ -213,8 +213,10 @@ impl Sender {
             progress = Progress::NeedsKeyframe(cursor.encoding);
         }
         let may_stop =
-            self.burst.as_ref().is_none_or(Burst::goes_on) && !self.is_amid(history.get(cursor.position));
-        if self.media.kind == MediaKind::Video && (self.standstill.waits() || may_stop) {
+            || self.burst.as_ref().is_none_or(Burst::goes_on) && !self.is_amid(history.get(cursor.position));
+        if self.media.kind == MediaKind::Video
+            && (self.standstill.waits() || line.stop.is_some() && may_stop())
+        {
             let track = publication.track(MediaKind::Video);
             let has_better = track.is_some_and(|track| track.encodings.len() > 1);
             match self.standstill.course(line.now, line.stop, has_better) {
