@@ -72,6 +72,7 @@ const WAITED_US: i64 = 500_000;
 const WAITED: u64 = 85;
 /// A line is calm again this long after a cut.
 const REST_US: i64 = 1_500_000;
+/// And may have widened unseen after this.
 const IDLE_US: i64 = 3_000_000;
 /// Feedback comes every 50 to 250 ms (libwebrtc `TransportSequenceNumberFeedbackGenerator`); so much later than a
 /// round trip, it is held up behind a queue or lost.
