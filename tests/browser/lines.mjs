@@ -44,6 +44,7 @@ const LINES = [
   { name: "loss-in-bursts", always: loss(0.05, 4), steps: [], seconds: 12, expect: { best: 0.99, freeze: 500 } },
   { name: "far-away", way: 100, steps: [], seconds: 12, expect: { best: 0.99, freeze: 500 } },
   { name: "jitter", often: true, always: { jitter: 50 }, steps: [], seconds: 12, expect: { best: 0.99, freeze: 500 } },
+  { name: "away", steps: [[0, loss(1)], [3, loss(0)]], seconds: 16, expect: { up: 6000, freeze: 3500 } },
   { name: "steady", always: kbps(1200), steps: [], seconds: 12, expect: { best: 0.99, freeze: 500 } },
   { name: "shared", viewers: 2, steps: [[0, kbps(900)], [12, kbps(4000)]], seconds: 24, expect: { up: 12_000, freeze: 500 } },
   { name: "mobile", way: 40, steps: mobile(40), seconds: 40, expect: { freeze: 1500 } },
