@@ -9,7 +9,8 @@ use super::super::burst::Burst;
 use super::super::descriptor::Lead;
 use super::super::header::Fields;
 use super::super::pace::Pace;
-use super::{Line, Sender, find, publishers_extensions};
+use super::writing::publishers_extensions;
+use super::{Line, Sender, find};
 use crate::media::{Encoding, Publication, StoredPacket};
 use crate::negotiation::Payload;
 

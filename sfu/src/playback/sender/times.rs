@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::clock::{SourceClock, live_edge, shown_edge, ticks};
 use super::super::segments::{Segment, Segments};
-use super::find;
+use super::{Sender, find};
 use crate::media::{Encoding, Publication, StoredPacket};
 
 /// Where a stream's clock is.
@@ -102,5 +102,30 @@ impl Times {
         let since = if is_behind { now } else { packet.arrival };
         self.anchor = Some((since, out));
         out
+    }
+}
+
+impl Sender {
+    /// Our timestamp of `now`, for a sender report; `None` before the first packet.
+    pub(in crate::playback) fn timestamp_now(
+        &self,
+        publication: &Publication,
+        clock: Option<SourceClock>,
+        now: Instant,
+    ) -> Option<u32> {
+        let segment = self.segments.current()?;
+        let encoding = find(publication, segment.encoding)?;
+        let source = match clock {
+            Some(clock) => clock.rtp(encoding, now)?,
+            None => live_edge(encoding, now)?,
+        };
+        Some(source.wrapping_add(segment.timestamp_offset))
+    }
+
+    /// Whether the publisher has told the wall clock of the encoding in use.
+    pub(in crate::playback) fn has_clock(&self, publication: &Publication) -> bool {
+        let segment = self.segments.current();
+        let encoding = segment.and_then(|segment| find(publication, segment.encoding));
+        encoding.is_none_or(|encoding| encoding.report().is_some())
     }
 }

@@ -5,9 +5,10 @@ use super::super::descriptor::Lead;
 use super::super::header::{self, Extensions, Fields, HeaderBytes};
 use super::super::segments::Segment;
 use super::{Line, Sender};
-use crate::media::StoredPacket;
 use crate::media::history::PayloadInfo;
+use crate::media::{Publication, StoredPacket};
 use crate::negotiation::{Codec, Extension, ExtensionMap, MediaKind};
+use crate::relay::EncodingId;
 use crate::transport::RtpParts;
 
 impl Sender {
@@ -106,4 +107,9 @@ impl Sender {
             self.is_known
         }
     }
+}
+
+/// What the packets of an encoding have in their headers.
+pub(super) fn publishers_extensions(publication: &Publication, id: EncodingId) -> Option<&ExtensionMap> {
+    Some(&publication.media().get(usize::from(id.section))?.extensions)
 }
