@@ -140,8 +140,8 @@ impl Sender {
             if self.cut.awaits_layer(packet) && history.is_newest(packet) {
                 break;
             }
-            let has_waited = line.now.saturating_duration_since(packet.arrival) > LATE;
-            if is_late || (has_waited && self.burst.as_ref().is_some_and(Burst::is_below)) {
+            let has_waited = || line.now.saturating_duration_since(packet.arrival) > LATE;
+            if is_late || (self.burst.as_ref().is_some_and(Burst::is_below) && has_waited()) {
                 self.cut.let_go();
             }
             self.slow_down_for(encoding, packet, line);
