@@ -1,5 +1,5 @@
 //! What shards tell each other. The caller carries these between threads: control lanes are bounded and
-//! refuse, media lanes are bounded and drop (a dropped packet is repaired by NACK or the next keyframe).
+//! refuse, media lanes are bounded and drop (nobody sends a dropped packet again: the next keyframe repairs it).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -56,6 +56,16 @@ pub enum Relay {
         generation: Generation,
         /// What arrived.
         item: RelayedMedia,
+    },
+    /// What a publication keeps for those who join, once, behind `Up`: in one message, for without its end the group is of
+    /// no use to anybody, and lanes of media drop what they have no room for.
+    Group {
+        /// The room.
+        room: RoomName,
+        /// Which publication.
+        generation: Generation,
+        /// In the order it arrived, encoding by encoding.
+        items: Vec<RelayedMedia>,
     },
     /// Ask the publisher for a keyframe.
     Keyframe {

@@ -13,8 +13,9 @@ use super::command::Command;
 /// Commands waiting for one shard. A shard handles hundreds of thousands a second; this many waiting means it has
 /// been stuck for a while, and a refused request is better than a late one.
 const COMMANDS: usize = 4096;
-/// Relayed packets waiting for one shard: at 2.5 Mbit/s a publisher sends 260 a second, so this is 40 ms of 100.
-const RELAYED_MEDIA: usize = 1024;
+/// Relayed packets waiting for one shard, which nobody sends again: four keyframes of a megabyte that come at once, or, at
+/// 2.5 Mbit/s and 260 packets a second, what a hundred publishers send in 160 ms.
+const RELAYED_MEDIA: usize = 4096;
 /// Room above that for control messages, of which a room starting or ending costs a few per shard.
 const RELAYED_CONTROL: usize = 4096;
 
@@ -113,11 +114,16 @@ impl ShardInbox {
     }
 }
 
-/// Whether a relay message may be dropped: the next of its kind repairs the loss.
+/// Whether a relay message may be dropped: the next of its kind repairs the loss. A group comes once for each shard that
+/// begins to watch, and is as large as what the publisher's shard keeps.
 pub(super) fn is_lossy(relay: &Relay) -> bool {
     match relay {
         Relay::Media { .. } | Relay::Keyframe { .. } => true,
-        Relay::Watch { .. } | Relay::Unwatch { .. } | Relay::Up { .. } | Relay::Down { .. } => false,
+        Relay::Watch { .. }
+        | Relay::Unwatch { .. }
+        | Relay::Up { .. }
+        | Relay::Down { .. }
+        | Relay::Group { .. } => false,
     }
 }
 
@@ -156,6 +162,19 @@ mod tests {
         assert_eq!(inbox.relay_depth(), RELAYED_MEDIA + 1);
         assert!(inbox.relay().is_some() && inbox.relay().is_some());
         assert!(lane.relay(ShardId(1), lossy()).is_ok(), "there is room again");
+    }
+
+    #[test]
+    fn a_group_passes_where_media_is_dropped() {
+        let (_poll, lane, inbox) = lane();
+        while lane.relay(ShardId(1), lossy()).is_ok() {}
+        let group = Relay::Group {
+            room: "demo".into(),
+            generation: Generation(1),
+            items: Vec::new(),
+        };
+        assert!(lane.relay(ShardId(1), group).is_ok());
+        assert_eq!(inbox.relay_depth(), RELAYED_MEDIA + 1);
     }
 
     #[test]

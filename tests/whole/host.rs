@@ -240,3 +240,36 @@ async fn a_publisher_who_does_all_it_can_disturbs_nobody_in_another_room() {
     }
     assert_eq!(server.get("/readyz").await.status(), StatusCode::OK);
 }
+
+/// Packets of a group of pictures: of 6 Mbit/s with a keyframe every eight seconds, as of OBS, there are five thousand.
+const GROUP: u32 = 5000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_viewers_of_every_media_thread_get_the_whole_group() {
+    let server = Server::start(&["--no-demo"]);
+    let (token, party, room) = (server.token_for("publish"), Party::new(), "market");
+    let keyed = Keyed::enter_as(&server, &party, 1, Wish::Publish { room, token: &token }).await;
+    let mut host = Host {
+        keyed,
+        step: 0,
+        sequence: 0,
+        timestamp: 0,
+    };
+    while host.step < GROUP {
+        a_group_without_end(&mut host);
+        host.keyed.read();
+        if host.step.is_multiple_of(10) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    for number in 2..6 {
+        Keyed::enter_as(&server, &party, number, Wish::Watch { room }).await;
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(1) {
+        host.keyed.read();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(server.counter("vitrine_relay_media_dropped_total").await, 0.0);
+    assert!(server.counter("vitrine_ingest_packets_total").await >= f64::from(GROUP * 9 / 10));
+}

@@ -15,7 +15,7 @@ use super::peer::{Peer, Role};
 use super::room::{Room, Source, Stage};
 use crate::media::Publication;
 use crate::negotiation::ReceivedMedia;
-use crate::relay::{Generation, Relay, ShardId};
+use crate::relay::{Generation, Relay, RelayedMedia, ShardId};
 
 /// A new publisher's media comes within this time: so long the show that it takes over stays on the air.
 const SETTLING: Duration = Duration::from_secs(2);
@@ -143,15 +143,12 @@ impl Shard {
                 room,
                 generation,
                 item,
-            } => {
-                let Some(&key) = self.by_name.get(&room) else {
-                    return;
-                };
-                if let Some(stage) = self.replica(key, from, generation) {
-                    stage.publication.handle_relayed(item);
-                    self.touch_media(key);
-                }
-            }
+            } => self.relayed_media(from, &room, generation, [item]),
+            Relay::Group {
+                room,
+                generation,
+                items,
+            } => self.relayed_media(from, &room, generation, items),
             Relay::Keyframe {
                 room,
                 generation,
@@ -166,6 +163,24 @@ impl Shard {
                     self.touch_room(key);
                 }
             }
+        }
+    }
+
+    fn relayed_media(
+        &mut self,
+        from: ShardId,
+        room: &Arc<str>,
+        generation: Generation,
+        items: impl IntoIterator<Item = RelayedMedia>,
+    ) {
+        let Some(&key) = self.by_name.get(room) else {
+            return;
+        };
+        if let Some(stage) = self.replica(key, from, generation) {
+            for item in items {
+                stage.publication.handle_relayed(item);
+            }
+            self.touch_media(key);
         }
     }
 
@@ -200,15 +215,12 @@ impl Shard {
                 media,
             },
         ));
-        for item in stage.publication.cached() {
-            let room = room.clone();
-            let media = Relay::Media {
-                room,
-                generation,
-                item,
-            };
-            self.relays.push_back((Some(from), media));
-        }
+        let group = Relay::Group {
+            room,
+            generation,
+            items: stage.publication.cached(),
+        };
+        self.relays.push_back((Some(from), group));
         stage.publication.set_relaying(true);
     }
 
