@@ -8,8 +8,6 @@ use crate::negotiation::IceCredentials;
 
 /// A client sends what it gathered since its last PATCH: a handful of lines. Beyond this it is not a fragment.
 const MAX_LINES: usize = 512;
-/// As in an offer.
-const MAX_CANDIDATES: usize = 128;
 /// The room candidates have in a fragment of ours; a hundred of them fit.
 const CANDIDATES_ROOM: usize = 7_000;
 
@@ -58,9 +56,6 @@ impl Fragment {
                 }
                 ("end-of-candidates", _) => end_of_candidates = true,
                 _ => {}
-            }
-            if candidates > MAX_CANDIDATES {
-                return malformed(format!("more than {MAX_CANDIDATES} candidates"));
             }
         }
         let ice = match (ufrag, pwd) {

@@ -27,7 +27,7 @@ fn a_broken_fragment_is_refused() {
         "a=candidate:1 1 udp\r\n",
         "a=ice-ufrag:EsAw\r\na=ice-pwd:short\r\n",
         "a=ice-ufrag:EsAw\r\na=ice-ufrag:Other\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\n",
-        &"a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n".repeat(200),
+        &"a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n".repeat(600),
         &"a=x\r\n".repeat(1000),
     ] {
         assert!(
@@ -35,6 +35,12 @@ fn a_broken_fragment_is_refused() {
             "{text:?}"
         );
     }
+}
+
+#[test]
+fn a_machine_with_many_bridges_names_hundreds_of_candidates() {
+    let candidates = "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n".repeat(240);
+    assert!(Fragment::parse(&candidates).is_ok());
 }
 
 #[test]
