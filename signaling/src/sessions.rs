@@ -28,11 +28,17 @@ pub(crate) struct Session {
     pub(crate) needs_token: bool,
     /// The m-line of the picture in its SDP.
     pub(crate) video: Option<usize>,
-    /// Its event streams and what each is to tell.
-    streams: Mutex<VecDeque<(String, Vec<Kind>)>>,
+    streams: Mutex<VecDeque<EventStream>>,
     /// The strong entity tag of its ICE session, quoted. Held while a PATCH runs, so that they come one by one.
     pub(crate) tag: tokio::sync::Mutex<String>,
     _slot: Slot,
+}
+
+/// An event stream: what it is to tell, and how many have come to hear it.
+struct EventStream {
+    id: String,
+    kinds: Vec<Kind>,
+    listeners: u64,
 }
 
 /// Event streams of one session: a page and its reloads. The oldest makes room for a new one.
@@ -46,22 +52,36 @@ impl Session {
         if streams.len() >= MAX_STREAMS {
             streams.pop_front();
         }
-        streams.push_back((id.clone(), kinds));
+        streams.push_back(EventStream {
+            id: id.clone(),
+            kinds,
+            listeners: 0,
+        });
         id
     }
 
-    /// What a stream is to tell, while it is not forgotten.
-    pub(crate) fn stream(&self, id: &str) -> Option<Vec<Kind>> {
+    /// What a stream is to tell its newest listener, who takes the place of the one before: a player that comes again has
+    /// lost that connection, and nobody is told twice. None when it is forgotten.
+    pub(crate) fn listen(&self, id: &str) -> Option<(Vec<Kind>, u64)> {
+        let mut streams = lock(&self.streams);
+        let known = streams.iter_mut().find(|known| known.id == id)?;
+        known.listeners += 1;
+        Some((known.kinds.clone(), known.listeners))
+    }
+
+    /// Whether a stream is there and this is still its listener.
+    pub(crate) fn is_listening(&self, id: &str, listener: u64) -> bool {
         let streams = lock(&self.streams);
-        let known = streams.iter().find(|(known, _)| known == id);
-        known.map(|(_, kinds)| kinds.clone())
+        streams
+            .iter()
+            .any(|known| known.id == id && known.listeners == listener)
     }
 
     /// Forgets a stream; false when there is none of that id.
     pub(crate) fn remove_stream(&self, id: &str) -> bool {
         let mut streams = lock(&self.streams);
         let before = streams.len();
-        streams.retain(|(known, _)| known != id);
+        streams.retain(|known| known.id != id);
         streams.len() < before
     }
 }
@@ -249,9 +269,12 @@ mod tests {
         let (id, _) = sessions.enter(slot, Door::Whep, "demo", &answer(), false);
         let session = sessions.find(Door::Whep, "demo", &id).unwrap();
         let first = session.add_stream(vec![Kind::Active]);
-        assert_eq!(session.stream(&first), Some(vec![Kind::Active]));
+        assert_eq!(session.listen(&first), Some((vec![Kind::Active], 1)));
+        assert!(session.is_listening(&first, 1));
+        assert_eq!(session.listen(&first), Some((vec![Kind::Active], 2)));
+        assert!(session.is_listening(&first, 2) && !session.is_listening(&first, 1));
         let later: Vec<String> = (0..MAX_STREAMS).map(|_| session.add_stream(Vec::new())).collect();
-        assert_eq!(session.stream(&first), None);
+        assert!(session.listen(&first).is_none() && !session.is_listening(&first, 2));
         assert!(
             later
                 .iter()

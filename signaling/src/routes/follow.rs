@@ -104,10 +104,10 @@ async fn listen<H: House>(
     reception.check_room(&room)?;
     let session = reception.sessions.find(Door::Whep, &room, &id);
     let session = session.ok_or_else(Problem::no_such_session)?;
-    let kinds = session.stream(&stream).ok_or_else(Problem::no_such_session)?;
     if !reception.house.media().is_open(session.media) {
         return Err(Problem::no_such_session());
     }
+    let (kinds, listener) = session.listen(&stream).ok_or_else(Problem::no_such_session)?;
     let told = Told {
         media: reception.house.media().follow(&room),
         kinds,
@@ -117,7 +117,7 @@ async fn listen<H: House>(
     };
     let is_there = {
         let (reception, session, stream) = (reception.clone(), session.clone(), stream.clone());
-        move || session.stream(&stream).is_some() && is_open(&reception, session.media)
+        move || session.is_listening(&stream, listener) && is_open(&reception, session.media)
     };
     let events = events(told, reception.closing.clone(), is_there);
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));

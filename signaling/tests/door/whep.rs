@@ -249,6 +249,17 @@ async fn a_player_hears_only_what_it_asked_for_and_can_end_it() {
 }
 
 #[tokio::test]
+async fn a_player_that_listens_again_takes_the_place_of_its_lost_connection() {
+    let stage = stage().await;
+    let (_, stream) = followed(&stage, "").await;
+    let mut lost = stage.get(&stream).await;
+    let mut again = stage.get(&stream).await;
+    assert_eq!(lost.chunk().await.unwrap(), None, "one listener at a time");
+    stage.house.media.room.send_modify(|room| room.viewers = 2);
+    hear(&mut again, "viewercount").await;
+}
+
+#[tokio::test]
 async fn a_player_tells_of_itself_and_the_operator_reads_of_all() {
     let stage = stage().await;
     let location = header(&stage.whep().send().await.unwrap(), "location").to_owned();
