@@ -455,6 +455,7 @@ fn listen_settings(config: &Config) -> listen::ListenSettings {
         head_timeout: Duration::from_secs(config.http_head_timeout_seconds),
         max_connections: config.http_max_connections,
         max_connections_per_address: config.http_max_connections_per_address,
+        trusted_proxies: config.http_trusted_proxies.clone().into(),
         ..listen::ListenSettings::default()
     }
 }

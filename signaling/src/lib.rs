@@ -8,6 +8,7 @@
 
 mod access;
 mod body;
+mod complaint;
 mod cors;
 mod encoding;
 mod files;

@@ -1,7 +1,7 @@
 //! What every route needs: the house, the settings, the sessions.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::extract::FromRequestParts;
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::access;
 use crate::body::BodyLimits;
+use crate::complaint::Complaint;
 use crate::files::Files;
 use crate::house::House;
 use crate::origin::{PeerAddress, client_address, household};
@@ -37,6 +38,9 @@ pub(crate) struct Reception<H> {
     pace: Pace,
     /// Of messages in the name of nobody.
     guesses: Pace,
+    /// Of addresses with too many sessions, and with too many requests.
+    crowded: Mutex<Complaint>,
+    hurried: Mutex<Complaint>,
 }
 
 /// The state as handlers take it.
@@ -57,6 +61,8 @@ impl<H: House> Reception<H> {
             closing,
             pace: Pace::new(settings.session_requests_per_second),
             guesses: Pace::new(settings.session_requests_per_second),
+            crowded: Mutex::default(),
+            hurried: Mutex::default(),
             settings,
         }
     }
@@ -103,7 +109,10 @@ impl<H: House> Reception<H> {
             return Ok(());
         }
         let taken = self.pace.take(household(client), Instant::now());
-        taken.map_err(|wait| Problem::too_many("too many requests from this address", wait))
+        taken.map_err(|wait| {
+            complain(&self.hurried, client, "http_session_requests_per_second");
+            Problem::too_many("too many requests from this address", wait)
+        })
     }
 
     /// Whether an address may name a client of the shop: whoever has named too many who are not there may not for a
@@ -125,8 +134,24 @@ impl<H: House> Reception<H> {
 
     /// The right of this address to one more session or stream.
     pub(crate) fn slot(&self, client: IpAddr) -> Result<Slot, Problem> {
-        let slot = self.sessions.slot(client);
-        slot.ok_or_else(|| Problem::too_many("this address has as many sessions as it may have", SLOT_WAIT))
+        self.sessions.slot(client).ok_or_else(|| {
+            complain(&self.crowded, client, "http_sessions_per_address");
+            let most = self.settings.sessions_per_address;
+            let detail =
+                format!("this address has as many sessions and event streams as it may have, {most}");
+            Problem::too_many(detail, SLOT_WAIT)
+        })
+    }
+}
+
+/// Tells the operator, who cannot know it from numbers: behind a proxy that was not made known all viewers are one.
+fn complain(complaint: &Mutex<Complaint>, client: IpAddr, bound: &str) {
+    let mut complaint = complaint.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(times) = complaint.again(Instant::now()) {
+        tracing::warn!(
+            %client, times,
+            "requests are refused, beyond {bound}; or http_trusted_proxies lacks that address, where it is a proxy's"
+        );
     }
 }
 

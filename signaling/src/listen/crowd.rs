@@ -1,6 +1,7 @@
 //! How many connections there are, in all and of each address.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +11,8 @@ use crate::origin::household;
 pub(super) struct Crowd {
     max: usize,
     max_per_address: usize,
+    /// Everybody comes from a proxy's address.
+    proxies: Arc<[IpAddr]>,
     counts: Arc<Mutex<Counts>>,
 }
 
@@ -25,26 +28,49 @@ pub(super) struct Place {
     address: IpAddr,
 }
 
+/// Which bound is met, in the words of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    All,
+    Address,
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Full::All => "http_max_connections",
+            Full::Address => {
+                "http_max_connections_per_address; or http_trusted_proxies lacks that address, where it is a proxy's"
+            }
+        })
+    }
+}
+
 impl Crowd {
-    pub(super) fn new(max: usize, max_per_address: usize) -> Crowd {
+    pub(super) fn new(max: usize, max_per_address: usize, proxies: Arc<[IpAddr]>) -> Crowd {
         Crowd {
             max,
             max_per_address,
+            proxies,
             counts: Arc::default(),
         }
     }
 
-    /// A place for a connection from here; `None` when there is none left. Loopback counts in the whole only.
-    pub(super) fn enter(&self, from: IpAddr) -> Option<Place> {
+    /// A place for a connection from here, if there is one left. Loopback and proxies count in the whole only.
+    pub(super) fn enter(&self, from: IpAddr) -> Result<Place, Full> {
         let address = household(from);
         let mut counts = lock(&self.counts);
         let theirs = counts.by_address.get(&address).copied().unwrap_or_default();
-        if counts.all >= self.max || (theirs >= self.max_per_address && !from.is_loopback()) {
-            return None;
+        if counts.all >= self.max {
+            return Err(Full::All);
+        }
+        let is_many = from.is_loopback() || self.proxies.contains(&from);
+        if theirs >= self.max_per_address && !is_many {
+            return Err(Full::Address);
         }
         counts.all += 1;
         counts.by_address.insert(address, theirs + 1);
-        Some(Place {
+        Ok(Place {
             counts: Arc::clone(&self.counts),
             address,
         })
@@ -74,14 +100,24 @@ mod tests {
 
     #[test]
     fn places_are_bounded_in_all_and_for_each_address() {
-        let crowd = Crowd::new(3, 2);
+        let crowd = Crowd::new(3, 2, Arc::default());
         let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
-        let first = crowd.enter(one).unwrap();
-        let _second = crowd.enter(one).unwrap();
-        assert!(crowd.enter(one).is_none());
-        let _third = crowd.enter(other).unwrap();
-        assert!(crowd.enter(other).is_none(), "full");
+        let refused = |from| crowd.enter(from).err();
+        let first = crowd.enter(one).ok().unwrap();
+        let _second = crowd.enter(one).ok().unwrap();
+        assert_eq!(refused(one), Some(Full::Address));
+        let _third = crowd.enter(other).ok().unwrap();
+        assert_eq!(refused(other), Some(Full::All));
         drop(first);
-        assert!(crowd.enter(one).is_some());
+        assert!(crowd.enter(one).is_ok());
+    }
+
+    #[test]
+    fn everybody_may_come_by_a_trusted_proxy() {
+        let proxy = IpAddr::from([192, 0, 2, 1]);
+        let crowd = Crowd::new(3, 1, Arc::from([proxy]));
+        let places: Vec<Place> = (0..3).filter_map(|_| crowd.enter(proxy).ok()).collect();
+        assert_eq!(places.len(), 3);
+        assert_eq!(crowd.enter(proxy).err(), Some(Full::All));
     }
 }

@@ -1,7 +1,6 @@
 //! The sockets of the door: connections taken in, their number, head size and slowness bounded, TLS where configured,
 //! HTTP/1.1 and HTTP/2, and an end that lets requests finish.
 
-mod complaint;
 mod crowd;
 mod fair;
 mod tls;
@@ -27,8 +26,8 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
+use crate::complaint::Complaint;
 use crate::origin::PeerAddress;
-use complaint::Complaint;
 use crowd::Crowd;
 use fair::{Credit, Fair};
 pub use tls::{Tls, TlsError};
@@ -47,7 +46,7 @@ const TCP_UNSENT: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Limits of connections.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ListenSettings {
     /// The longest head of a request, bytes, at least 8192; more is 431.
     pub head_max_bytes: usize,
@@ -59,8 +58,10 @@ pub struct ListenSettings {
     pub head_timeout: Duration,
     /// Connections at once; more are closed at once.
     pub max_connections: usize,
-    /// Connections of one address at once. Loopback is not counted.
+    /// Connections of one address at once. Loopback and these proxies are not counted.
     pub max_connections_per_address: usize,
+    /// Proxies, as in [`crate::DoorSettings`].
+    pub trusted_proxies: Arc<[IpAddr]>,
     /// How long requests may take to finish when the door closes.
     pub grace: Duration,
     /// How often it is looked whether the certificate has been renewed.
@@ -75,6 +76,7 @@ impl Default for ListenSettings {
             head_timeout: Duration::from_secs(10),
             max_connections: 20_000,
             max_connections_per_address: 500,
+            trusted_proxies: Arc::default(),
             grace: Duration::from_secs(2),
             renewal: Duration::from_secs(60),
         }
@@ -111,9 +113,13 @@ pub async fn serve(
     mut closing: watch::Receiver<bool>,
 ) {
     let mut renewal = tokio::time::interval(settings.renewal);
-    let crowd = Crowd::new(settings.max_connections, settings.max_connections_per_address);
+    let crowd = Crowd::new(
+        settings.max_connections,
+        settings.max_connections_per_address,
+        Arc::clone(&settings.trusted_proxies),
+    );
     let mut connections = JoinSet::new();
-    let mut failures = Complaint::default();
+    let (mut failures, mut refusals) = (Complaint::default(), Complaint::default());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -138,14 +144,19 @@ pub async fn serve(
             }
         };
         let from = from.ip().to_canonical();
-        let Some(place) = crowd.enter(from) else {
-            tracing::debug!(%from, "too many connections");
-            continue;
+        let place = match crowd.enter(from) {
+            Ok(place) => place,
+            Err(bound) => {
+                if let Some(times) = refusals.again(Instant::now()) {
+                    tracing::warn!(%from, times, "connections are closed at once, beyond {bound}");
+                }
+                continue;
+            }
         };
         let visit = Visit {
             from,
             router: router.clone(),
-            settings,
+            settings: settings.clone(),
             closing: closing.clone(),
         };
         let tls = tls.as_ref().map(Tls::acceptor);

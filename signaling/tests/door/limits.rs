@@ -150,6 +150,8 @@ async fn an_address_has_so_many_sessions_and_streams() {
     assert_eq!(events.status(), 200);
     let response = refused(from("192.0.2.1"), 429).await;
     header(&response, "retry-after");
+    let said = response.text().await.unwrap();
+    assert!(said.contains("as it may have, 2"), "{said}");
     assert_eq!(from("192.0.2.2").send().await.unwrap().status(), 201);
 
     let delete = stage.request("DELETE", header(&first, "location"));

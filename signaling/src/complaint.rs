@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 /// Between two lines about the same: an operator sees that it lasts, and the log stays readable.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// One kind of thing that goes wrong.
 #[derive(Debug, Default)]
-pub(super) struct Complaint {
+pub(crate) struct Complaint {
     said: Option<Instant>,
     times: u64,
 }
 
 impl Complaint {
     /// It went wrong once more: how often since it was said last, where it is to be said now.
-    pub(super) fn again(&mut self, now: Instant) -> Option<u64> {
+    pub(crate) fn again(&mut self, now: Instant) -> Option<u64> {
         self.times += 1;
         let is_fresh = |said| now.saturating_duration_since(said) < SILENCE;
         if self.said.is_some_and(is_fresh) {
