@@ -93,6 +93,17 @@ struct ShopSide {
     health: LedgerHealth,
 }
 
+/// Reads whatever the configuration names, as a start would.
+///
+/// # Errors
+/// What would keep a server from starting.
+pub fn examine(config: &Config) -> anyhow::Result<()> {
+    tls(config)?;
+    door_settings(config)?;
+    ledger::read_catalogue(config)?;
+    Ok(())
+}
+
 /// Runs the server until the process is told to end (SIGINT, SIGTERM).
 ///
 /// # Errors
@@ -108,13 +119,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (ledger, shows) = tokio::task::spawn_blocking(move || ledger::open_to_serve(&opening)).await??;
     let listener = bind(&config)?;
     let address = listener.local_addr()?;
-    let tls = match config.http_tls_certificate.as_str() {
-        "" => None,
-        certificate => Some(listen::Tls::load(
-            certificate.as_ref(),
-            config.http_tls_key.as_ref(),
-        )?),
-    };
+    let tls = tls(&config)?;
     let (runtime, news) = MediaRuntime::start(&media_settings(&config))?;
     let shop = start_shop(&config, (ledger, shows), &tokens, &runtime, news)?;
 
@@ -446,6 +451,15 @@ fn door_settings(config: &Config) -> anyhow::Result<DoorSettings> {
         secure: !config.http_tls_certificate.is_empty(),
         ..DoorSettings::new(config.data_dir.join("media"))
     })
+}
+
+fn tls(config: &Config) -> anyhow::Result<Option<listen::Tls>> {
+    let (certificate, key) = (&config.http_tls_certificate, &config.http_tls_key);
+    if certificate.is_empty() {
+        return Ok(None);
+    }
+    let tls = listen::Tls::load(certificate.as_ref(), key.as_ref());
+    Ok(Some(tls.context("http_tls_certificate, http_tls_key")?))
 }
 
 fn listen_settings(config: &Config) -> listen::ListenSettings {

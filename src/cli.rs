@@ -147,8 +147,13 @@ fn environment() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// Says what a configuration would bind.
-pub fn check(config: &Config) {
+/// Reads what a configuration names, and says what it would bind.
+///
+/// # Errors
+/// What would keep a server from starting, but for what the machine has to say.
+pub fn check(config: &Config) -> anyhow::Result<()> {
+    log_filter(&config.log).context("log")?;
+    app::examine(config)?;
     println!("The configuration is good.");
     println!("HTTP: {} on {}", config.scheme(), config.http_listen);
     let kinds = if config.media_tcp { "UDP and TCP" } else { "UDP" };
@@ -164,6 +169,7 @@ pub fn check(config: &Config) {
     if !config.database.is_empty() {
         println!("Ledger: PostgreSQL");
     }
+    Ok(())
 }
 
 /// Makes a token.
@@ -271,7 +277,7 @@ pub fn run() -> anyhow::Result<()> {
     }
     let config = config(&[&matches, inner])?;
     match name {
-        "check" => check(&config),
+        "check" => check(&config)?,
         "token" => token(&config, inner)?,
         "audit" => audit(&config)?,
         "backup" => back_up(&config, inner)?,

@@ -59,22 +59,35 @@ pub fn open_to_serve(config: &Config) -> anyhow::Result<(Box<dyn Ledger>, Vec<Sh
     if config.demo {
         ledger.seed(unix_now(), &catalogue::demo()?)?;
     }
-    if !config.shop_catalogue.is_empty() {
-        let file = &config.shop_catalogue;
-        put_in(&mut *ledger, Path::new(file)).with_context(|| format!("shop_catalogue {file}"))?;
-    }
+    let catalogue = read_catalogue(config)?;
+    put_in(&mut *ledger, catalogue).with_context(|| format!("shop_catalogue {}", config.shop_catalogue))?;
     let shows = ledger.shows()?;
     Ok((ledger, shows))
 }
 
-/// Puts a file's shows and products in. New ones come with their stock; of those that are there the stock stays.
-fn put_in(ledger: &mut dyn Ledger, file: &Path) -> anyhow::Result<()> {
+/// The shows of the catalogue's file, where there is one.
+///
+/// # Errors
+/// When the file is not to be had or not understood.
+pub fn read_catalogue(config: &Config) -> anyhow::Result<Vec<ShowRecord>> {
+    let file = &config.shop_catalogue;
+    if file.is_empty() {
+        return Ok(Vec::new());
+    }
+    read(Path::new(file)).with_context(|| format!("shop_catalogue {file}"))
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<ShowRecord>> {
     let text = fs::read_to_string(file)?;
-    let shows = match file.extension().and_then(|ending| ending.to_str()) {
-        Some("toml") => vec![catalogue::parse(&text)?],
-        Some("csv") => catalogue::parse_table(&text)?,
+    match file.extension().and_then(|ending| ending.to_str()) {
+        Some("toml") => Ok(vec![catalogue::parse(&text)?]),
+        Some("csv") => Ok(catalogue::parse_table(&text)?),
         _ => anyhow::bail!("a file that ends in .toml or .csv is expected"),
-    };
+    }
+}
+
+/// Puts shows and products in. New ones come with their stock; of those that are there the stock stays.
+fn put_in(ledger: &mut dyn Ledger, shows: Vec<ShowRecord>) -> anyhow::Result<()> {
     for show in shows {
         if ledger.seed(unix_now(), &show)? {
             continue;

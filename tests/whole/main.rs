@@ -25,6 +25,7 @@ mod keyed;
 mod line;
 mod neighbour;
 mod once;
+mod operating;
 #[path = "../../benches/src/peer.rs"]
 #[allow(
     dead_code,
