@@ -14,6 +14,7 @@ use tracing_subscriber::filter::ParseError;
 
 use crate::app;
 use crate::config::{self, Config};
+use crate::open_files;
 use crate::secret;
 use crate::shop::clock::unix_now;
 use crate::shop::ledger;
@@ -271,6 +272,7 @@ fn load_test(before: &ArgMatches, inner: &ArgMatches) -> anyhow::Result<LoadTest
 pub fn run() -> anyhow::Result<()> {
     let matches = command().get_matches();
     let (name, inner) = matches.subcommand().unwrap_or(("serve", &matches));
+    let open_files = open_files::raise();
     if name == "loadtest" {
         let test = load_test(&matches, inner)?;
         return tokio::runtime::Runtime::new()?.block_on(test.run());
@@ -290,6 +292,13 @@ pub fn run() -> anyhow::Result<()> {
                 // A journal or a file would keep the escapes of colours as they are.
                 .with_ansi(std::io::stderr().is_terminal())
                 .init();
+            let connections = config.http_max_connections;
+            if let Some(most) = open_files.filter(|most| *most < connections as u64) {
+                tracing::warn!(
+                    most,
+                    "fewer files may be open than http_max_connections ({connections}) says: raise the hard limit (LimitNOFILE of systemd, ulimit -Hn)"
+                );
+            }
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             let ended = runtime.block_on(app::run(config));
             // Whatever still waits then waits for something that does not answer.

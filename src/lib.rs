@@ -8,6 +8,7 @@ pub mod config;
 pub mod directory;
 pub mod media;
 pub mod net;
+mod open_files;
 pub mod runtime;
 mod secret;
 pub mod shop;
