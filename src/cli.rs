@@ -178,7 +178,14 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
 /// # Errors
 /// When there is no secret to sign with.
 pub fn token(config: &Config, matches: &ArgMatches) -> anyhow::Result<()> {
+    let is_new = secret::is_new(config);
     let tokens = secret::tokens(config)?;
+    if is_new {
+        let folder = config.data_dir.display();
+        eprintln!(
+            "vitrine: a new secret was made in {folder}; only a server with that data folder takes this token"
+        );
+    }
     let room = matches.get_one::<String>("room").context("--room is needed")?;
     anyhow::ensure!(
         room == "*" || signaling::is_room_name(room),

@@ -35,6 +35,11 @@ pub(crate) fn tokens(config: &Config) -> anyhow::Result<Tokens> {
     Ok(Tokens::new(secret.as_bytes()))
 }
 
+/// Whether no secret is configured and none was made yet.
+pub(crate) fn is_new(config: &Config) -> bool {
+    config.token_secret.is_empty() && !config.data_dir.join(FILE).exists()
+}
+
 fn keep(path: &Path) -> io::Result<String> {
     let made = OpenOptions::new()
         .write(true)

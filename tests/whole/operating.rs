@@ -51,3 +51,21 @@ fn a_system_s_small_bound_on_open_files_is_raised() {
     let limits: Vec<&str> = limits.unwrap().split_whitespace().collect();
     assert_eq!(limits[3], limits[4], "soft and hard");
 }
+
+#[test]
+fn a_token_by_a_secret_that_no_server_has_yet_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = || {
+        let arguments = ["token", "--scope", "publish", "--room", "demo"];
+        let said = vitrine_says(folder.path(), &arguments);
+        assert!(said.status.success());
+        assert_eq!(
+            said.stdout.split(|byte| *byte == b'\n').count(),
+            2,
+            "the token alone"
+        );
+        String::from_utf8(said.stderr).unwrap()
+    };
+    assert!(token().contains("a new secret was made in"));
+    assert_eq!(token(), "");
+}
