@@ -7,6 +7,7 @@
 //
 // or `<vitrine-player src="https://your.server/whep/demo"></vitrine-player>`.
 
+import { Decoders } from "./decoders.js";
 import { ANSWER_PATIENCE_MS, PASSING, Path } from "./path.js";
 
 const FIRST_RETRY_MS = 500;
@@ -52,6 +53,7 @@ export class WhepPlayer extends EventTarget {
   #path;
   /** Ends the request for an answer. @type {AbortController | undefined} */
   #asking;
+  #decoders = new Decoders();
   #retry = FIRST_RETRY_MS;
   /** @type {number | undefined} */
   #timer;
@@ -277,6 +279,7 @@ export class WhepPlayer extends EventTarget {
     this.#asking?.abort();
     this.#path?.stop();
     this.#path = undefined;
+    this.#decoders.stop();
     this.#pc?.close();
     this.#pc = undefined;
     this.#channels = undefined;
@@ -312,6 +315,7 @@ export class WhepPlayer extends EventTarget {
       this.#pc = pc;
       const video = pc.addTransceiver("video", { direction: "recvonly" });
       askForLayers(video);
+      this.#decoders.prefer(video);
       const audio = pc.addTransceiver("audio", { direction: "recvonly" });
       this.#show(video.receiver.track, audio.receiver.track);
       if (this.#options.channels) {
@@ -365,6 +369,7 @@ export class WhepPlayer extends EventTarget {
       if (isOver()) return;
       await pc.setRemoteDescription({ type: "answer", sdp });
       path.begin(this.#session);
+      this.#decoders.watch(pc, () => this.#again(0));
       this.#tell().catch(() => {});
     } catch (error) {
       if (!isOver()) {

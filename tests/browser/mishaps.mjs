@@ -313,4 +313,38 @@ export const mishaps = [
       noErrors(tab);
     },
   },
+  {
+    name: "browser-that-offers-a-codec-and-does-not-decode-it",
+    async run(server) {
+      const tab = await page("chrome", `${server.url}/watch/demo`, undefined, () => {
+        // Of each picture the decoder gets the beginning, which it takes for one of VP8 that is damaged.
+        const Plain = window.RTCPeerConnection;
+        window.RTCPeerConnection = class extends Plain {
+          constructor(settings) {
+            super({ ...settings, encodedInsertableStreams: true });
+          }
+          addTransceiver(kind, init) {
+            const transceiver = super.addTransceiver(kind, init);
+            const { readable, writable } = transceiver.receiver.createEncodedStreams();
+            const cut = new TransformStream({
+              transform(frame, out) {
+                if (kind === "video") frame.data = frame.data.slice(0, 11);
+                out.enqueue(frame);
+              },
+            });
+            readable.pipeThrough(cut).pipeTo(writable);
+            return transceiver;
+          }
+        };
+      });
+      await until("pictures that come", async () => (await inbound(tab, "video"))?.framesReceived > 10);
+      await until("being told why", async () => (await text(tab, "#waiting-title")) === "This browser cannot play the picture");
+      const told = await text(tab, "#waiting-text");
+      if (!told.includes("VP8")) throw new Error(told);
+      await until("the sound", async () => (await inbound(tab, "audio"))?.packetsReceived > 0);
+      const offer = await tab.evaluate(() => window.vitrine.player.connection.localDescription.sdp);
+      if (/VP8/.test(offer) || !/VP9/.test(offer)) throw new Error("another codec was not asked for");
+      noErrors(tab);
+    },
+  },
 ];
