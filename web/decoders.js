@@ -19,7 +19,8 @@ export class Decoders {
     const codecs = RTCRtpReceiver.getCapabilities("video")?.codecs ?? [];
     const left = codecs.filter(({ mimeType }) => !this.#failed.has(mimeType));
     const isUsable = left.some(({ mimeType }) => !/\/(rtx|red|ulpfec|flexfec-03)$/.test(mimeType));
-    if (this.#failed.size && isUsable) transceiver.setCodecPreferences(left);
+    // Firefox has it from 128 on.
+    if (this.#failed.size && isUsable) transceiver.setCodecPreferences?.(left);
   }
 
   /**
