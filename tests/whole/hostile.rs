@@ -120,7 +120,11 @@ async fn a_storm_of_nonsense_disturbs_nobody_who_watches() {
     }
     // A machine with many addresses is no stranger.
     assert_eq!(
-        post_offer(&server, format!("{OFFER}{}a=end-of-candidates\r\n", candidate.repeat(900))).await,
+        post_offer(
+            &server,
+            format!("{OFFER}{}a=end-of-candidates\r\n", candidate.repeat(900))
+        )
+        .await,
         StatusCode::CREATED
     );
     for (path, body) in [
