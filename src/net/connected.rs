@@ -11,7 +11,7 @@ use quinn_udp::{UdpSockRef, UdpSocketState};
 use sfu::transport::Remote;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::udp::Reader;
+use super::reader::Reader;
 
 /// Publishers of one port with a socket of their own. Kernels before 6.13 look through all sockets of a port and
 /// address for every datagram; more share the common one.

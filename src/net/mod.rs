@@ -6,5 +6,6 @@ pub mod framing;
 pub mod interfaces;
 mod outgoing;
 mod overflow;
+mod reader;
 pub mod tcp;
 pub mod udp;

@@ -1,32 +1,26 @@
 //! One shard's UDP port, IPv4 and IPv6: datagrams come in by recvmmsg with GRO and leave in runs by GSO.
 
-use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mio::Registry;
 use mio::net::UdpSocket;
-use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
 use sfu::transport::{Outbox, Remote, Run};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::batch::{self, Batches, Way};
 use super::connected::Connected;
 use super::overflow::{Handed, Left, Overflow};
+use super::reader::Reader;
 
 /// Asked of the kernel for both directions; it gives what `rmem_max` and `wmem_max` allow. 4 MiB hold 16 ms of a
 /// 2 Gbit/s port while its thread is held up.
 const SOCKET_BUFFER: usize = 4 << 20;
-/// Buffers of one recvmmsg. With GRO each can hold dozens of datagrams.
-const BATCH: usize = 16;
-/// The longest datagram or run of datagrams the kernel can hand over.
-const BUFFER: usize = 1 << 16;
 /// `errno` of a full queue on Linux.
 const ENOBUFS: i32 = 105;
 /// Segments of a run at most ([`Outbox`]); what cuts up fewer is given runs one by one.
 const MAX_SEGMENTS: usize = 64;
-/// Receive calls before what came in is handled: bounds the wait of the first datagram of a flood.
-const MAX_BATCHES: usize = 8;
-
 /// What a port counted; only ever grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UdpCounts {
@@ -59,12 +53,6 @@ pub struct UdpPort {
     connected: Connected,
     overflow: Overflow,
     runs: u64,
-}
-
-/// Reads the sockets of a port.
-pub(super) struct Reader {
-    buffer: Vec<u8>,
-    failed: u64,
 }
 
 impl UdpPort {
@@ -124,7 +112,7 @@ impl UdpPort {
             send_full: lost.full,
             send_waited: lost.waited,
             send_failed: lost.refused,
-            receive_failed: self.reader.failed,
+            receive_failed: self.reader.failed(),
             connect_failed: self.connected.refused(),
             connected: self.connected.open(),
             without_gso: u64::from(self.state.max_gso_segments() <= 1),
@@ -187,55 +175,6 @@ impl UdpPort {
     /// Whether something waits for room in the kernel.
     pub fn is_waiting(&self) -> bool {
         self.overflow.is_waiting()
-    }
-}
-
-impl Reader {
-    fn new() -> Reader {
-        Reader {
-            buffer: vec![0; BATCH * BUFFER],
-            failed: 0,
-        }
-    }
-
-    /// Hands over a socket's waiting datagrams; true when there may be more.
-    pub(super) fn receive(
-        &mut self,
-        socket: &UdpSocket,
-        state: &UdpSocketState,
-        mut take: impl FnMut(Remote, &mut [u8]),
-    ) -> bool {
-        for _ in 0..MAX_BATCHES {
-            let mut chunks = self.buffer.chunks_mut(BUFFER);
-            let mut buffers: [IoSliceMut<'_>; BATCH] =
-                std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
-            let mut meta = [RecvMeta::default(); BATCH];
-            let count = match state.recv(UdpSockRef::from(socket), &mut buffers, &mut meta) {
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(error) => {
-                    // An ICMP error of an earlier send, for one. The next call goes on behind it.
-                    self.failed += 1;
-                    tracing::debug!(%error, "receiving failed");
-                    continue;
-                }
-            };
-            for (meta, buffer) in meta.iter().zip(&mut buffers).take(count) {
-                let from = Remote::Udp {
-                    peer: canonical(meta.addr),
-                    local: meta.dst_ip.map(|address| address.to_canonical()),
-                };
-                let bytes = buffer.get_mut(..meta.len).unwrap_or_default();
-                for datagram in bytes.chunks_mut(meta.stride.max(1)) {
-                    take(from, datagram);
-                }
-            }
-            // Fewer than asked for: nothing is left, and what comes now wakes the poll anew.
-            if count < BATCH {
-                return false;
-            }
-        }
-        true
     }
 }
 
@@ -317,17 +256,9 @@ fn outward(is_ipv6: bool, address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// An IPv4 peer as such, also when an IPv6 socket received from it.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    match address.ip().to_canonical() {
-        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
-        // Keeps the scope of link-local addresses.
-        IpAddr::V6(_) => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
     use std::time::Duration;
 
     use super::*;

@@ -4,6 +4,7 @@
 
 mod association;
 mod broad_dtls;
+mod channels;
 mod dcep;
 mod demux;
 mod dtls;

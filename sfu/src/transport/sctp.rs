@@ -12,10 +12,10 @@ use sctp_proto::{
 };
 use smallvec::SmallVec;
 
+use super::channels::OpenChannels;
 use super::dcep::{DCEP_ACK, Dcep, Reliability, parse_dcep};
 use super::intake::{Intake, Taken};
 use super::prompt::prompt;
-use super::sent::SentBytes;
 use super::{ChannelId, SendError, TransportEvent};
 
 /// Retransmission timeouts in milliseconds. RFC 9260 §16 says 1 s at first and at least: meant for bulk, too long for
@@ -58,11 +58,6 @@ pub(super) struct ChannelSettings {
     /// Bytes a channel may hold unsent or unacknowledged.
     pub(super) channel_buffer: usize,
     pub(super) negotiated: Vec<(u16, String)>,
-}
-
-struct Channel {
-    id: ChannelId,
-    unsent: SentBytes,
 }
 
 /// Our INIT ACK, until the peer has gone on: whether it is lost only the peer's clock would tell.
@@ -111,10 +106,9 @@ pub(super) struct Sctp {
     refused: u32,
     is_excessive: bool,
     settings: ChannelSettings,
-    channels: Vec<Channel>,
+    channels: OpenChannels,
     /// Streams with messages not yet read.
     readable: SmallVec<[u16; 4]>,
-    last_tsn: Option<u32>,
     /// When data left last.
     last_data: Option<Instant>,
     dropped: u64,
@@ -160,9 +154,8 @@ impl Sctp {
             refused: 0,
             is_excessive: false,
             settings,
-            channels: Vec::new(),
+            channels: OpenChannels::default(),
             readable: SmallVec::new(),
-            last_tsn: None,
             last_data: None,
             dropped: 0,
         }
@@ -293,7 +286,7 @@ impl Sctp {
                 return;
             }
         };
-        if !self.channels.iter().any(|open| open.id == channel) {
+        if !self.channels.contains(channel) {
             let negotiated = self.settings.negotiated.iter().find(|(id, _)| *id == channel.0);
             let Some(label) = negotiated.map(|(_, label)| label.clone()) else {
                 self.dropped += 1;
@@ -317,7 +310,7 @@ impl Sctp {
                 label,
                 ..
             }) => {
-                if self.channels.iter().any(|open| open.id == channel) {
+                if self.channels.contains(channel) {
                     self.dropped += 1;
                     return;
                 }
@@ -345,10 +338,7 @@ impl Sctp {
     }
 
     fn open(&mut self, channel: ChannelId, label: String, events: &mut VecDeque<TransportEvent>) {
-        self.channels.push(Channel {
-            id: channel,
-            unsent: SentBytes::default(),
-        });
+        self.channels.insert(channel);
         events.push_back(TransportEvent::ChannelOpen { channel, label });
     }
 
@@ -362,16 +352,14 @@ impl Sctp {
     }
 
     fn forget(&mut self, channel: ChannelId, events: &mut VecDeque<TransportEvent>) {
-        let before = self.channels.len();
-        self.channels.retain(|open| open.id != channel);
-        if self.channels.len() != before {
+        if self.channels.remove(channel) {
             events.push_back(TransportEvent::ChannelClosed { channel });
         }
     }
 
     /// Queues one text message.
     pub(super) fn send(&mut self, channel: ChannelId, message: &Bytes) -> Result<(), SendError> {
-        if !self.channels.iter().any(|open| open.id == channel) {
+        if !self.channels.contains(channel) {
             return Err(SendError::NotOpen);
         }
         if message.len() > self.settings.peer_max_message {
@@ -400,9 +388,7 @@ impl Sctp {
         let Some(written) = written else {
             return Err(SendError::NotOpen);
         };
-        if let Some(open) = self.channels.iter_mut().find(|open| open.id == channel) {
-            open.unsent.wrote(written);
-        }
+        self.channels.wrote(channel, written);
         Ok(())
     }
 
@@ -416,16 +402,12 @@ impl Sctp {
 
     /// Bytes of a channel never handed to the network.
     pub(super) fn unsent(&self, channel: ChannelId) -> usize {
-        self.channels
-            .iter()
-            .find(|open| open.id == channel)
-            .map_or(0, |open| open.unsent.unsent())
+        self.channels.unsent(channel)
     }
 
     /// Whether the association has not let all of a channel go when it was asked.
     pub(super) fn is_held_back(&self, channel: ChannelId) -> bool {
-        let open = self.channels.iter().find(|open| open.id == channel);
-        open.is_some_and(|open| open.unsent.is_held_back())
+        self.channels.is_held_back(channel)
     }
 
     /// The next packets for DTLS.
@@ -434,7 +416,7 @@ impl Sctp {
         let own = association.and_then(|(_, association)| association.poll_transmit(now));
         let transmit = own.or_else(|| self.endpoint.poll_transmit());
         let Some(transmit) = transmit else {
-            self.channels.iter_mut().for_each(|open| open.unsent.settle());
+            self.channels.settle();
             return self.answer.as_mut()?.repeat(now).map(|packet| vec![packet]);
         };
         let Payload::RawEncode(mut packets) = transmit.payload else {
@@ -447,7 +429,7 @@ impl Sctp {
         }
         let mut has_data = false;
         for packet in &packets {
-            has_data |= self.count(packet);
+            has_data |= self.channels.count(packet);
         }
         if has_data {
             let last = self.last_data.replace(now);
@@ -457,18 +439,6 @@ impl Sctp {
             }
         }
         Some(packets)
-    }
-
-    /// Notes what leaves for the first time; whether anything does.
-    fn count(&mut self, packet: &[u8]) -> bool {
-        let mut is_new = false;
-        super::sent::for_each_new_data(packet, &mut self.last_tsn, |stream, len| {
-            is_new = true;
-            if let Some(open) = self.channels.iter_mut().find(|open| open.id.0 == stream) {
-                open.unsent.sent(len);
-            }
-        });
-        is_new
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
