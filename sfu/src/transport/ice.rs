@@ -164,6 +164,7 @@ fn mapped(from: Remote) -> SocketAddr {
 mod tests {
     use std::time::Duration;
 
+    use super::super::stun::check;
     use super::*;
 
     fn remote(port: u16) -> Remote {
@@ -173,14 +174,133 @@ mod tests {
         }
     }
 
+    /// One side's credentials, of that generation.
+    fn credentials(side: &str, generation: u32) -> IceCredentials {
+        IceCredentials {
+            ufrag: format!("{side}{generation}"),
+            pwd: format!("{side}'s {generation}"),
+        }
+    }
+
+    struct Story {
+        agent: IceAgent,
+        now: Instant,
+        outbox: Outbox,
+    }
+
+    impl Story {
+        fn new() -> Story {
+            let now = crate::media::begin();
+            Story {
+                agent: IceAgent::new(credentials("ours", 1), credentials("theirs", 1), now),
+                now,
+                outbox: Outbox::new(),
+            }
+        }
+
+        /// A check of that generation comes, and is answered if it is a valid one.
+        fn check(&mut self, generation: u32, port: u16, use_candidate: bool) -> Check {
+            let [ours, theirs] = ["ours", "theirs"].map(|side| credentials(side, generation));
+            self.take(
+                &format!("{}:{}", ours.ufrag, theirs.ufrag),
+                &ours.pwd,
+                port,
+                use_candidate,
+            )
+        }
+
+        fn take(&mut self, username: &str, password: &str, port: u16, use_candidate: bool) -> Check {
+            self.now += Duration::from_secs(1);
+            let message = check(username, password, use_candidate);
+            let taken = self
+                .agent
+                .receive(self.now, remote(port), &message, &mut self.outbox);
+            let answers: Vec<Remote> = self.outbox.runs().map(|run| run.to).collect();
+            let expected = (taken == Check::Valid).then(|| remote(port));
+            assert_eq!(answers, Vec::from_iter(expected));
+            self.outbox.clear();
+            taken
+        }
+
+        fn path(&self) -> Option<u16> {
+            self.agent.path().map(|path| match path {
+                Remote::Udp { peer, .. } => peer.port(),
+                Remote::Tcp(_) => panic!("no such line"),
+            })
+        }
+    }
+
+    #[test]
+    fn a_check_counts_with_both_names_and_the_password() {
+        let mut story = Story::new();
+        for (username, password) in [
+            ("ours1:theirs1", "theirs's 1"),
+            ("ours1:theirs2", "ours's 1"),
+            ("ours2:theirs1", "ours's 1"),
+            ("theirs1:ours1", "ours's 1"),
+        ] {
+            assert_eq!(story.take(username, password, 1, true), Check::Rejected);
+            assert!(!story.agent.is_verified(remote(1)) && story.agent.path().is_none());
+            assert!(story.agent.heard() < story.now);
+        }
+        assert_eq!(story.take("ours1:theirs1", "ours's 1", 1, false), Check::Valid);
+        assert!(story.agent.is_verified(remote(1)) && !story.agent.is_verified(remote(2)));
+        assert_eq!(story.agent.heard(), story.now);
+    }
+
+    #[test]
+    fn media_goes_where_the_first_check_came_from_until_the_peer_decides() {
+        let mut story = Story::new();
+        for (port, use_candidate, path) in [
+            (1, false, 1),
+            (2, false, 1),
+            (2, true, 2),
+            (3, false, 2),
+            (1, true, 1),
+        ] {
+            assert_eq!(story.check(1, port, use_candidate), Check::Valid);
+            assert_eq!(story.path(), Some(path));
+        }
+    }
+
+    #[test]
+    fn a_restart_is_done_when_the_new_credentials_are_used_and_not_before() {
+        let mut story = Story::new();
+        story.check(1, 1, true);
+        story
+            .agent
+            .restart(credentials("ours", 2), credentials("theirs", 2));
+        assert_eq!(story.check(1, 1, false), Check::Valid);
+        assert_eq!(story.check(3, 2, true), Check::Rejected);
+        assert_eq!(story.path(), Some(1));
+        assert_eq!(story.check(2, 2, false), Check::Valid);
+        assert_eq!(story.path(), Some(2), "nothing is nominated any more");
+        assert_eq!(story.check(1, 1, true), Check::Rejected);
+        assert_eq!(story.path(), Some(2));
+    }
+
+    #[test]
+    fn of_too_many_addresses_the_oldest_that_is_not_in_use_is_forgotten() {
+        let mut story = Story::new();
+        for port in 1..=MAX_VERIFIED as u16 {
+            story.check(1, port, false);
+            // Again, and it takes no second place.
+            story.check(1, port, false);
+        }
+        assert!((1..=16).all(|port| story.agent.is_verified(remote(port))));
+        story.check(1, 17, false);
+        assert!(!story.agent.is_verified(remote(2)));
+        assert!((1..=17).all(|port| port == 2 || story.agent.is_verified(remote(port))));
+        assert_eq!(story.path(), Some(1));
+    }
+
     #[test]
     fn only_what_comes_from_where_media_goes_tells_that_the_peer_wants_it() {
-        let [ours, theirs] = ["ours", "theirs"].map(|side| IceCredentials {
-            ufrag: side.into(),
-            pwd: side.into(),
-        });
-        let begin = crate::media::begin();
-        let mut agent = IceAgent::new(ours, theirs, begin);
+        let Story {
+            mut agent,
+            now: begin,
+            ..
+        } = Story::new();
         let later = begin + Duration::from_secs(1);
         agent.hear(later, remote(1));
         assert_eq!(agent.heard(), begin);

@@ -248,6 +248,24 @@ fn be_u16(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
+/// A controlling agent's check.
+#[cfg(test)]
+pub(super) fn check(username: &str, password: &str, use_candidate: bool) -> Vec<u8> {
+    let mut message = [
+        &BINDING_REQUEST.to_be_bytes()[..],
+        &[0, 0],
+        &MAGIC_COOKIE,
+        &[7; 12],
+    ]
+    .concat();
+    attribute(USERNAME, username.as_bytes(), &mut message);
+    if use_candidate {
+        attribute(USE_CANDIDATE, &[], &mut message);
+    }
+    finish(password, &mut message, 0);
+    message
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
