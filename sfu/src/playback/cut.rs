@@ -400,6 +400,23 @@ mod tests {
     }
 
     #[test]
+    fn an_encoder_whose_descriptors_say_where_more_may_follow_needs_no_keyframe_for_it() {
+        let mut cut = watching(LOWEST);
+        cut.want(Layers {
+            spatial: 0,
+            ..Layers::ALL
+        });
+        cut.pass(&packet(10, 0, 0));
+        assert!(cut.wants_keyframe());
+        let opening = StoredPacket {
+            opens: LayerSet::temporal_of(1),
+            ..packet(21, 1, 0)
+        };
+        cut.pass(&opening);
+        assert!(!cut.wants_keyframe());
+    }
+
+    #[test]
     fn a_picture_ends_with_the_highest_layer_that_is_sent() {
         let cut = watching(Layers {
             spatial: 1,

@@ -54,10 +54,10 @@ impl LayerSet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Indication {
     NotPresent,
-    Discardable,
     /// Whoever decodes the frame can decode all of the target from here on.
     Switch,
-    Required,
+    /// Discardable or required.
+    Present,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -202,9 +202,8 @@ impl Templates {
         let read = self.targets.iter().map(|_| {
             Some(match bits.take(2)? {
                 0 => Indication::NotPresent,
-                1 => Indication::Discardable,
                 2 => Indication::Switch,
-                _ => Indication::Required,
+                _ => Indication::Present,
             })
         });
         read.collect()
@@ -302,6 +301,7 @@ mod tests {
         assert_eq!(later, [(0, 2), (1, 2), (0, 1), (1, 1), (0, 2), (1, 2)]);
         // A base picture between keyframes: its own temporal layers open, the upper picture does not.
         let base = read(&[0, 0, 9], &mut templates);
+        assert!(!base.frame_start && !base.frame_end);
         assert_eq!((base.spatial, base.temporal), (0, 0));
         assert!(base.opens.contains(0, 2) && !base.opens.contains(1, 0));
         let upper_base = read(&[5, 0, 9], &mut templates);
