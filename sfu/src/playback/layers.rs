@@ -35,6 +35,8 @@ const SWAMPED: Duration = Duration::from_millis(200);
 
 /// A line that has a little less than a layer needs for no longer than this may keep it.
 const SHORTLY: Duration = Duration::from_secs(1);
+/// Unless so much waits in front of it: no line that is short for a moment only has such a queue.
+const DEEP: Duration = Duration::from_millis(250);
 /// When a viewer goes down nothing moves until the smaller layer's keyframe is there, behind what filled the line before:
 /// how long that may take, and how long the keyframe itself may however much waits.
 const KEYFRAME_PATIENCE: Duration = Duration::from_millis(350);
@@ -182,14 +184,16 @@ impl Playback {
         } else {
             u64::MAX
         };
+        let is_deep = self.bandwidth.limit(now).is_some() && self.bandwidth.backlog(now) > DEEP;
         Room {
             estimate: self.bandwidth.estimate().min(most),
             beside: self.beside(publication),
             is_calm: self.bandwidth.is_calm(now),
             is_proven: self.bandwidth.is_proven(now),
-            is_short_lately: self
-                .short_since
-                .is_none_or(|since| now.saturating_duration_since(since) < SHORTLY),
+            is_short_lately: !is_deep
+                && self
+                    .short_since
+                    .is_none_or(|since| now.saturating_duration_since(since) < SHORTLY),
         }
     }
 

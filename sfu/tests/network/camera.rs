@@ -155,6 +155,11 @@ impl Camera {
         }
     }
 
+    /// When it takes a picture.
+    pub(crate) fn time_of(frame: u32) -> Duration {
+        Duration::from_secs(1) * frame / FRAMES_PER_SECOND
+    }
+
     pub(crate) fn single(kbps: u32) -> Camera {
         Camera {
             layers: vec![(1280, 720, kbps)],
@@ -166,12 +171,6 @@ impl Camera {
     fn usual(&self, kbps: u32) -> f64 {
         let group = f64::from(self.group);
         f64::from(kbps * 125 / FRAMES_PER_SECOND) * group / (group + self.keyframe - 1.0)
-    }
-
-    /// Bytes of the largest keyframe there is.
-    pub(crate) fn largest_keyframe(&self) -> usize {
-        let scene = if self.scene == u32::MAX { 1.0 } else { 3.0 };
-        (self.usual(self.layers.last().unwrap().2) * self.keyframe * scene) as usize
     }
 
     pub(crate) fn media(&self) -> Arc<Vec<ReceivedMedia>> {
@@ -269,6 +268,8 @@ pub(crate) struct Shooting {
     pub(crate) asked: Vec<(Duration, EncodingId)>,
     /// Layers switched off by the publisher.
     pub(crate) off: Vec<bool>,
+    /// Bytes of each layer's pictures.
+    sizes: Vec<Vec<usize>>,
     /// Of which layer the next packet is lost for good.
     pub(crate) loses: Option<usize>,
 }
@@ -280,6 +281,7 @@ impl Shooting {
                 .map(|index| Layer::new(&camera, index))
                 .collect(),
             off: vec![false; camera.layers.len()],
+            sizes: vec![Vec::new(); camera.layers.len()],
             camera,
             random: SmallRng::seed_from_u64(seed),
             frames: 0,
@@ -292,6 +294,12 @@ impl Shooting {
 
     pub(crate) fn layers(&self) -> &[(u16, u16, u32)] {
         &self.camera.layers
+    }
+
+    /// Of a layer's picture.
+    pub(crate) fn bytes(&self, frame: u32, layer: u8) -> usize {
+        let sizes = &self.sizes[usize::from(layer)];
+        sizes.get(frame as usize).copied().unwrap_or_default()
     }
 
     pub(crate) fn ask(&mut self, now: Duration, encoding: EncodingId) {
@@ -479,6 +487,7 @@ impl Shooting {
         // Whether it needs nothing but the base layer (RFC 7741 §4.2, Y).
         let (is_keyframe, temporal, needs, sync) = self.step(index);
         let size = self.size(kbps, is_keyframe, self.layers[index].keyframes);
+        self.sizes[index].push(size);
         let Camera {
             is_h264, is_marked, ..
         } = self.camera;

@@ -25,6 +25,7 @@ mod entering;
 mod golden;
 mod holes;
 mod narrow;
+mod oracle;
 mod outage;
 mod phases;
 mod ramps;

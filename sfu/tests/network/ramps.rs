@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::bottleneck::Bottleneck;
 use super::camera::Camera;
+use super::oracle::Oracle;
 use super::outcome::Outcome;
 use super::world::World;
 
@@ -45,15 +46,21 @@ fn cameras() -> [(&'static str, Camera); 3] {
     ]
 }
 
-/// Of twenty courses those that found something, or all of them: `PHASES=all`.
+/// Courses that found something.
+const CHOSEN: [u64; 7] = [0, 10, 14, 17, 26, 36, 40];
+
+/// Those, forty-one (`PHASES=all`), or any others (`PHASES=60..100`), which are held to no bound but that of their own pictures.
 fn seeds() -> impl Iterator<Item = u64> {
-    let all = std::env::var_os("PHASES").is_some();
-    (0..20).filter(move |seed| all || [0, 10, 14, 17].contains(seed))
+    let phases = std::env::var("PHASES").ok();
+    let others = phases.as_deref().and_then(|phases| phases.split_once(".."));
+    let others = others.map(|(from, to)| from.parse().unwrap()..to.parse().unwrap());
+    let all = phases.is_some();
+    let is_chosen = move |seed: &u64| all || CHOSEN.contains(seed);
+    others.unwrap_or(0..41).filter(is_chosen)
 }
 
-/// What a viewer sees between two times, and how long the line needed for a keyframe of the best layer, with the sound beside,
-/// when the longest freeze began.
-fn watch(camera: &Camera, line: Bottleneck, seed: u64, from: f64, to: f64) -> (Outcome, Duration) {
+/// What a viewer sees between two times, and how long its longest freeze had to be.
+fn watch(camera: &Camera, line: Bottleneck, seed: u64, from: f64, to: f64) -> (Outcome, Oracle) {
     let mut world = World::new(seed, camera.clone());
     let line = world.line(line);
     let viewer = world.watch(line);
@@ -61,8 +68,8 @@ fn watch(camera: &Camera, line: Bottleneck, seed: u64, from: f64, to: f64) -> (O
     world.viewers[viewer].arrivals.interval = ms(if seed.is_multiple_of(2) { 50 } else { 100 });
     world.run_to(to);
     let outcome = world.outcome(viewer, from, to);
-    let takes = world.lines[line].takes(outcome.frozen_at, camera.largest_keyframe());
-    (outcome, takes)
+    let oracle = world.oracle(viewer, &outcome);
+    (outcome, oracle)
 }
 
 /// All courses of a kind of line, the longest freeze that each may have, and the queueing delay.
@@ -70,22 +77,28 @@ fn assert_each(
     what: &str,
     (from, to): (f64, f64),
     line: impl Fn(u64) -> Bottleneck,
-    most: impl Fn(&str, Duration) -> Duration,
+    most: impl Fn(&str, Oracle) -> Duration,
     queue: u64,
 ) {
     for (name, camera) in cameras() {
         let mut freezes = Vec::new();
         let mut used = Vec::new();
         for seed in seeds() {
-            let (outcome, takes) = watch(&camera, line(seed), seed, from, to);
+            let (outcome, oracle) = watch(&camera, line(seed), seed, from, to);
             println!(
-                "{what}, {name}, {seed}: {outcome}, flapped {}, a keyframe took {} ms",
-                outcome.flapped,
-                takes.as_millis()
+                "{what}, {name}, {seed}: {outcome}, flapped {}, {oracle}",
+                outcome.flapped
             );
-            assert!(outcome.longest_freeze <= most(name, takes), "{outcome}");
-            assert!(outcome.queue_p95 <= ms(queue), "{outcome}");
-            assert_eq!(outcome.flapped, 0, "{outcome}");
+            if what != "walk" {
+                // Half a second, or what the picture that was waited for takes such a line by itself.
+                let most = ms(500.max(oracle.alone as u64 + 150));
+                assert!(outcome.longest_freeze <= most, "{outcome}");
+            }
+            if CHOSEN.contains(&seed) {
+                assert!(outcome.longest_freeze <= most(name, oracle), "{outcome}");
+                assert!(outcome.queue_p95 <= ms(queue), "{outcome}");
+                assert_eq!(outcome.flapped, 0, "{outcome}");
+            }
             freezes.push(outcome.longest_freeze.as_millis());
             used.push(outcome.used);
         }
@@ -120,7 +133,7 @@ fn a_line_that_narrows_and_widens_slowly() {
 fn a_line_as_a_phone_moves() {
     let line = |seed| Bottleneck::mobile(seed + 1, 70);
     // Half a second, or what the line needed for one keyframe, the picture before and the way.
-    let most = |_: &str, takes| ms(500).max(takes + ms(60));
+    let most = |_: &str, oracle: Oracle| ms(500.max(oracle.alone as u64 + 60));
     assert_each("mobile", (12.0, 70.0), line, most, 150);
 }
 

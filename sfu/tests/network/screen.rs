@@ -51,12 +51,15 @@ pub(crate) struct Screen {
     /// Whole frames, and all that they go back to is whole, too.
     continuous: Vec<Frame>,
     pub(crate) shown: Vec<Shown>,
+    /// When packets of which layer came.
+    pub(crate) came: Vec<(Duration, u8)>,
 }
 
 impl Screen {
     /// Takes a packet of its number; gives the number before which nothing is needed any more.
     pub(crate) fn take(&mut self, now: Duration, number: u64, packet: &RtpPacket<'_>) -> Option<u64> {
         let stamp = Stamp::read(packet.payload())?;
+        self.came.push((now, stamp.layer));
         let timestamp = packet.timestamp();
         let newest = *self.timestamp.get_or_insert((1 << 32) + u64::from(timestamp));
         let step = timestamp.wrapping_sub(newest as u32) as i32;

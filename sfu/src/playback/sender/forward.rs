@@ -20,6 +20,10 @@ const MAX_AT_ONCE: usize = 256;
 /// On a full line, what nothing is built upon is left out where it would come later than this.
 const LATE: Duration = Duration::from_millis(150);
 
+/// Behind so much of a full line no more of a live keyframe leaves, where there is a smaller picture: the line is busy with what it
+/// has, and drops what is too much.
+const AHEAD: Duration = Duration::from_millis(200);
+
 impl Sender {
     /// Sends what is there.
     pub(in crate::playback) fn forward<S: RtpSink>(
@@ -115,6 +119,11 @@ impl Sender {
     ) -> Progress {
         let history = &encoding.history;
         let mut progress = Progress::Good;
+        let is_deep = line.limit.is_some()
+            && line.backlog > AHEAD
+            && publication
+                .track(self.media.kind)
+                .is_some_and(|track| track.encodings.len() > 1);
         let is_late = self.cut.is_layered() && line.limit.is_some() && line.backlog > LATE;
         for _ in 0..MAX_AT_ONCE {
             if self.burst.is_some() {
@@ -151,7 +160,7 @@ impl Sender {
             {
                 progress = Progress::NeedsKeyframe(cursor.encoding);
             }
-            if !self.may_leave(packet, line) {
+            if !self.may_leave(packet, is_deep, line) {
                 break;
             }
             let sent = line.stats.packets;
@@ -202,11 +211,12 @@ impl Sender {
     }
 
     /// Whether its pace lets the packet leave now; then it is counted as sent.
-    fn may_leave<S: RtpSink>(&mut self, packet: &StoredPacket, line: &Line<'_, S>) -> bool {
+    fn may_leave<S: RtpSink>(&mut self, packet: &StoredPacket, is_deep: bool, line: &Line<'_, S>) -> bool {
         let Some(burst) = &mut self.burst else {
             return true;
         };
-        if line.awaits_answer && burst.may_wait(packet.timestamp) {
+        let awaits_answer = line.awaits_answer && burst.may_wait(packet.timestamp);
+        if awaits_answer || is_deep && burst.is_live() {
             burst.rest(line.now);
             return false;
         }
