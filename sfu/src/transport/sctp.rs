@@ -107,6 +107,8 @@ pub(super) struct Sctp {
     is_excessive: bool,
     settings: ChannelSettings,
     channels: OpenChannels,
+    /// Whether the last poll has given all there is.
+    is_drained: bool,
     /// Streams with messages not yet read.
     readable: SmallVec<[u16; 4]>,
     /// When data left last.
@@ -155,6 +157,7 @@ impl Sctp {
             is_excessive: false,
             settings,
             channels: OpenChannels::default(),
+            is_drained: false,
             readable: SmallVec::new(),
             last_data: None,
             dropped: 0,
@@ -412,6 +415,10 @@ impl Sctp {
 
     /// The next packets for DTLS.
     pub(super) fn poll_transmit(&mut self, now: Instant) -> Option<Vec<Bytes>> {
+        if std::mem::take(&mut self.is_drained) {
+            self.channels.settle();
+            return None;
+        }
         let association = self.association.as_mut();
         let own = association.and_then(|(_, association)| association.poll_transmit(now));
         let transmit = own.or_else(|| self.endpoint.poll_transmit());
@@ -431,6 +438,8 @@ impl Sctp {
         for packet in &packets {
             has_data |= self.channels.count(packet);
         }
+        // Whatever was to be sent again would have come before it.
+        self.is_drained = has_data && packets.len() == 1 && self.channels.have_left();
         if has_data {
             let last = self.last_data.replace(now);
             if last.is_none_or(|last| now.saturating_duration_since(last) >= SPARSE) {
