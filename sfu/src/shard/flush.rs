@@ -134,19 +134,22 @@ impl Shard {
             let Some(peer) = self.peers.get_mut(viewer) else {
                 continue;
             };
-            let is_eager = peer.is_eager(now);
+            // A viewer's media is not in the cache, and a look at it costs more than what is told.
+            let has_media = !room.round.only_tells;
+            let is_eager = has_media && peer.is_eager(now);
             room.has_eager |= is_eager;
             if room.round.only_eager && !is_eager {
                 continue;
             }
             let publication = room.stage.as_ref().map(|stage| &stage.publication);
             let (compound, keyframes) = (&mut self.compound, &mut self.keyframes);
-            let has_picture = peer.write_media(now, publication, &mut self.outbox, compound, keyframes);
+            let has_picture =
+                has_media && peer.write_media(now, publication, &mut self.outbox, compound, keyframes);
             let (hold, counts) = (&self.hold, &mut self.counts);
             let is_told = room.write_channels(now, peer, has_picture, hold, &mut self.outbox, counts);
             self.told += u64::from(is_told);
-            peer.take_news(&mut self.events);
-            let deadline = peer.deadline().map(|at| at.max(now + EARLIEST_RETURN));
+            let deadline = peer.conclude(has_media, &mut self.events);
+            let deadline = deadline.map(|at| at.max(now + EARLIEST_RETURN));
             self.deadlines.arm(Owner::Peer(viewer), &mut peer.armed, deadline);
             drain_into(drain, &mut self.outbox);
         }
@@ -164,17 +167,18 @@ impl Shard {
         };
         let publication = room.stage.as_ref().map(|stage| &stage.publication);
         let (compound, keyframes) = (&mut self.compound, &mut self.keyframes);
-        let has_picture = match std::mem::replace(&mut peer.due, Due::Nothing) {
+        let has_media = match std::mem::replace(&mut peer.due, Due::Nothing) {
             // Its room's turn has come meanwhile.
             Due::Nothing => return,
-            Due::Channels => false,
-            Due::All => peer.write_media(now, publication, &mut self.outbox, compound, keyframes),
+            due => due == Due::All,
         };
+        let has_picture =
+            has_media && peer.write_media(now, publication, &mut self.outbox, compound, keyframes);
         let (hold, counts) = (&self.hold, &mut self.counts);
         let is_told = room.write_channels(now, peer, has_picture, hold, &mut self.outbox, counts);
         self.told += u64::from(is_told);
-        peer.take_news(&mut self.events);
-        let deadline = peer.deadline().map(|at| at.max(now + EARLIEST_RETURN));
+        let deadline = peer.conclude(has_media, &mut self.events);
+        let deadline = deadline.map(|at| at.max(now + EARLIEST_RETURN));
         self.deadlines.arm(Owner::Peer(key), &mut peer.armed, deadline);
         if !self.keyframes.is_empty() {
             self.ask_for_keyframes(now, room_key);

@@ -147,18 +147,33 @@ impl Peer {
         self.association.flush(now, outbox);
     }
 
+    /// What became of it while it was served, with its media or without; then when it wants to be served next: for its
+    /// media no sooner than it is armed for where that was not looked at.
+    pub(super) fn conclude(&mut self, has_media: bool, events: &mut VecDeque<Event>) -> Option<Instant> {
+        if has_media {
+            self.take_news(events);
+            return self.deadline();
+        }
+        self.tell_of_backlog(events);
+        self.association.poll_timeout()
+    }
+
     /// What became of it while it was served.
     pub(super) fn take_news(&mut self, events: &mut VecDeque<Event>) {
+        self.tell_of_backlog(events);
+        if let Role::Viewer(playback) = &mut self.role
+            && let Some(map) = playback.take_clock_map()
+        {
+            events.push_back(Event::ClockMap { peer: self.id, map });
+        }
+    }
+
+    fn tell_of_backlog(&mut self, events: &mut VecDeque<Event>) {
         if std::mem::take(&mut self.has_fallen_behind) {
             events.push_back(Event::Behind { peer: self.id });
         }
         if std::mem::take(&mut self.has_caught_up) {
             events.push_back(Event::CaughtUp { peer: self.id });
-        }
-        if let Role::Viewer(playback) = &mut self.role
-            && let Some(map) = playback.take_clock_map()
-        {
-            events.push_back(Event::ClockMap { peer: self.id, map });
         }
     }
 

@@ -41,6 +41,8 @@ pub(super) struct Round {
     left: usize,
     /// For them there is only something if they want packets that are held for the others.
     pub only_eager: bool,
+    /// For nobody there is anything but what was said.
+    pub only_tells: bool,
     /// What was said before this number goes to them, picture or not, and is forgotten then.
     pub tells: Option<u64>,
 }
@@ -115,9 +117,15 @@ impl Room {
     /// Decides what viewers get. What is new goes to those whose turn has not come, too, and then to the others.
     pub(super) fn begin_round(&mut self, now: Instant, hold: &Hold) {
         let are_due = self.messages_are_due(now, hold);
-        if !std::mem::take(&mut self.has_media) && !are_due {
+        if !std::mem::take(&mut self.has_media) {
+            if are_due {
+                // Who has not got the media of a round that goes on gets it with the messages.
+                self.round.only_tells |= self.round.left == 0;
+                self.tell_all();
+            }
             return;
         }
+        self.round.only_tells = false;
         let (all, audience) = (self.viewers.len(), &self.audience);
         let allowed = |encoding| hold.of(audience.at_most(all, encoding));
         let stage = self.stage.as_mut();
@@ -128,7 +136,7 @@ impl Room {
             self.round.left = all;
             self.round.only_eager = false;
             if are_due {
-                self.round.tells = Some(self.said.begun());
+                self.tell_all();
             }
         } else if self.has_eager && self.round.left == 0 {
             self.round.left = all;
@@ -139,6 +147,13 @@ impl Room {
             return;
         }
         self.has_eager = false;
+    }
+
+    /// What has begun to leave goes to everybody.
+    fn tell_all(&mut self) {
+        self.round.left = self.viewers.len();
+        self.round.only_eager = false;
+        self.round.tells = Some(self.said.begun());
     }
 
     /// The next viewer of the round.
@@ -236,7 +251,11 @@ impl Stage {
 mod tests {
     use std::sync::Arc;
 
+    use bytes::Bytes;
+
+    use super::super::announcements::Announcement;
     use super::*;
+    use crate::backlog::Urgency;
     use crate::media::MediaConfig;
     use crate::negotiation::{Codec, ExtensionMap, Feedback, Label, MediaKind, Payload, ReceivedMedia};
     use crate::shard::costs::Sent;
@@ -329,6 +348,39 @@ mod tests {
         assert!(room.round.only_eager);
         assert_eq!(served(&mut room), [10, 11, 12]);
         assert!(!room.has_rest());
+    }
+
+    #[test]
+    fn where_only_something_was_said_nobodys_media_is_looked_at_until_there_is_some() {
+        let now = crate::media::begin();
+        let hold = Hold::new(Duration::ZERO);
+        let mut room = room(now);
+        let say = |room: &mut Room| {
+            room.said.say(Announcement {
+                channel: "chat".into(),
+                data: Bytes::from_static(b"hello"),
+                urgency: Urgency::Talk,
+            });
+        };
+        say(&mut room);
+        room.begin_round(now, &hold);
+        assert!(room.round.only_tells);
+        assert_eq!(room.next_viewer(), Some(10), "and there the time is over");
+        begins_frame(&mut room, now, 1);
+        room.begin_round(now, &hold);
+        assert!(!room.round.only_tells);
+        assert_eq!(room.next_viewer(), Some(11));
+
+        // Who has not got the packets yet gets them with what is said now.
+        let later = now + Duration::from_secs(10);
+        say(&mut room);
+        room.begin_round(later, &hold);
+        assert!(!room.round.only_tells);
+        assert_eq!(served(&mut room), [12, 10, 11]);
+        say(&mut room);
+        room.begin_round(later + Duration::from_secs(1), &hold);
+        assert!(room.round.only_tells);
+        assert_eq!(served(&mut room), [12, 10, 11]);
     }
 
     #[test]
