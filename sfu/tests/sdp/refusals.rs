@@ -130,9 +130,9 @@ fn size_is_bounded_in_every_dimension() {
     assert_malformed(
         &format!(
             "{OBS}{}",
-            "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n".repeat(300)
+            "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n".repeat(2000)
         ),
-        "candidates",
+        "bytes",
     );
     let many: String = (0..40).map(|ssrc| format!("a=ssrc:{ssrc} cname:x\r\n")).collect();
     assert_malformed(&format!("{OBS}{many}"), "SSRC");
