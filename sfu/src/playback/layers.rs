@@ -177,20 +177,21 @@ impl Playback {
     pub(super) fn line(&self, now: Instant, publication: &Publication) -> Room {
         // A picture of several layers is large: one more behind a queue, and the estimate is known to have been too much.
         let is_layered = self.video_sender().is_some_and(|sender| sender.cut.is_layered());
-        let is_swamped =
-            is_layered && self.bandwidth.limit(now).is_some() && self.bandwidth.backlog(now) > SWAMPED;
-        let most = if is_swamped {
+        let waiting = self
+            .bandwidth
+            .limit(now)
+            .map_or(Duration::ZERO, |_| self.bandwidth.backlog(now));
+        let most = if is_layered && waiting > SWAMPED {
             self.bandwidth.carries()
         } else {
             u64::MAX
         };
-        let is_deep = self.bandwidth.limit(now).is_some() && self.bandwidth.backlog(now) > DEEP;
         Room {
             estimate: self.bandwidth.estimate().min(most),
             beside: self.beside(publication),
             is_calm: self.bandwidth.is_calm(now),
             is_proven: self.bandwidth.is_proven(now),
-            is_short_lately: !is_deep
+            is_short_lately: waiting <= DEEP
                 && self
                     .short_since
                     .is_none_or(|since| now.saturating_duration_since(since) < SHORTLY),

@@ -94,9 +94,7 @@ impl Sender {
     ) -> bool {
         let may_stop = || self.burst.as_ref().is_none_or(Burst::goes_on) && !self.is_amid_keyframe(history);
         if self.standstill.waits() || line.stop.is_some() && may_stop() {
-            let track = publication.track(MediaKind::Video);
-            let has_better = track.is_some_and(|track| track.encodings.len() > 1);
-            match self.standstill.course(line.now, line.stop, has_better) {
+            match (self.standstill).course(line.now, line.stop, self.is_of_several(publication)) {
                 Course::Goes => {}
                 Course::Waits => {
                     line.bandwidth.expect_less(line.now);
@@ -109,6 +107,12 @@ impl Sender {
         line.holds && self.burst.as_ref().is_none_or(Burst::is_live)
     }
 
+    /// Whether its track has other encodings, smaller or better ones.
+    fn is_of_several(&self, publication: &Publication) -> bool {
+        let track = publication.track(self.media.kind);
+        track.is_some_and(|track| track.encodings.len() > 1)
+    }
+
     /// Sends from the cursor on what has come and what its pace allows.
     fn send_ready<S: RtpSink>(
         &mut self,
@@ -119,11 +123,7 @@ impl Sender {
     ) -> Progress {
         let history = &encoding.history;
         let mut progress = Progress::Good;
-        let is_deep = line.limit.is_some()
-            && line.backlog > AHEAD
-            && publication
-                .track(self.media.kind)
-                .is_some_and(|track| track.encodings.len() > 1);
+        let is_deep = line.limit.is_some() && line.backlog > AHEAD && self.is_of_several(publication);
         let is_late = self.cut.is_layered() && line.limit.is_some() && line.backlog > LATE;
         for _ in 0..MAX_AT_ONCE {
             if self.burst.is_some() {
