@@ -63,11 +63,6 @@ impl OpenChannels {
         self.channels.iter_mut().for_each(|open| open.unsent.settle());
     }
 
-    /// Whether all that was written has been sent.
-    pub(super) fn have_left(&self) -> bool {
-        self.channels.iter().all(|open| open.unsent.unsent() == 0)
-    }
-
     /// Bytes of a channel never handed to the network.
     pub(super) fn unsent(&self, id: ChannelId) -> usize {
         self.get(id).map_or(0, |open| open.unsent.unsent())

@@ -438,8 +438,8 @@ impl Sctp {
         for packet in &packets {
             has_data |= self.channels.count(packet);
         }
-        // Whatever was to be sent again would have come before it.
-        self.is_drained = has_data && packets.len() == 1 && self.channels.have_left();
+        // With new data came all that may leave now.
+        self.is_drained = has_data;
         if has_data {
             let last = self.last_data.replace(now);
             if last.is_none_or(|last| now.saturating_duration_since(last) >= SPARSE) {

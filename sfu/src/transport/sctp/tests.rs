@@ -1,3 +1,6 @@
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
 use super::*;
 
 const WAY: Duration = Duration::from_millis(20);
@@ -76,37 +79,65 @@ fn ours(sctp: &mut Sctp, now: Instant) -> Vec<Bytes> {
     std::iter::from_fn(|| sctp.poll_transmit(now)).flatten().collect()
 }
 
+/// Both sides and the way between them.
+struct Pair {
+    sctp: Sctp,
+    peer: Peer,
+    events: VecDeque<TransportEvent>,
+    now: Instant,
+    down: VecDeque<(Instant, Bytes)>,
+    up: VecDeque<(Instant, Bytes)>,
+}
+
+impl Pair {
+    fn new() -> Pair {
+        let now = crate::media::begin();
+        Pair {
+            sctp: Sctp::new(settings(), now),
+            peer: Peer::new(),
+            events: VecDeque::new(),
+            now,
+            down: VecDeque::new(),
+            up: VecDeque::new(),
+        }
+    }
+
+    /// A quarter of the way's time passes. Which of the packets that leave are lost.
+    fn step(&mut self, mut is_lost: impl FnMut() -> bool) {
+        let (now, there) = (self.now, self.now + WAY);
+        while let Some((_, packet)) = self.down.pop_front_if(|(at, _)| *at <= now) {
+            self.peer.receive(now, &packet);
+        }
+        while let Some((_, packet)) = self.up.pop_front_if(|(at, _)| *at <= now) {
+            self.sctp.receive(now, &packet, &mut self.events);
+        }
+        if self.sctp.poll_timeout().is_some_and(|at| at <= now) {
+            self.sctp.handle_timeout(now, &mut self.events);
+        }
+        let ours = ours(&mut self.sctp, now).into_iter().filter(|_| !is_lost());
+        self.down.extend(ours.map(|packet| (there, packet)));
+        let theirs = self.peer.send(now).into_iter();
+        self.up.extend(theirs.map(|packet| (there, packet)));
+        self.now += WAY / 4;
+    }
+
+    fn is_connected(&self) -> bool {
+        self.peer.is_connected && self.sctp.established
+    }
+}
+
 /// Both sides begin; which of our packets, by their number, are lost. When the peer was connected.
 fn meet(lost: &[usize]) -> Option<Duration> {
-    let (mut sctp, mut peer, mut events) = (
-        Sctp::new(settings(), crate::media::begin()),
-        Peer::new(),
-        VecDeque::new(),
-    );
-    let begin = crate::media::begin();
-    let mut sent = 0;
-    let mut down: VecDeque<(Instant, Bytes)> = VecDeque::new();
-    let mut up = down.clone();
-    for step in 0..500 {
-        let now = begin + WAY / 4 * step;
-        while let Some((_, packet)) = down.pop_front_if(|(at, _)| *at <= now) {
-            peer.receive(now, &packet);
-        }
-        while let Some((_, packet)) = up.pop_front_if(|(at, _)| *at <= now) {
-            sctp.receive(now, &packet, &mut events);
-        }
-        if sctp.poll_timeout().is_some_and(|at| at <= now) {
-            sctp.handle_timeout(now, &mut events);
-        }
-        for packet in ours(&mut sctp, now) {
-            if !lost.contains(&sent) {
-                down.push_back((now + WAY, packet));
-            }
+    let (mut pair, mut sent) = (Pair::new(), 0);
+    let begin = pair.now;
+    for _ in 0..500 {
+        let at = pair.now;
+        pair.step(|| {
             sent += 1;
-        }
-        up.extend(peer.send(now).into_iter().map(|packet| (now + WAY, packet)));
-        if peer.is_connected && sctp.established {
-            return Some(now - begin);
+            lost.contains(&(sent - 1))
+        });
+        if pair.is_connected() {
+            return Some(at - begin);
         }
     }
     None
@@ -126,4 +157,42 @@ fn an_answer_that_is_lost_is_repeated_by_our_clock() {
         "{connected:?}"
     );
     assert!(meet(&[0, 1, 2]).is_some_and(|connected| connected < Duration::from_secs(1)));
+}
+
+#[test]
+fn nothing_stays_behind_where_all_was_said_to_have_left() {
+    let (mut pair, mut rng) = (Pair::new(), SmallRng::seed_from_u64(4));
+    while !pair.is_connected() {
+        pair.step(|| false);
+    }
+    let channel = ChannelId(1);
+    let open = b"\x03\x00\x00\x00\x00\x00\x00\x00\x00\x04\x00\x00shop";
+    let association = &mut pair.peer.own.1;
+    let mut stream = association.open_stream(channel.0, Ppid::Dcep).unwrap();
+    stream.write_with_ppi(open, Ppid::Dcep).unwrap();
+    for _ in 0..4_000 {
+        // Alone, and more than it may send at once.
+        let messages = if rng.random_bool(0.1) {
+            rng.random_range(1..=20)
+        } else {
+            0
+        };
+        for _ in 0..messages {
+            let message = Bytes::from(vec![7; rng.random_range(1..3_000)]);
+            let _ = pair.sctp.send(channel, &message);
+        }
+        // What it says is acknowledged in the packets that carry ours, or alone.
+        if rng.random_bool(0.1) {
+            let mut stream = pair.peer.own.1.stream(channel.0).unwrap();
+            stream.write_with_ppi(b"hello", Ppid::String).unwrap();
+        }
+        pair.step(|| rng.random_bool(0.05));
+        pair.events.clear();
+        while pair.peer.own.1.poll().is_some() {}
+        if let Ok(mut stream) = pair.peer.own.1.stream(channel.0) {
+            while let Ok(Some(_)) = stream.read_sctp() {}
+        }
+        // It was asked until it said that there is no more.
+        assert_eq!(pair.sctp.poll_transmit(pair.now), None);
+    }
 }
