@@ -244,8 +244,8 @@ export class Studio {
         el("td", {}, what),
         el("td", {}, width ? `${width}×${height}` : "", " ", codec.toUpperCase()),
         el("td", {}, rate(bitrate)),
-        el("td", {}, `${(lost_permille / 10).toFixed(1)} %`),
-        el("td", {}, `${jitter_ms} ms`),
+        el("td", {}, `${(lost_permille / 10).toFixed(1)}\u00a0%`),
+        el("td", {}, `${jitter_ms}\u00a0ms`),
         el("td", {}, codec === "opus" ? "" : String(viewers)),
       );
     });
