@@ -5,7 +5,7 @@ use super::Sender;
 use crate::media::StoredPacket;
 use crate::media::history::PayloadInfo;
 use crate::media::payload::red::RedHeader;
-use crate::negotiation::Codec;
+use crate::negotiation::{Codec, MediaKind};
 
 /// From this loss on, of 1, a viewer gets redundancy, and until it is below that: one packet of a hundred is a syllable each two
 /// seconds.
@@ -43,7 +43,8 @@ impl Sender {
             LOSSY
         };
         let wants = loss >= least;
-        if wants != self.wants_redundancy {
+        // Of a picture it would only forget that there are repairs.
+        if self.media.kind == MediaKind::Audio && wants != self.wants_redundancy {
             self.wants_redundancy = wants;
             self.payload = None;
         }
