@@ -10,12 +10,15 @@
 //! to be filled, it stays where it was as long as less is sent; and before it cuts, delay must not only have grown
 //! but stand, for a cut that nothing called for costs a layer.
 
+mod brief;
 mod carried;
 mod cluster;
+mod departures;
 mod feedback;
 mod flight;
 mod groups;
 mod loss;
+mod passage;
 mod queue;
 mod rate;
 mod reported;
@@ -36,6 +39,7 @@ use groups::Groups;
 use loss::Loss;
 use queue::Queue;
 use rate::Rate;
+pub use reported::Report;
 use reported::Reported;
 use train::Trains;
 use trend::{Trend, Usage};
@@ -197,20 +201,23 @@ impl Bandwidth {
     /// What the line carries, where it has shown its limit lately, less what lets its queue drain within a second:
     /// bits per second.
     pub fn limit(&self, now: Instant) -> Option<u64> {
-        self.limit_for(now, self.standing())
+        self.limit_for(now, self.standing(now))
     }
 
     /// The same for what leaves behind all that is on its way, the [`Bandwidth::backlog`] of this moment: a queue that was
     /// told may have drained since.
     pub fn limit_behind(&self, now: Instant, backlog: Duration) -> Option<u64> {
         let waits = i64::try_from(backlog.as_micros()).unwrap_or(i64::MAX);
-        self.limit_for(now, self.standing().min(waits))
+        self.limit_for(now, self.standing(now).min(waits))
     }
 
     /// How long every packet waits, microseconds, by what tells it best.
-    fn standing(&self) -> i64 {
+    fn standing(&self, now: Instant) -> i64 {
         let reported = self.reported.as_ref();
-        reported.map_or_else(|| self.queue.standing(), |reported| reported.queue())
+        reported.map_or_else(
+            || self.queue.standing(),
+            |reported| reported.queue(self.micros(now)),
+        )
     }
 
     fn limit_for(&self, now: Instant, queue: i64) -> Option<u64> {
@@ -232,9 +239,11 @@ impl Bandwidth {
         is_much && self.flight.age(self.micros(now)) < FIRST_ANSWER_US
     }
 
-    /// How long what is on its way will wait at the narrowest place, by what the line carries now. Without feedback
-    /// nothing.
+    /// How long what is on its way will wait at the narrowest place, by what the line carries now. Nothing where nothing tells it.
     pub fn backlog(&self, now: Instant) -> Duration {
+        if let Some(reported) = &self.reported {
+            return Duration::from_micros(reported.queue(self.micros(now)).unsigned_abs());
+        }
         // What has come since it was last told.
         let since = (self.micros(now) - self.answered).clamp(0, LATE_US);
         let waits = (self.takes(self.carries()) - since).max(0).unsigned_abs();
@@ -243,6 +252,9 @@ impl Bandwidth {
 
     /// Bits per second that a line with a queue carries now.
     pub fn carries(&self) -> u64 {
+        if let Some(reported) = &self.reported {
+            return reported.carries().unwrap_or(self.estimate());
+        }
         // The last moments of a line that has just narrowed are partly those of a wide one.
         self.carried.latest().min(self.trains.rate().unwrap_or(u64::MAX))
     }
@@ -261,7 +273,8 @@ impl Bandwidth {
 
     /// Bits per second that have come over the last half second.
     pub fn carried(&self) -> u64 {
-        self.carried.rate()
+        let reported = self.reported.as_ref().and_then(|reported| reported.came());
+        reported.unwrap_or(self.carried.rate())
     }
 
     /// How much later packets come than the earliest sent with them, on average.

@@ -1,10 +1,23 @@
-//! A line of which the viewer tells little: no packet's arrival, but what it lost and how long the way was (receiver reports,
-//! RFC 3550 §6.4.1), and perhaps an estimate of its own (REMB, draft-alvestrand-rmcat-remb-03).
+//! A line of which the viewer tells little: no packet's arrival, but how far it is, what it lost and how long the way was (receiver
+//! reports, RFC 3550 §6.4.1), what it asks for again, and perhaps an estimate of its own (REMB, draft-alvestrand-rmcat-remb-03).
 //!
-//! Such an estimate follows what is sent: receivers believe half again of what comes at most, and eight percent more with
+//! Each of these words names a packet, of which it is known when it left and what has left since: that much waits ([`passage`]). Two
+//! of them tell what the line brings. A sender report behind a short try waits for all of it, and is told of by the next report
+//! ([`brief`]).
+//!
+//! [`passage`]: super::passage
+//! [`brief`]: super::brief
+//!
+//! An estimate of the viewer's own follows what is sent: receivers believe half again of what comes at most, and eight percent more with
 //! each second (draft-ietf-rmcat-gcc-02 §5.5). So it is heard as two things only: one that falls says that the line is full,
-//! and one that stands says that its viewer wants no more. Whether the line carries more is tried with padding, as on other
-//! lines, but slowly: nobody speaks more often than once a second.
+//! and one that stands says that its viewer wants no more. Where reports tell no round trip a line is tried slowly: nobody speaks
+//! more often than once a second.
+
+use std::time::Duration;
+
+use super::brief::{Brief, Found};
+use super::passage::{Answer, Passage};
+use crate::negotiation::MediaKind;
 
 /// Between two looks at what was sent, and how many are remembered: a second and a half, microseconds.
 const LOOK_US: i64 = 100_000;
@@ -19,6 +32,8 @@ const COMES: u64 = 80;
 /// One that is below this part of what is sent, in percent, and does not grow, so many times: the viewer wants no more.
 const BELOW: u64 = 90;
 const STANDS: u8 = 2;
+/// So long after a short try, microseconds, it tells of that, of which reports tell more.
+const TRIED_US: i64 = 1_300_000;
 /// More loss than this is congestion (draft-ietf-rmcat-gcc-02 §6: a tenth), if two reports say so: one is of a few packets. And so
 /// much more than usual while more is tried.
 const CONGESTED: f32 = 0.1;
@@ -30,17 +45,22 @@ const NACKS_US: i64 = 150_000;
 const NACKED_PACKETS: u64 = 20;
 const MUCH: f32 = 0.25;
 const MOST_OF_IT: f32 = 0.5;
+/// Where they waited for long, too, less of both tells it.
+const SOME: f32 = 0.1;
+const FEW_US: i64 = 90_000;
+const FEW_PACKETS: u64 = 8;
 /// A way that has become longer by this is a queue, microseconds: one report may come amid a keyframe, two do not.
 const QUEUE_US: i64 = 150_000;
 const QUEUED: u8 = 2;
+const QUEUED_US: i64 = 300_000;
 /// While more is tried one says enough, if it is by so much.
 const TRIED_QUEUE_US: i64 = 250_000;
 /// And where it was longer by this it has not gone well.
 const STOOD_US: i64 = 80_000;
-/// What is said of losses so soon after a cut, microseconds and a round trip, is of before: reports tell of a second, packets are
-/// asked for again within a queue's time.
+/// All that is on its way takes longer than this, at the rate at which the line has brought what it has: no keyframe alone does.
+const SWAMPED_US: i64 = 250_000;
+/// What is said of losses so soon after a cut, microseconds and a round trip, is of before: reports tell of a second.
 const OLD_REPORT_US: i64 = 1_200_000;
-const OLD_NACK_US: i64 = 400_000;
 /// A try is answered by the first report this much after its end, microseconds, a round trip besides: it tells of a second.
 const ANSWER_US: i64 = 300_000;
 /// And not any more after this.
@@ -61,6 +81,8 @@ pub(super) enum Word {
     Full(u64),
     /// A try has shown this.
     Shown(u64),
+    /// And that it is no more.
+    Reached(u64),
 }
 
 impl Word {
@@ -79,21 +101,35 @@ struct Try {
     ends: i64,
     /// The viewer's own estimate as it began.
     remb: Option<u64>,
-    /// The longest way since, microseconds.
+    /// The longest queue since, microseconds.
     longest: i64,
 }
 
-/// What was asked for again since `at`, when so many packets and bytes had been sent.
+/// What was asked for again since a word.
 #[derive(Clone, Copy, Debug, Default)]
 struct Nacks {
-    at: Option<i64>,
-    packets: u64,
-    bytes: u64,
-    missing: u64,
+    since: Option<Answer>,
     /// The window before this one lost much, too.
     was_much: bool,
     /// When the rate was cut for it.
     cut: Option<i64>,
+}
+
+/// A viewer's report on one of its streams (RFC 3550 §6.4.1).
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// What the stream is of.
+    pub kind: MediaKind,
+    /// The lower half of the highest number that came.
+    pub highest: u16,
+    /// Lost since the last one: in 256ths, and packets.
+    pub lost: u8,
+    /// See above.
+    pub lost_packets: u64,
+    /// By the latest sender report, where the viewer has heard one: there and back, and how long that lay with the viewer.
+    pub round_trip: Option<Duration>,
+    /// See above.
+    pub held: Duration,
 }
 
 /// See the module.
@@ -103,21 +139,37 @@ pub(super) struct Reported {
     sent: [(i64, u64); LOOKS],
     looked: usize,
     remb: Option<u64>,
+    /// Where it stood below what was sent: its viewer wants no more.
+    cap: Option<u64>,
     /// Times in a row that it stood below what was sent.
     stood: u8,
     usual_loss: f32,
     /// The report before this one told of congestion.
     was_congested: bool,
     nacks: Nacks,
+    passage: Passage,
+    /// The last word of each stream's report.
+    told: [Option<Answer>; 2],
+    /// Since when each has told of a queue.
+    queued_since: Option<i64>,
     shortest: Option<i64>,
     round_trip: i64,
     queued: u8,
     running: Option<Try>,
+    brief: Option<Brief>,
+    /// When a try last made a queue.
+    tried: Option<i64>,
+    came: Option<u64>,
     cut: Option<i64>,
     heard: Option<i64>,
 }
 
 impl Reported {
+    /// A packet of a stream leaves, with which so much has left.
+    pub(super) fn note(&mut self, now: i64, kind: MediaKind, sequence: u16, bytes: u64) {
+        self.passage.note(now, kind, sequence, bytes);
+    }
+
     /// So many bytes were sent until now.
     pub(super) fn look(&mut self, now: i64, bytes: u64) {
         let (newest, _) = self.newest();
@@ -162,17 +214,61 @@ impl Reported {
     }
 
     pub(super) fn end_try(&mut self) {
-        self.running = None;
+        (self.running, self.brief) = (None, None);
+    }
+
+    /// Whether reports answer for each sender report, so that a short try tells.
+    pub(super) fn answers_briefly(&self) -> bool {
+        self.shortest.is_some()
+    }
+
+    /// From now on this is sent for a moment; so many bytes were before.
+    pub(super) fn begin_brief(&mut self, now: i64, rate: u64, bytes: u64) {
+        self.brief = Some(Brief::new(now, rate, bytes));
+    }
+
+    /// The moment is over, when so many bytes were sent: whether a sender report is to follow at once.
+    pub(super) fn end_brief(&mut self, now: i64, bytes: u64) -> bool {
+        let ends = self.brief.as_mut().is_some_and(|brief| brief.end(now, bytes));
+        if ends {
+            self.tried = Some(now);
+        }
+        ends
+    }
+
+    /// What a sender report that left then has met, which has waited for so long.
+    fn take_brief(&mut self, now: i64, left: i64, waited: i64) -> Word {
+        let found = self
+            .brief
+            .map_or(Found::Nothing, |brief| brief.judge(now, left, waited));
+        self.end_brief_with(now, found)
+    }
+
+    fn end_brief_with(&mut self, now: i64, found: Found) -> Word {
+        if found != Found::Nothing {
+            self.brief = None;
+            self.tried = self.tried.max(Some(now));
+        }
+        match found {
+            Found::Nothing | Found::Unanswered => Word::Fine,
+            Found::Carries(rate, false) => Word::Shown(rate.min(self.cap.unwrap_or(rate))),
+            Found::Carries(rate, true) => Word::Reached(rate),
+        }
     }
 
     /// The viewer's own estimate.
     pub(super) fn take_remb(&mut self, now: i64, remb: u64) -> Word {
         self.heard = Some(now);
         let before = self.remb.replace(remb);
+        // One that follows is none that its viewer has set.
+        self.cap.take_if(|cap| remb.abs_diff(*cap) > *cap / 8);
         let Some(sent) = self.sent() else {
             return Word::Fine;
         };
         let Some(before) = before else { return Word::Fine };
+        if self.brief.is_some() || self.tried.is_some_and(|at| now - at < TRIED_US) {
+            return Word::Fine;
+        }
         let has_fallen = remb * 100 < before * FALLEN;
         let is_below = remb * 100 < sent * BELOW;
         self.stood = match is_below && remb <= before {
@@ -184,6 +280,9 @@ impl Reported {
         }
         let has_come = remb * 100 >= sent * COMES;
         if (has_fallen && !has_come) || self.stood >= STANDS {
+            if self.stood >= STANDS {
+                self.cap = Some(remb);
+            }
             self.stood = 0;
             return self.full(now, remb);
         }
@@ -193,8 +292,37 @@ impl Reported {
         self.judge(now)
     }
 
-    /// The loss of a report, of 1.
-    pub(super) fn take_loss(&mut self, now: i64, loss: f32) -> Word {
+    /// What a report says of losses, and what of a queue.
+    pub(super) fn take_report(&mut self, now: i64, report: Report) -> [Word; 3] {
+        let round_trip = report.round_trip.map(|time| time.as_micros() as i64);
+        let mut by_try = Word::Fine;
+        if let Some(round_trip) = round_trip {
+            let known = self.shortest.map_or(round_trip, |known| known + known / 128);
+            let shortest = round_trip.min(known);
+            (self.shortest, self.round_trip) = (Some(shortest), round_trip);
+            self.passage.take_round_trip(shortest);
+            let left = now - round_trip - report.held.as_micros() as i64;
+            by_try = self.take_brief(now, left, round_trip - shortest);
+        }
+        let answer = (self.passage).take_report(now, report.kind, report.highest, report.lost_packets);
+        let place = usize::from(report.kind == MediaKind::Video);
+        let before = self.told.get(place).copied().flatten();
+        if let Some(told) = self.told.get_mut(place) {
+            *told = answer;
+        }
+        let came = answer.and_then(|answer| answer.came_since(&before?));
+        self.came = came.or(self.came);
+        let by_queue = match (answer, round_trip) {
+            (Some(answer), _) => self.take_queue(now, answer),
+            (None, Some(_)) => self.take_way(now),
+            (None, None) => Word::Fine,
+        };
+        let by_loss = self.take_loss(now, f32::from(report.lost) / 256.0, came);
+        [by_loss, by_queue, by_try]
+    }
+
+    /// The loss of a report, of 1, and what came since the one before.
+    fn take_loss(&mut self, now: i64, loss: f32, came: Option<u64>) -> Word {
         self.heard = Some(now);
         let is_old = self.is_soon_behind(self.cut, now, OLD_REPORT_US);
         let Some(sent) = self.sent().filter(|_| !is_old) else {
@@ -202,13 +330,53 @@ impl Reported {
         };
         let was_congested = std::mem::replace(&mut self.was_congested, loss > CONGESTED);
         if loss > MUCH || (loss > CONGESTED && was_congested) {
-            return self.full(now, (sent as f32 * (1.0 - loss)) as u64);
+            return self.full(now, came.unwrap_or((sent as f32 * (1.0 - loss)) as u64));
         }
         if self.is_unusual(loss) {
             return Word::Enough;
         }
         self.usual_loss += (loss - self.usual_loss) * USUAL_WEIGHT;
         self.judge(now)
+    }
+
+    /// A try that makes a long queue need not be waited for.
+    fn take_amid(&mut self, now: i64, answer: Answer) -> Option<Word> {
+        let found = self
+            .brief?
+            .judge_early(answer.left(), answer.bytes(), answer.queue);
+        (found != Found::Nothing).then(|| self.end_brief_with(now, found))
+    }
+
+    /// How long what has not come waits by now.
+    fn take_queue(&mut self, now: i64, answer: Answer) -> Word {
+        if let Some(tried) = &mut self.running {
+            tried.longest = tried.longest.max(answer.queue);
+        }
+        if let Some(word) = self.take_amid(now, answer) {
+            return word;
+        }
+        if answer.queue < QUEUE_US {
+            self.queued_since = None;
+        } else if self.running.take().is_some() {
+            self.tried = Some(now);
+            return Word::Enough;
+        }
+        if answer.queue < STOOD_US || self.is_of_try(answer.left()) {
+            return Word::Fine;
+        }
+        let since = *self.queued_since.get_or_insert(now);
+        let stands = answer.queue > QUEUE_US && now - since >= QUEUED_US;
+        let most = if stands { QUEUE_US } else { SWAMPED_US };
+        let brings = self.passage.brings(now, &answer);
+        if self.passage.waits_behind(&answer, brings) > most {
+            return self.full(now, brings);
+        }
+        Word::Fine
+    }
+
+    /// Whether what left then was part of a try, or waited for one.
+    fn is_of_try(&self, left: i64) -> bool {
+        self.brief.is_some() || self.tried.is_some_and(|at| left < at)
     }
 
     /// The loss of a report on repairs and padding, of 1: of interest only while more is tried.
@@ -222,13 +390,18 @@ impl Reported {
 
     /// Whether a try is what loses so much, which ends it.
     fn is_unusual(&mut self, loss: f32) -> bool {
-        self.running
-            .take_if(|_| loss > self.usual_loss + UNUSUAL)
-            .is_some()
+        let is_unusual = loss > self.usual_loss + UNUSUAL;
+        let ends = is_unusual && (self.running.is_some() || self.brief.is_some());
+        if ends {
+            self.end_try();
+        }
+        ends
     }
 
     fn full(&mut self, now: i64, rate: u64) -> Word {
-        (self.running, self.cut) = (None, Some(now));
+        self.end_try();
+        self.cut = Some(now);
+        self.passage.set_carries(now, Some(rate));
         Word::Full(rate)
     }
 
@@ -237,52 +410,75 @@ impl Reported {
         cut.is_some_and(|at| now - at < time + self.round_trip)
     }
 
-    /// So many packets were asked for that had not been asked for before, when so many packets and bytes had been sent.
-    pub(super) fn take_missing(&mut self, now: i64, missing: u64, packets: u64, bytes: u64) -> Word {
-        let cut = self.nacks.cut;
+    /// So many packets were asked for that had not been asked for before, the newest of this number.
+    pub(super) fn take_missing(&mut self, now: i64, newest: u16, missing: u64) -> Word {
+        let Some(answer) = self.passage.take_missing(now, newest, missing) else {
+            return Word::Fine;
+        };
+        if let Some(word) = self.take_amid(now, answer) {
+            return word;
+        }
+        let is_old = self.nacks.cut.is_some_and(|at| answer.left() < at);
+        let since = (self.nacks.since).filter(|since| !is_old && answer.is_within(since, WINDOW_US));
+        let (cut, was_much) = (self.nacks.cut, self.nacks.was_much);
         let begin = |was_much| Nacks {
-            at: Some(now),
-            packets,
-            bytes,
-            missing: 0,
+            since: Some(answer),
             was_much,
             cut,
         };
-        let is_old = self.is_soon_behind(cut, now, OLD_NACK_US);
-        let Some(at) = self.nacks.at.filter(|at| now - at < WINDOW_US && !is_old) else {
+        let Some(since) = since else {
             self.nacks = begin(false);
             return Word::Fine;
         };
-        self.nacks.missing += missing;
-        let (sent, passed) = (packets - self.nacks.packets, now - at);
-        let loss = self.nacks.missing as f32 / sent.max(NACKED_PACKETS) as f32;
+        let loss = answer.loss_since(&since, NACKED_PACKETS);
         if self.is_unusual(loss) {
             return Word::Enough;
         }
-        if passed < NACKS_US || sent < NACKED_PACKETS {
+        let waits = since.queue.min(answer.queue) > STOOD_US;
+        let (time, packets) = if waits {
+            (FEW_US, FEW_PACKETS)
+        } else {
+            (NACKS_US, NACKED_PACKETS)
+        };
+        if answer.is_within(&since, time) || answer.packets_since(&since) < packets {
             return Word::Fine;
         }
-        let rate = (bytes - self.nacks.bytes) * 8 * 1_000_000 / passed.unsigned_abs();
-        let is_full = loss > MOST_OF_IT || (loss > MUCH && self.nacks.was_much);
+        let loss = answer.loss_since(&since, packets);
+        let is_full = loss > MOST_OF_IT || loss > MUCH && was_much || loss > SOME && waits;
         self.nacks = begin(loss > MUCH);
-        if !is_full {
-            return Word::Fine;
+        match answer.came_since(&since).filter(|_| is_full) {
+            Some(came) => {
+                self.nacks.cut = Some(now);
+                self.full(now, came)
+            }
+            None => Word::Fine,
         }
-        self.nacks.cut = Some(now);
-        self.full(now, (rate as f32 * (1.0 - loss).max(0.1)) as u64)
     }
 
-    /// How much longer the way is than it was at its shortest, microseconds, as last told.
-    pub(super) fn queue(&self) -> i64 {
-        self.round_trip - self.shortest.unwrap_or(self.round_trip)
+    /// How long what leaves now waits, as far as it is known, microseconds.
+    pub(super) fn queue(&self, now: i64) -> i64 {
+        self.passage.queue(now)
     }
 
-    /// The round trip of a report, microseconds.
-    pub(super) fn take_round_trip(&mut self, now: i64, round_trip: i64) -> Word {
-        let known = self.shortest.map_or(round_trip, |known| known + known / 128);
-        let shortest = round_trip.min(known);
-        (self.shortest, self.round_trip) = (Some(shortest), round_trip);
-        self.queued = match round_trip > shortest + QUEUE_US {
+    /// What the line carries where it has shown that, bits per second.
+    pub(super) fn carries(&self) -> Option<u64> {
+        self.passage.carries()
+    }
+
+    /// What came between the last two reports, bits per second.
+    pub(super) fn came(&self) -> Option<u64> {
+        self.came
+    }
+
+    /// What leaves waits for nothing: the line has shown that there is room.
+    pub(super) fn has_room(&mut self, now: i64) {
+        self.passage.set_carries(now, None);
+    }
+
+    /// The round trip of a report that says no more.
+    fn take_way(&mut self, now: i64) -> Word {
+        let queue = self.round_trip - self.shortest.unwrap_or(self.round_trip);
+        self.queued = match queue > QUEUE_US {
             true => self.queued.saturating_add(1),
             false => 0,
         };
@@ -293,9 +489,9 @@ impl Reported {
             return self.full(now, sent * 85 / 100);
         }
         if let Some(tried) = &mut self.running {
-            tried.longest = tried.longest.max(round_trip);
+            tried.longest = tried.longest.max(queue);
         }
-        let is_enough = self.queue() > TRIED_QUEUE_US;
+        let is_enough = queue > TRIED_QUEUE_US;
         match self.running.take_if(|_| is_enough) {
             Some(_) => Word::Enough,
             None => Word::Fine,
@@ -316,9 +512,7 @@ impl Reported {
             (Some(before), Some(remb)) => remb > before || remb >= tried.rate,
             _ => true,
         };
-        let is_short = self
-            .shortest
-            .is_none_or(|shortest| tried.longest < shortest + STOOD_US);
+        let is_short = tried.longest < STOOD_US;
         if is_raised && is_short && now - tried.ends < PATIENCE_US {
             Word::Shown(tried.rate)
         } else {
@@ -328,92 +522,4 @@ impl Reported {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: i64 = 1_000_000;
-
-    /// Two seconds of so many bits per second behind what was sent before.
-    fn send(line: &mut Reported, from: i64, bits: u64) -> i64 {
-        let (_, before) = line.newest();
-        for look in 1..=20 {
-            line.look(from + look * LOOK_US, before + bits / 80 * look.unsigned_abs());
-        }
-        from + 2 * SECOND
-    }
-
-    #[test]
-    fn an_estimate_that_only_follows_what_is_sent_is_none() {
-        let mut line = Reported::default();
-        assert_eq!(line.take_remb(0, 100_000), Word::Fine, "nothing was sent yet");
-        let now = send(&mut line, 0, 400_000);
-        assert_eq!(line.sent(), Some(400_000));
-        for (remb, word) in [
-            (200_000, Word::Fine),
-            (216_000, Word::Fine),
-            (600_000, Word::Fine),
-            (340_000, Word::Busy),
-            (370_000, Word::Fine),
-            (300_000, Word::Full(300_000)),
-        ] {
-            assert_eq!(line.take_remb(now, remb), word, "{remb}");
-        }
-        // It stands: the viewer wants no more.
-        for word in [Word::Fine, Word::Fine, Word::Full(340_000)] {
-            assert_eq!(line.take_remb(now, 340_000), word);
-        }
-    }
-
-    #[test]
-    fn loss_and_queues_speak_against_a_rate() {
-        let mut line = Reported::default();
-        let now = send(&mut line, 0, 400_000);
-        assert_eq!(line.take_loss(now, 0.05), Word::Fine);
-        assert_eq!(line.take_loss(now, 0.5), Word::Full(200_000));
-        assert_eq!(
-            line.take_loss(now + SECOND, 0.5),
-            Word::Fine,
-            "it tells of before"
-        );
-        assert_eq!(line.take_loss(now + 2 * SECOND, 0.5), Word::Full(200_000));
-        for (ms, word) in [
-            (40, Word::Fine),
-            (250, Word::Fine),
-            (40, Word::Fine),
-            (250, Word::Fine),
-            (250, Word::Full(340_000)),
-        ] {
-            assert_eq!(line.take_round_trip(now, ms * 1000), word);
-        }
-    }
-
-    #[test]
-    fn a_try_is_answered_behind_its_end() {
-        let mut line = Reported::default();
-        assert!(!line.is_heard(0));
-        let now = send(&mut line, 0, 400_000);
-        for (loss, late, word) in [
-            (0.0, 0, Word::Fine),
-            (0.0, SECOND, Word::Shown(900_000)),
-            (0.05, SECOND, Word::Shown(900_000)),
-            (0.15, SECOND, Word::Enough),
-            (0.0, 10 * SECOND, Word::Fine),
-        ] {
-            line.begin_try(900_000, now);
-            assert_eq!(line.take_loss(now + late, loss), word);
-            line.running = None;
-        }
-        // It has not raised its own estimate.
-        line.take_remb(now, 400_000);
-        line.begin_try(900_000, now);
-        assert_eq!(line.take_remb(now + SECOND, 400_000), Word::Fine);
-        line.begin_try(900_000, now);
-        assert_eq!(line.take_remb(now + SECOND, 430_000), Word::Shown(900_000));
-        // The way has become longer meanwhile.
-        line.take_round_trip(now, 40_000);
-        line.begin_try(900_000, now);
-        line.take_round_trip(now, 130_000);
-        assert_eq!(line.take_remb(now + SECOND, 460_000), Word::Fine);
-        assert!(line.is_heard(now + SECOND) && !line.is_heard(now + SECOND + SILENT_US));
-    }
-}
+mod tests;

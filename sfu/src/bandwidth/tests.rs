@@ -9,6 +9,7 @@ use rtc_rtcp::transport_feedbacks::transport_layer_cc::{
 
 use super::*;
 use crate::media::begin;
+use crate::negotiation::MediaKind;
 
 const PACKET: usize = 1200;
 const MS: Duration = Duration::from_millis(1);
@@ -224,18 +225,26 @@ fn without_transport_feedback_the_viewers_word_counts() {
     };
     assert_eq!(bandwidth.trial(begin), Trial::None);
     // More reports than there is time for.
+    let report = |lost, round_trip| Report {
+        kind: MediaKind::Video,
+        highest: 0,
+        lost,
+        lost_packets: 0,
+        round_trip,
+        held: MS * 10,
+    };
     for far in [0].into_iter().chain([2000; 300]).chain([0]) {
-        bandwidth.handle_report(begin, 0, Some(MS * far));
+        bandwidth.handle_report(begin, report(0, Some(MS * far)));
     }
     bandwidth.handle_remb(begin, 3_000_000);
     let now = reported(&mut bandwidth, 0);
-    assert_eq!(bandwidth.trial(now), Trial::Long(1_000_000));
+    assert_eq!(bandwidth.trial(now), Trial::Brief(1_000_000));
     bandwidth.handle_remb(now, u64::MAX);
     bandwidth.handle_remb(now, 700_000);
     assert_eq!(bandwidth.estimate(), 700_000);
     assert_eq!(bandwidth.limit(now), Some(700_000));
     let now = reported(&mut bandwidth, 40);
-    bandwidth.handle_report(now, 102, None);
+    bandwidth.handle_report(now, report(102, None));
     assert_eq!(bandwidth.estimate(), 601_562);
     bandwidth.expect_burst(now);
     bandwidth.handle_remb(now, 100_000);
@@ -250,7 +259,7 @@ fn without_transport_feedback_the_viewers_word_counts() {
     );
     bandwidth.begin_long_probe(2_000_000, now);
     bandwidth.abandon_probe();
-    bandwidth.handle_report(now + MS * 1_000, 0, Some(MS * 40));
+    bandwidth.handle_report(now + MS * 1_000, report(0, Some(MS * 40)));
     assert_eq!(bandwidth.estimate(), 900_000);
 }
 

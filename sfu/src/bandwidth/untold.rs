@@ -1,9 +1,10 @@
 //! Lines of viewers who send no transport-wide feedback, and how it is tried whether a line carries more.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::reported::{Reported, Word};
-use super::{Bandwidth, rate};
+use super::reported::{Report, Reported, Word};
+use super::{Bandwidth, COLLAPSED, rate};
+use crate::negotiation::MediaKind;
 
 /// A receiver measures for a second, and so much longer a burst may be the reason for its own estimate's fall.
 const BURST_US: i64 = 1_500_000;
@@ -15,6 +16,8 @@ pub enum Trial {
     None,
     /// By a few packets in a moment.
     Short,
+    /// By what lasts for a moment, beside so many bits per second that are sent now: the sender report behind it is answered.
+    Brief(u64),
     /// By what grows slowly from so many bits per second that are sent now: answers are rare.
     Long(u64),
 }
@@ -31,19 +34,26 @@ impl Bandwidth {
         }
     }
 
-    /// Takes the loss of a receiver report, in 256ths, and the round trip that it shows, when there is nothing better.
-    pub fn handle_report(&mut self, now: Instant, lost: u8, round_trip: Option<Duration>) {
+    /// Takes a receiver report, when there is nothing better.
+    pub fn handle_report(&mut self, now: Instant, report: Report) {
         let at = self.micros(now);
         let Some(reported) = self.reported() else { return };
-        let loss = reported.take_loss(at, f32::from(lost) / 256.0);
-        let queue = round_trip.map_or(Word::Fine, |round_trip| {
-            reported.take_round_trip(at, round_trip.as_micros() as i64)
-        });
-        self.believe(at, loss);
-        self.believe(at, queue);
+        let words = reported.take_report(at, report);
+        words.into_iter().for_each(|word| self.believe(at, word));
     }
 
-    /// The same of what is sent besides: repairs and padding, in 256ths.
+    /// A packet of a stream has left, with which so much has.
+    pub fn note(&mut self, now: Instant, kind: MediaKind, sequence: u16, bytes: u64) {
+        if self.reported.is_none() {
+            return;
+        }
+        let at = self.micros(now);
+        if let Some(reported) = &mut self.reported {
+            reported.note(at, kind, sequence, bytes);
+        }
+    }
+
+    /// Takes what a report says of what is sent besides: repairs and padding, in 256ths.
     pub fn handle_padding_report(&mut self, now: Instant, lost: u8) {
         let at = self.micros(now);
         if let Some(reported) = self.reported() {
@@ -52,11 +62,11 @@ impl Bandwidth {
         }
     }
 
-    /// Takes how many packets were asked for that had not been before, when so many packets and bytes had been sent.
-    pub fn handle_missing(&mut self, now: Instant, missing: u64, packets: u64, bytes: u64) {
+    /// Takes how many packets of the picture were asked for that had not been before, and the newest of them.
+    pub fn handle_missing(&mut self, now: Instant, newest: u16, missing: u64) {
         let at = self.micros(now);
         if let Some(reported) = self.reported() {
-            let word = reported.take_missing(at, missing, packets, bytes);
+            let word = reported.take_missing(at, newest, missing);
             self.believe(at, word);
         }
     }
@@ -76,7 +86,18 @@ impl Bandwidth {
                 self.last_cut = Some(now);
                 self.rate.set(estimate.min(rate));
             }
-            Word::Shown(rate) => self.rate.set(estimate.max(rate)),
+            Word::Reached(rate) => {
+                (self.last_cut, self.probed) = (Some(now), Some(now));
+                if rate > estimate || rate < estimate * COLLAPSED / 100 {
+                    self.rate.set(rate);
+                }
+            }
+            Word::Shown(rate) => {
+                self.rate.set(estimate.max(rate));
+                if let Some(reported) = &mut self.reported {
+                    reported.has_room(now);
+                }
+            }
         }
     }
 
@@ -85,6 +106,7 @@ impl Bandwidth {
         let reported = self.reported.as_ref();
         match reported.filter(|reported| reported.is_heard(self.micros(now))) {
             _ if self.has_transport_feedback => Trial::Short,
+            Some(reported) if reported.answers_briefly() => reported.sent().map_or(Trial::None, Trial::Brief),
             Some(reported) => reported.sent().map_or(Trial::None, Trial::Long),
             None => Trial::None,
         }
@@ -96,6 +118,20 @@ impl Bandwidth {
         if let Some(reported) = &mut self.reported {
             reported.begin_try(bitrate, ends);
         }
+    }
+
+    /// For a moment `bitrate` is sent, with a sender report behind it; so many bytes have been before.
+    pub fn begin_brief_probe(&mut self, now: Instant, bitrate: u64, bytes: u64) {
+        let now = self.micros(now);
+        if let Some(reported) = &mut self.reported {
+            reported.begin_brief(now, bitrate, bytes);
+        }
+    }
+
+    /// The moment is over, when so many bytes have been sent: whether a sender report is to follow at once.
+    pub fn end_brief_probe(&mut self, now: Instant, bytes: u64) -> bool {
+        let now = self.micros(now);
+        (self.reported.as_mut()).is_some_and(|reported| reported.end_brief(now, bytes))
     }
 
     /// A line that cannot be tried with padding is believed to carry this until it shows that it does not.

@@ -34,6 +34,9 @@ const LATE_ANSWER: Duration = Duration::from_millis(1500);
 /// Between two of them, and where the one before has shown nothing.
 const LONG_PAUSE: Duration = Duration::from_secs(6);
 const LONGEST_PAUSE: Duration = Duration::from_secs(24);
+/// A try of which the sender report behind it tells: it takes long enough for a queue that is no jitter, and fills none.
+const BRIEFLY: Duration = Duration::from_millis(150);
+const BRIEF_PAUSE: Duration = Duration::from_secs(3);
 /// A packet of padding is small: this part of what it takes of a line, in percent, is not below RTP.
 const PADDINGS_PART: u64 = 80;
 /// What one may reach of what is known, in percent: little at first, more while it goes well.
@@ -194,6 +197,29 @@ impl Probe {
         self.run(slowly, bitrate, self.long_pause);
         self.long_pause = (self.long_pause * 2).min(LONGEST_PAUSE);
         now + length
+    }
+
+    /// The same for a moment only, which the sender report behind it tells of.
+    pub(super) fn start_briefly(&mut self, now: Instant, sent: u64, bitrate: u64, bytes: u64) {
+        let from = sent.min(bitrate);
+        let rate = (from + (bitrate - from) * PADDINGS_PART / 100) / 8;
+        let briefly = Running {
+            from: rate,
+            to: rate,
+            grows: Duration::ZERO,
+            began: now,
+            length: BRIEFLY,
+            step: STEP,
+            bytes,
+            packets: 0,
+            stepped: now,
+        };
+        self.run(briefly, bitrate, BRIEF_PAUSE);
+        self.tried = Some(Tried {
+            bitrate,
+            answered: now + BRIEFLY + LATE_ANSWER,
+            is_long: true,
+        });
     }
 
     fn run(&mut self, running: Running, bitrate: u64, pause: Duration) {

@@ -18,7 +18,7 @@ use rtc_rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use super::Playback;
 use super::clock::{SourceClock, ntp};
 use super::clock_map::ClockMap;
-use crate::bandwidth::is_transport_feedback;
+use crate::bandwidth::{self, is_transport_feedback};
 use crate::media::Publication;
 use crate::negotiation::MediaKind;
 use crate::rtcp;
@@ -142,14 +142,16 @@ impl Playback {
             return;
         };
         let numbers = nack.nacks.iter().flat_map(|pair| pair.into_iter());
-        let mut missing = 0;
+        let (mut missing, mut newest) = (0, None);
         for number in numbers.take(MAX_NACKED) {
             self.stats.nacks_received += 1;
-            missing += u64::from(sender.repairs.request(number));
+            if sender.repairs.request(number) {
+                (missing, newest) = (missing + 1, Some(number));
+            }
         }
-        let packets = self.stats.packets - self.stats.retransmitted;
-        self.bandwidth
-            .handle_missing(now, missing, packets, self.stats.bytes);
+        if let Some(newest) = newest.filter(|_| sender.media.kind == MediaKind::Video) {
+            self.bandwidth.handle_missing(now, newest, missing);
+        }
     }
 
     fn take_report(&mut self, now: Instant, report: &ReceptionReport) {
@@ -162,13 +164,22 @@ impl Playback {
         if report.ssrc != sender.media.ssrc {
             return self.bandwidth.handle_padding_report(now, report.fraction_lost);
         }
-        if sender.media.kind == MediaKind::Video {
+        let kind = sender.media.kind;
+        if kind == MediaKind::Video {
             self.reports.lost_fraction = report.fraction_lost;
         }
-        self.stats.lost += self.reports.new_losses(report);
+        let lost_packets = self.reports.new_losses(report);
+        self.stats.lost += lost_packets;
         let round_trip = self.round_trip_of(now, report);
-        self.bandwidth
-            .handle_report(now, report.fraction_lost, round_trip);
+        let report = bandwidth::Report {
+            kind,
+            highest: report.last_sequence_number as u16,
+            lost: report.fraction_lost,
+            lost_packets,
+            round_trip,
+            held: Duration::from_micros(u64::from(report.delay) * 1_000_000 / 65_536),
+        };
+        self.bandwidth.handle_report(now, report);
         self.reports.round_trip = round_trip.unwrap_or(self.reports.round_trip);
     }
 

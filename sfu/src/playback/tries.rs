@@ -21,7 +21,9 @@ impl Playback {
         if self.probe.is_running() {
             if !is_calm {
                 self.probe.stop();
-                self.bandwidth.abandon_probe();
+                if !self.end_brief_probe(now) {
+                    self.bandwidth.abandon_probe();
+                }
             }
         } else if is_calm && self.probe.may_start(now, self.bandwidth.estimate()) {
             self.begin_probe(now, place, publication);
@@ -31,6 +33,7 @@ impl Playback {
         let mut due = self.probe.due(now, (self.stats.bytes, self.stats.packets));
         if !self.probe.is_running() {
             self.bandwidth.end_probe();
+            self.end_brief_probe(now);
         }
         let Some(sender) = self.senders.get_mut(place) else {
             return;
@@ -55,6 +58,15 @@ impl Playback {
             }
             due = due.saturating_sub(sent);
         }
+    }
+
+    /// A sender report follows at once where a short try ends, for it waits for all that the try has made wait.
+    fn end_brief_probe(&mut self, now: Instant) -> bool {
+        let ends = self.bandwidth.end_brief_probe(now, self.stats.bytes);
+        if ends {
+            self.reports.next = Some(now);
+        }
+        ends
     }
 
     /// Another layer was entered: what is tried, and what comes of it, is another question.
@@ -83,6 +95,12 @@ impl Playback {
                 self.bandwidth.begin_probe();
                 let sent = (self.stats.bytes, self.stats.packets);
                 self.probe.start(now, bitrate, jitter, sent);
+            }
+            Trial::Brief(sent) => {
+                let bitrate = wanted.min(self.probe.may_reach(self.bandwidth.estimate()));
+                let bytes = self.stats.bytes;
+                self.bandwidth.begin_brief_probe(now, bitrate, bytes);
+                self.probe.start_briefly(now, sent, bitrate, bytes);
             }
             Trial::Long(sent) => {
                 let bitrate = wanted.min(self.probe.may_reach(sent));

@@ -150,6 +150,11 @@ impl Losses {
         self.received += 1;
     }
 
+    /// The highest number, as reports name it.
+    pub(crate) fn highest(&self) -> u32 {
+        self.highest as u32
+    }
+
     /// The fraction since the last report in 256ths, and all of it.
     pub(crate) fn report(&mut self) -> (u8, u32) {
         let expected = self.first.map_or(0, |first| self.highest + 1 - first);

@@ -60,12 +60,12 @@ fn squeeze(name: &str, tells: Tells, [down_most, up_most]: [f64; 2], freeze_most
 
 #[test]
 fn an_estimate_of_the_viewers_own_that_follows_what_is_sent_holds_nobody_down() {
-    squeeze("own estimate", REMB, [2.0, 20.0], 2000);
+    squeeze("own estimate", REMB, [2.0, 12.0], 2000);
 }
 
 #[test]
-fn where_only_reports_come_the_line_is_tried_slowly() {
-    squeeze("reports", REPORTS, [4.0, 24.0], 4000);
+fn what_reports_say_of_a_queue_is_enough() {
+    squeeze("reports", REPORTS, [2.0, 12.0], 1500);
 }
 
 #[test]
@@ -88,14 +88,14 @@ fn without_repairs_there_is_no_padding_and_the_layer_itself_is_tried() {
 
 #[test]
 fn a_steady_line_is_used_whatever_is_told() {
-    // Who hears of a queue only once a second has had some of it by then.
-    for (name, tells, least, freeze) in [("own estimate", REMB, 95, 200), ("reports", REPORTS, 50, 1000)] {
+    for (name, tells) in [("own estimate", REMB), ("reports", REPORTS)] {
         for kbps in [500, 900, 4000] {
             let line = Bottleneck::new(kbps, &[(0, kbps)]);
             let outcome = watch(tells, Camera::simulcast(), line, 60.0).outcome(0, 20.0, 60.0);
             println!("{name}, steady {kbps} kbps: {outcome}");
-            assert!(outcome.used >= least, "{outcome}");
-            assert!(outcome.longest_freeze <= ms(freeze), "{outcome}");
+            assert!(outcome.used >= 95, "{outcome}");
+            assert!(outcome.longest_freeze <= ms(200), "{outcome}");
+            assert!(outcome.queue_p95 <= ms(150), "{outcome}");
             assert_eq!(outcome.flapped, 0, "{outcome}");
         }
         for (loss, part) in [("1 %", 0.01), ("5 %", 0.05)] {

@@ -11,7 +11,7 @@ use sfu::shard::PeerId;
 use sfu::transport::{Association, Identity, Outbox, Received, Remote, Setup, TransportConfig};
 
 use super::bindings::Bindings;
-use super::feedback::{Arrivals, Missing, pli};
+use super::feedback::{Arrivals, Missing, Unroll, pli};
 use super::screen::Screen;
 use super::told::{Losses, Remb, Tells};
 
@@ -48,6 +48,10 @@ pub(crate) struct Viewer {
     tells: Tells,
     remb: Remb,
     losses: Losses,
+    sound: Option<u32>,
+    sound_unroll: Unroll,
+    sound_losses: Losses,
+    repair_losses: Losses,
     video: Option<u32>,
     repairs: Option<u32>,
     last_report: Option<(u32, Duration)>,
@@ -106,6 +110,10 @@ impl Viewer {
             tells,
             remb: Remb::new(),
             losses: Losses::default(),
+            sound: None,
+            sound_unroll: Unroll::default(),
+            sound_losses: Losses::default(),
+            repair_losses: Losses::default(),
             video: None,
             repairs: None,
             last_report: None,
@@ -226,24 +234,21 @@ impl Viewer {
         self.next_report = now + Duration::from_secs(1);
         let (middle, at) = self.last_report?;
         let since = (now - at).as_micros() * 65_536 / 1_000_000;
-        let of_media = Some((ssrc, middle, since as u32));
-        let of_repairs = self.repairs.map(|ssrc| (ssrc, 0, 0));
-        let mut bytes = vec![0x80, 201, 0, 1, 0, 0, 0, 1];
         // Browsers that tell of each packet are believed in that.
-        let (fraction, lost) = if self.tells.transport {
-            (0, 0)
-        } else {
-            self.losses.report()
-        };
-        for (ssrc, middle, since) in of_media.into_iter().chain(of_repairs) {
+        let is_told = self.tells.transport;
+        let blocks = [
+            Some((ssrc, &mut self.losses, middle, since as u32)),
+            (self.sound.filter(|_| !is_told))
+                .map(|ssrc| (ssrc, &mut self.sound_losses, middle, since as u32)),
+            self.repairs.map(|ssrc| (ssrc, &mut self.repair_losses, 0, 0)),
+        ];
+        let mut bytes = vec![0x80, 201, 0, 1, 0, 0, 0, 1];
+        for (ssrc, losses, middle, since) in blocks.into_iter().flatten() {
+            let (fraction, lost) = if is_told { (0, 0) } else { losses.report() };
             bytes.extend_from_slice(&ssrc.to_be_bytes());
-            let (fraction, lost) = if Some(ssrc) == self.video {
-                (fraction, lost)
-            } else {
-                (0, 0)
-            };
             bytes.extend_from_slice(&(u32::from(fraction) << 24 | lost & 0x7f_ffff).to_be_bytes());
-            bytes.extend_from_slice(&[0; 8]);
+            bytes.extend_from_slice(&losses.highest().to_be_bytes());
+            bytes.extend_from_slice(&[0; 4]);
             bytes.extend_from_slice(&middle.to_be_bytes());
             bytes.extend_from_slice(&since.to_be_bytes());
             bytes[0] += 1;
@@ -284,6 +289,9 @@ impl Viewer {
         let payload = packet.payload();
         let needless = match packet.payload_type() {
             AUDIO => {
+                self.sound = Some(packet.ssrc());
+                let number = self.sound_unroll.extend(packet.sequence());
+                self.sound_losses.came(number);
                 self.sounds.push(now);
                 return;
             }

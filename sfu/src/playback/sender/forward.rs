@@ -292,6 +292,7 @@ impl Sender {
             self.completion.leaves(line.now, sequence as u16, flight);
         }
         if sent {
+            (line.bandwidth).note(line.now, self.media.kind, sequence as u16, line.stats.bytes);
             self.packets = self.packets.wrapping_add(1);
             let octets = packet.payload().len() - self.left_behind(packet);
             self.octets = self.octets.wrapping_add(octets as u32);
