@@ -1,7 +1,7 @@
 // The shop client (overlay/PROTOCOL.md): over a player's data channels, or over an event stream and POST where there
 // are none. It keeps the show's state and says what changed.
 
-import { Buys } from "./buys.js";
+import { buyByHttp, Buys } from "./buys.js";
 import { Timeline } from "./clock.js";
 import { Line } from "./line.js";
 import { Show } from "./show.js";
@@ -17,8 +17,6 @@ import { Unanswered } from "./unanswered.js";
 
 /** Numbered events travel on two channels: one may overtake the other for so long before something is missing. */
 const OVERTAKING_MS = 1000;
-/** A buy that is answered so is not repeated: it would be answered so again. */
-const REFUSED = [400, 401, 403, 404, 422];
 /** What a host does, and a vote, has failed when it is not answered for longer: later it would surprise. */
 const COMMAND_PATIENCE_MS = 30_000;
 /** The same of what somebody says. */
@@ -478,26 +476,13 @@ export class ShopClient extends Show {
   }
 
   /** @param {import("./buys.js").Buy} buy */
-  async #buyByHttp({ v, t, id, ...buy }) {
+  async #buyByHttp(buy) {
     const { base, room } = this.#options;
     const token = this.#token();
     if (!token) return;
-    try {
-      const response = await fetch(`${base}/api/rooms/${room}/buy`, {
-        method: "POST",
-        headers: {
-          "Content-Type": "application/json",
-          "Idempotency-Key": id,
-          Authorization: `Bearer ${token}`,
-        },
-        body: JSON.stringify(buy),
-      });
-      if (response.ok) return this.#receipt(await response.json());
-      if (!REFUSED.includes(response.status) || !this.#buys.has(id)) return;
-      const { detail } = await response.json().catch(() => ({}));
-      this.#notice({ t: "notice", v: 1, at: this.now(), code: "not_possible", text: detail || `HTTP ${response.status}`, ref: id });
-    } catch {
-      // It is repeated anyway.
-    }
+    const { receipt, refusal } = await buyByHttp(`${base}/api/rooms/${room}/buy`, token, buy);
+    if (receipt) return this.#receipt(receipt);
+    const { id: ref } = buy;
+    if (refusal && this.#buys.has(ref)) this.#notice({ t: "notice", v: 1, at: this.now(), code: "not_possible", text: refusal, ref });
   }
 }
