@@ -15,6 +15,20 @@ const LOOK_MS = 1000;
 const SLEPT_MS = 5000;
 
 /**
+ * An offer that takes sound in both channels: Chromium mixes Opus down to one where its offer does not say so (RFC 7587 §6.1).
+ * @param {RTCSessionDescriptionInit} offer
+ * @returns {RTCSessionDescriptionInit}
+ */
+export function inStereo({ type, sdp = "" }) {
+  const sections = sdp.split(/^(?=m=)/m).map((section) => {
+    const opus = /^a=rtpmap:(\d+) opus\//m.exec(section)?.[1];
+    if (!opus || !/^a=recvonly/m.test(section)) return section;
+    return section.replace(new RegExp(`^(a=fmtp:${opus} (?!.*stereo=)[^\\r\\n]*)`, "m"), "$1;stereo=1");
+  });
+  return { type, sdp: sections.join("") };
+}
+
+/**
  * Watches one connection until `stop`.
  * @typedef {{pc: RTCPeerConnection, headers: Record<string, string>, connected: () => void, interrupted: () => void,
  *   lost: (isGone: boolean) => void}} PathOptions `headers` go with every request of the session; `lost` is told once, with
@@ -71,7 +85,7 @@ export class Path {
     try {
       const before = pc.remoteDescription?.sdp ?? "";
       pc.restartIce();
-      await pc.setLocalDescription(await pc.createOffer({ iceRestart: true }));
+      await pc.setLocalDescription(inStereo(await pc.createOffer({ iceRestart: true })));
       const response = await fetch(this.#session, {
         method: "PATCH",
         headers: { ...headers, "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*" },

@@ -8,7 +8,7 @@
 // or `<vitrine-player src="https://your.server/whep/demo"></vitrine-player>`.
 
 import { Decoders } from "./decoders.js";
-import { ANSWER_PATIENCE_MS, PASSING, Path } from "./path.js";
+import { ANSWER_PATIENCE_MS, inStereo, PASSING, Path } from "./path.js";
 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
@@ -336,7 +336,7 @@ export class WhepPlayer extends EventTarget {
         lost: (isGone) => this.#again(isGone ? 0 : undefined),
       });
       this.#path = path;
-      await pc.setLocalDescription(await pc.createOffer());
+      await pc.setLocalDescription(inStereo(await pc.createOffer()));
       const asking = new AbortController();
       this.#asking = asking;
       setTimeout(() => asking.abort(), ANSWER_PATIENCE_MS);

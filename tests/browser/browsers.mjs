@@ -118,12 +118,13 @@ export function picture(tab) {
   });
 }
 
-/** What the browser tells of the sound or picture that a page's player receives, and its codec's name; `undefined` before that. */
+/** What the browser tells of the sound or picture that a page's player receives, its codec's name and parameters; `undefined` before that. */
 export const inbound = (tab, kind) =>
   tab.evaluate(async (wanted) => {
     const reports = await window.vitrine.player.connection.getStats();
     const report = [...reports.values()].find(({ type, kind }) => type === "inbound-rtp" && kind === wanted);
-    return report && { ...report, codec: reports.get(report.codecId)?.mimeType };
+    const { mimeType: codec, sdpFmtpLine: parameters } = reports.get(report?.codecId) ?? {};
+    return report && { ...report, codec, parameters };
   }, kind);
 
 /** Waits for a picture that is not black, moves, and is decoded on and on. */

@@ -301,6 +301,8 @@ export const mishaps = [
       });
       await until("another path in the same session", async () => (await ufrag()) !== before && tab.evaluate(() => window.first === window.vitrine.player.connection));
       await moving(tab, "the picture after the sleep");
+      const { parameters } = await inbound(tab, "audio");
+      if (!/stereo=1/.test(parameters)) throw new Error(`the sound is mono: ${parameters}`);
 
       // The back button, with a browser that kept the page in its memory.
       await tab.evaluate(() => {
