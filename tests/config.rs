@@ -71,6 +71,13 @@ fn every_key_is_a_variable_and_flags_are_stronger() {
 #[test]
 fn mistakes_are_named_with_what_is_accepted() {
     let error = |name, value| from_environment(&[(name, value)]).unwrap_err();
+    let networks = error("VITRINE_HTTP_TRUSTED_PROXIES", "10.0.0.0/8, 10.0.0.0/99");
+    assert!(
+        networks.contains("http_trusted_proxies")
+            && networks.contains("\"10.0.0.0/99\" is neither an address nor a network"),
+        "{networks}"
+    );
+    assert!(from_environment(&[("VITRINE_HTTP_TRUSTED_PROXIES", "10.0.0.0/8, ::1")]).is_ok());
     assert!(error("VITRINE_COLOUR", "red").contains("there is no key colour; known are data_dir"));
     assert_eq!(
         error("VITRINE_MEDIA_TCP", "yes"),

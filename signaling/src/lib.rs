@@ -16,6 +16,7 @@ mod house;
 mod ice_servers;
 pub mod listen;
 mod media;
+mod network;
 mod origin;
 mod pace;
 mod problem;
@@ -34,6 +35,7 @@ pub use media::{
     Answer, Door, Layer, LayerReason, LayerWish, Media, MediaError, MediaSession, Patched, PlayerReport,
     RoomMedia, RoomViewers, ViewerReport,
 };
+pub use network::{Network, NoNetwork};
 pub use room::{RoomRule, is_room_name};
 pub use router::router;
 pub use settings::DoorSettings;

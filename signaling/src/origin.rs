@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::HeaderMap;
 
+use crate::network::Network;
+
 /// The address a connection comes from; the listener puts it into each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PeerAddress(pub(crate) IpAddr);
@@ -14,7 +16,7 @@ pub(crate) struct PeerAddress(pub(crate) IpAddr);
 pub(crate) fn client_address(
     PeerAddress(peer): PeerAddress,
     headers: &HeaderMap,
-    trusted: &[IpAddr],
+    trusted: &[Network],
 ) -> IpAddr {
     let mut client = peer.to_canonical();
     if trusted.is_empty() {
@@ -24,7 +26,7 @@ pub(crate) fn client_address(
     let texts: Vec<&str> = forwarded.filter_map(|value| value.to_str().ok()).collect();
     let hops = texts.iter().flat_map(|text| text.split(',')).rev();
     for hop in hops {
-        if !trusted.contains(&client) {
+        if !trusted.iter().any(|network| network.contains(client)) {
             break;
         }
         match hop.trim().parse::<IpAddr>() {
@@ -57,17 +59,25 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn net(text: &str) -> Network {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn nobody_but_a_trusted_proxy_is_believed() {
         let peer = PeerAddress(ip("192.0.2.1"));
         let headers = forwarded("203.0.113.9");
         assert_eq!(client_address(peer, &headers, &[]), ip("192.0.2.1"));
         assert_eq!(
-            client_address(peer, &headers, &[ip("192.0.2.2")]),
+            client_address(peer, &headers, &[net("192.0.2.2")]),
             ip("192.0.2.1")
         );
         assert_eq!(
-            client_address(peer, &headers, &[ip("192.0.2.1")]),
+            client_address(peer, &headers, &[net("192.0.2.1")]),
+            ip("203.0.113.9")
+        );
+        assert_eq!(
+            client_address(peer, &headers, &[net("192.0.2.0/24")]),
             ip("203.0.113.9")
         );
     }
@@ -75,7 +85,7 @@ mod tests {
     #[test]
     fn what_the_client_wrote_itself_is_not_believed() {
         let peer = PeerAddress(ip("::ffff:192.0.2.1"));
-        let trusted = [ip("192.0.2.1"), ip("192.0.2.2")];
+        let trusted = [net("192.0.2.1"), net("192.0.2.2")];
         let headers = forwarded("10.0.0.1, 203.0.113.9, 192.0.2.2");
         assert_eq!(client_address(peer, &headers, &trusted), ip("203.0.113.9"));
         let nonsense = forwarded("203.0.113.9, unknown");

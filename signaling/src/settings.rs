@@ -1,10 +1,10 @@
 //! What the operator decides about the door.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::ice_servers::IceServer;
+use crate::network::Network;
 use crate::room::RoomRule;
 
 /// Settings of the routes; those of sockets are in [`crate::listen::ListenSettings`].
@@ -28,7 +28,7 @@ pub struct DoorSettings {
     /// Loopback is not counted.
     pub session_requests_per_second: u32,
     /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<Network>,
     /// STUN and TURN servers named to clients (RFC 9725 §4.6).
     pub ice_servers: Vec<IceServer>,
     /// The room whose viewer page is `/`; without one, `/` lists the rooms.

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use signaling::Network;
 
 pub use layers::{KEYS_ENV_PREFIX, Overrides, load};
 
@@ -42,7 +43,7 @@ pub struct Config {
     pub http_public_url: String,
     pub http_tls_certificate: String,
     pub http_tls_key: String,
-    pub http_trusted_proxies: Vec<IpAddr>,
+    pub http_trusted_proxies: Vec<Network>,
     pub http_frame_ancestors: Vec<String>,
     pub http_max_connections: usize,
     pub http_max_connections_per_address: usize,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::network::Network;
 use crate::origin::household;
 
 /// Everybody connected.
@@ -12,7 +13,7 @@ pub(super) struct Crowd {
     max: usize,
     max_per_address: usize,
     /// Everybody comes from a proxy's address.
-    proxies: Arc<[IpAddr]>,
+    proxies: Arc<[Network]>,
     counts: Arc<Mutex<Counts>>,
 }
 
@@ -47,7 +48,7 @@ impl fmt::Display for Full {
 }
 
 impl Crowd {
-    pub(super) fn new(max: usize, max_per_address: usize, proxies: Arc<[IpAddr]>) -> Crowd {
+    pub(super) fn new(max: usize, max_per_address: usize, proxies: Arc<[Network]>) -> Crowd {
         Crowd {
             max,
             max_per_address,
@@ -64,7 +65,7 @@ impl Crowd {
         if counts.all >= self.max {
             return Err(Full::All);
         }
-        let is_many = from.is_loopback() || self.proxies.contains(&from);
+        let is_many = from.is_loopback() || self.proxies.iter().any(|proxy| proxy.contains(from));
         if theirs >= self.max_per_address && !is_many {
             return Err(Full::Address);
         }
@@ -115,7 +116,7 @@ mod tests {
     #[test]
     fn everybody_may_come_by_a_trusted_proxy() {
         let proxy = IpAddr::from([192, 0, 2, 1]);
-        let crowd = Crowd::new(3, 1, Arc::from([proxy]));
+        let crowd = Crowd::new(3, 1, Arc::from([Network::from(proxy)]));
         let places: Vec<Place> = (0..3).filter_map(|_| crowd.enter(proxy).ok()).collect();
         assert_eq!(places.len(), 3);
         assert_eq!(crowd.enter(proxy).err(), Some(Full::All));

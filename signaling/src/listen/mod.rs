@@ -27,6 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
 use crate::complaint::Complaint;
+use crate::network::Network;
 use crate::origin::PeerAddress;
 use crowd::Crowd;
 use fair::{Credit, Fair};
@@ -61,7 +62,7 @@ pub struct ListenSettings {
     /// Connections of one address at once. Loopback and these proxies are not counted.
     pub max_connections_per_address: usize,
     /// Proxies, as in [`crate::DoorSettings`].
-    pub trusted_proxies: Arc<[IpAddr]>,
+    pub trusted_proxies: Arc<[Network]>,
     /// How long requests may take to finish when the door closes.
     pub grace: Duration,
     /// How often it is looked whether the certificate has been renewed.

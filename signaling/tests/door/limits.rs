@@ -1,5 +1,6 @@
 //! Bodies, heads, slowness and floods.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -137,7 +138,7 @@ async fn an_idle_connection_is_let_go() {
 #[tokio::test]
 async fn an_address_has_so_many_sessions_and_streams() {
     let stage = stage_with(|door| {
-        door.trusted_proxies = vec![PROXY.into()];
+        door.trusted_proxies = vec![IpAddr::from(PROXY).into()];
         door.sessions_per_address = 2;
     })
     .await;
@@ -193,7 +194,7 @@ async fn a_session_whose_client_leaves_while_it_opens_is_closed() {
 #[tokio::test]
 async fn an_address_may_ask_so_often() {
     let stage = stage_with(|door| {
-        door.trusted_proxies = vec![PROXY.into()];
+        door.trusted_proxies = vec![IpAddr::from(PROXY).into()];
         door.session_requests_per_second = 1;
     })
     .await;
@@ -227,7 +228,7 @@ async fn requests_under_way_finish_when_the_door_closes() {
 #[tokio::test]
 async fn an_address_may_name_so_many_clients_who_are_not_there() {
     let stage = stage_with(|door| {
-        door.trusted_proxies = vec![PROXY.into()];
+        door.trusted_proxies = vec![IpAddr::from(PROXY).into()];
         door.session_requests_per_second = 1;
     })
     .await;
