@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -13,6 +13,9 @@ use crate::problem::Problem;
 /// Of a body that is too long this much is read and forgotten before the refusal: a client that is still sending when
 /// the connection closes may never see why.
 const DISCARDED_MAX: usize = 4 << 20;
+
+/// The media type of offers and answers.
+pub(crate) const SDP: &str = "application/sdp";
 
 /// How long a body may be, and how long it may take.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +33,7 @@ pub(crate) async fn text(
     limits: BodyLimits,
 ) -> Result<String, Problem> {
     let right_type = has_type(headers, |essence| essence.eq_ignore_ascii_case(media_type));
-    let bytes = bytes(body, limits).await?;
+    let bytes = bytes(headers, body, limits).await?;
     if !right_type {
         return Err(Problem::wrong_type(media_type, Some(hint)));
     }
@@ -69,7 +72,7 @@ pub(crate) async fn json_bytes(
     let right_type = has_type(headers, |essence| {
         essence.eq_ignore_ascii_case("application/json")
     });
-    let bytes = bytes(body, limits).await?;
+    let bytes = bytes(headers, body, limits).await?;
     if !right_type {
         return Err(Problem::wrong_type("application/json", None));
     }
@@ -82,13 +85,29 @@ pub(crate) fn accepts_sdp(headers: &HeaderMap) -> bool {
     if accepts.peek().is_none() {
         return true;
     }
-    accepts.filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').map(essence).any(|range| {
-            ["application/sdp", "application/*", "*/*"]
-                .iter()
-                .any(|accepted| range.eq_ignore_ascii_case(accepted))
-        })
-    })
+    let ranges = accepts
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    // The range that says it most closely decides (RFC 9110 §12.5.1).
+    let closeness = |range: &str| {
+        let known = ["*/*", "application/*", SDP];
+        let place = known
+            .iter()
+            .position(|known| essence(range).eq_ignore_ascii_case(known));
+        place.map(|place| (place, weight(range) > 0.0))
+    };
+    ranges
+        .filter_map(closeness)
+        .max()
+        .is_some_and(|(_, is_welcome)| is_welcome)
+}
+
+/// The weight of one member of `Accept`, 1 without one (RFC 9110 §12.4.2).
+fn weight(range: &str) -> f32 {
+    let parameters = range.split(';').skip(1).map(str::trim);
+    let weights =
+        parameters.filter_map(|parameter| parameter.strip_prefix("q=").or(parameter.strip_prefix("Q=")));
+    weights.last().map_or(1.0, |weight| weight.parse().unwrap_or(1.0))
 }
 
 fn has_type(headers: &HeaderMap, is_right: impl Fn(&str) -> bool) -> bool {
@@ -101,10 +120,16 @@ fn essence(kind: &str) -> &str {
     kind.split(';').next().unwrap_or_default().trim()
 }
 
-async fn bytes(body: Body, limits: BodyLimits) -> Result<Bytes, Problem> {
-    tokio::time::timeout(limits.timeout, bounded(body, limits.max_bytes))
+async fn bytes(headers: &HeaderMap, body: Body, limits: BodyLimits) -> Result<Bytes, Problem> {
+    let bytes = tokio::time::timeout(limits.timeout, bounded(body, limits.max_bytes))
         .await
-        .map_err(|_| Problem::too_slow())?
+        .map_err(|_| Problem::too_slow())??;
+    // An unpacked offer has no bound that the client cannot pass.
+    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        return Err(Problem::encoded());
+    }
+    Ok(bytes)
 }
 
 async fn bounded(mut body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
@@ -145,10 +170,18 @@ mod tests {
             "application/sdp",
             "text/html, application/SDP;q=0.5",
             "application/*",
+            "*/*;q=0, application/sdp;q=0.001",
+            "application/sdp; charset=utf-8, application/*;q=0",
         ] {
             assert!(accepts_sdp(&accept(good)), "{good}");
         }
-        for bad in ["text/html", "application/json, image/*"] {
+        for bad in [
+            "text/html",
+            "application/json, image/*",
+            "application/sdp;q=0",
+            "*/*, application/sdp; q=0.000",
+            "application/*;q=0, */*",
+        ] {
             assert!(!accepts_sdp(&accept(bad)), "{bad}");
         }
     }

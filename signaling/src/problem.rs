@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use axum::http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -155,6 +156,15 @@ impl Problem {
             Some(hint) => problem.with(hint, accepted),
             None => problem,
         }
+    }
+
+    /// 415: a body that is compressed (RFC 9110 §15.5.16).
+    pub(crate) fn encoded() -> Problem {
+        Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body must not be compressed: leave out Content-Encoding",
+        )
+        .with(ACCEPT_ENCODING, "identity")
     }
 
     /// 428: RFC 9725 §4.3.1.

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
 use super::follow::EVENTS;
-use crate::body;
+use crate::body::{self, SDP};
 use crate::cors::ACCEPT_POST;
 use crate::house::House;
 use crate::media::{Answer, Door, Media, MediaError};
@@ -24,8 +24,6 @@ use crate::sessions::Slot;
 use crate::shop::Shop;
 use crate::token::Scope;
 
-/// The media type of offers and answers.
-const SDP: &str = "application/sdp";
 /// The layer extension, whose resource is `{session}/layer`.
 const LAYER_EXTENSION: &str = "urn:ietf:params:whep:ext:core:layer";
 

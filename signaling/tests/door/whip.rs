@@ -81,7 +81,13 @@ async fn offers_are_refused_for_what_is_wrong_with_them() {
     let response = refused(stage.whip(), 503).await;
     assert_eq!(header(&response, "retry-after"), "7");
     refused(stage.whip().body(vec![0xff, 0xfe]), 400).await;
+    let packed = stage
+        .whip()
+        .header("content-encoding", "gzip")
+        .body(vec![0x1f, 0x8b]);
+    assert_eq!(header(&refused(packed, 415).await, "accept-encoding"), "identity");
     refused(stage.whip().header("accept", "text/html"), 406).await;
+    refused(stage.whip().header("accept", "*/*, application/sdp;q=0"), 406).await;
     refused(stage.request("POST", "/whip/no%20room"), 404).await;
 }
 
