@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::checkup::Checkup;
-use super::history::{Allowance, History, Release, StoredPacket};
+use super::history::{Allowance, Epoch, History, Release, StoredPacket};
 use super::keyframes::KeyframeRequest;
 use super::layering::Layering;
 use super::meter::Meter;
@@ -25,6 +25,13 @@ const MISSED_PICTURES: u8 = 4;
 /// A timestamp that goes back by more seconds is a clock that was set.
 const LONGEST_REORDERING_S: u32 = 2;
 
+/// A clock that goes on by so much more than time does, or goes back by so much, is another one. No player shows what is
+/// so far ahead (libwebrtc begins anew at ten seconds), and what was held up on its way is not: there time has passed, too.
+const LONGEST_LEAP: Duration = Duration::from_secs(5);
+
+/// So long nothing comes of a source before one that was there earlier is believed to have its place again.
+const SOURCE_SILENT: Duration = Duration::from_millis(500);
+
 /// So long after its last packet a stream is still said to arrive.
 const ARRIVING: Duration = Duration::from_secs(2);
 
@@ -40,7 +47,13 @@ pub struct Encoding {
     pub rid: Option<Label>,
     /// Its packets.
     pub history: History,
-    pub(super) ssrc: Option<u32>,
+    /// Who sends it now.
+    ssrc: Option<u32>,
+    epoch: Epoch,
+    /// A packet with a number that is far off; when the next one follows it, the stream begins anew with it.
+    stray: Option<Bytes>,
+    /// When the newest packet came, and its timestamp.
+    clock: Option<(Instant, u32)>,
     pub(super) sequence: Sequence,
     pub(super) reception: Reception,
     pub(super) keyframe: KeyframeRequest,
@@ -69,6 +82,8 @@ pub(super) enum Taken {
     /// The first packet of a picture newer than all before.
     NewPicture,
     Recovered,
+    /// With a number that is far off: kept until the next one tells whether the stream begins anew with it.
+    Held,
     /// Double or malformed.
     Dropped,
 }
@@ -84,6 +99,9 @@ impl Encoding {
             rid,
             history: History::new(bytes, config.history_time),
             ssrc: None,
+            epoch: Epoch::default(),
+            stray: None,
+            clock: None,
             sequence: Sequence::default(),
             reception: Reception::default(),
             keyframe: KeyframeRequest::default(),
@@ -187,6 +205,57 @@ impl Encoding {
         }
     }
 
+    /// Who sends it.
+    pub(super) fn ssrc(&self) -> Option<u32> {
+        self.ssrc
+    }
+
+    /// Whether packets of this source are to be taken: what an encoder that began anew sent before comes too late. `is_new`:
+    /// nothing was heard of it before.
+    pub(super) fn takes_source(&self, now: Instant, ssrc: u32, is_new: bool) -> bool {
+        let is_other = self.ssrc.is_some_and(|current| current != ssrc);
+        !is_other || is_new || !self.has_come_within(now, SOURCE_SILENT)
+    }
+
+    /// The next packet is of this source. Another one than before has numbers and times of its own.
+    pub(super) fn set_source(&mut self, ssrc: u32) {
+        if self.ssrc.replace(ssrc).is_some_and(|before| before != ssrc) {
+            self.sequence.begin_anew();
+            self.stray = None;
+        }
+    }
+
+    /// The packet that was not believed to be the first of a new beginning, when this number confirms that it was.
+    pub(super) fn confirmed_by(&mut self, number: u16) -> Option<Bytes> {
+        let first = self
+            .stray
+            .take()
+            .filter(|_| self.sequence.confirms_jump(number))?;
+        self.sequence.begin_anew();
+        Some(first)
+    }
+
+    /// How often it began anew: what was learned of one clock says nothing of the next.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn begin_clock(&mut self) {
+        self.epoch.clock = self.epoch.clock.wrapping_add(1);
+        self.report = None;
+        (self.picture, self.keyframe_picture) = (None, None);
+    }
+
+    /// Whether a newest packet's timestamp is of another clock than those before.
+    fn is_other_clock(&self, now: Instant, timestamp: u32, rate: u32) -> bool {
+        self.clock.is_some_and(|(at, newest)| {
+            let ticks = |time: Duration| (time.as_micros() * u128::from(rate) / 1_000_000) as i64;
+            let passed = ticks(now.saturating_duration_since(at));
+            let ahead = i64::from(timestamp.wrapping_sub(newest) as i32);
+            !(-ticks(LONGEST_LEAP)..=passed + ticks(LONGEST_LEAP)).contains(&ahead)
+        })
+    }
+
     /// The last sender report: when it came, NTP (32.32), RTP timestamp.
     pub fn report(&self) -> Option<(Instant, u64, u32)> {
         self.report
@@ -230,8 +299,16 @@ impl Encoding {
             Arrival::New(sequence) => (sequence, Taken::New),
             Arrival::Recovered(sequence) => (sequence, Taken::Recovered),
             Arrival::Restarted(sequence) => {
-                (self.picture, self.keyframe_picture) = (None, None);
+                self.epoch.numbers = self.epoch.numbers.wrapping_add(1);
+                self.begin_clock();
+                // Nobody knows whether what follows is built upon what was before.
+                self.keyframe.want();
+                self.clock = None;
                 (sequence, Taken::New)
+            }
+            Arrival::Refused if self.sequence.is_jumping() => {
+                self.stray = Some(bytes.clone());
+                return Taken::Held;
             }
             Arrival::Refused => return Taken::Dropped,
         };
@@ -246,6 +323,13 @@ impl Encoding {
             self.size = facts.size;
         }
         let timestamp = packet.timestamp();
+        let is_newest = before.is_none_or(|highest| sequence > highest);
+        if is_newest {
+            if self.is_other_clock(now, timestamp, codec.clock_rate()) {
+                self.begin_clock();
+            }
+            self.clock = Some((now, timestamp));
+        }
         if taken == Taken::New && !packet.payload().is_empty() {
             self.reception.arrive(now, timestamp, codec.clock_rate());
         }
@@ -254,7 +338,6 @@ impl Encoding {
             self.keyframe.satisfied();
             self.checkup.keyframe(now);
         }
-        let is_newest = before.is_none_or(|highest| sequence > highest);
         if facts.bidirectional || (is_newest && self.is_out_of_order(timestamp)) {
             self.checkup.reordered(now);
         }
@@ -285,6 +368,7 @@ impl Encoding {
             arrival: now,
             sequence,
             timestamp,
+            epoch: self.epoch,
             marker: packet.marker(),
             codec,
             keyframe_start,

@@ -73,7 +73,7 @@ impl Feedback {
         let mut media_ssrc = 0;
         for (track, media) in tracks.iter_mut().zip(media) {
             for encoding in &mut track.encodings {
-                let Some(ssrc) = encoding.ssrc else { continue };
+                let Some(ssrc) = encoding.ssrc() else { continue };
                 media_ssrc = ssrc;
                 if is_report_due {
                     report

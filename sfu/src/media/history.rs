@@ -42,6 +42,15 @@ pub enum PayloadInfo {
     },
 }
 
+/// How often an encoding's publisher began anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Epoch {
+    /// With other sequence numbers, and a clock of their own.
+    pub numbers: u16,
+    /// With another clock.
+    pub clock: u16,
+}
+
 /// One RTP packet of an encoding; a clone shares the bytes.
 #[derive(Clone, Debug)]
 pub struct StoredPacket {
@@ -51,6 +60,8 @@ pub struct StoredPacket {
     pub sequence: u64,
     /// RTP timestamp as sent.
     pub timestamp: u32,
+    /// Which beginning of its encoding's numbers and clock it is of.
+    pub epoch: Epoch,
     /// Marker bit.
     pub marker: bool,
     /// The codec it carries (a publisher may change payload type mid-stream).

@@ -137,6 +137,7 @@ impl Publication {
     fn take_rtp(&mut self, now: Instant, bytes: &[u8]) -> Option<()> {
         let packet = RtpPacket::parse(bytes)?;
         let media = Arc::clone(&self.media);
+        let is_new = self.streams.by_ssrc(packet.ssrc()).is_none();
         let Stream { encoding: id, is_rtx } = self.streams.find(&media, &packet)?;
         let section = media.get(usize::from(id.section))?;
         if let Some(feedback) = &mut self.feedback
@@ -146,16 +147,22 @@ impl Publication {
             feedback.arrivals.arrive(now, u16::from_be_bytes(number));
         }
         if !is_rtx {
-            self.encoding_mut(id)?.ssrc = Some(packet.ssrc());
+            if !self.encoding_mut(id)?.takes_source(now, packet.ssrc(), is_new) {
+                return None;
+            }
             return self.store(now, id, section, &packet, Bytes::copy_from_slice(bytes));
         }
         if packet.payload().len() <= OSN_LEN {
             // Padding to probe the line.
             return Some(());
         }
-        let ssrc = self.encoding_mut(id)?.ssrc?;
+        let ssrc = self.encoding_mut(id)?.ssrc()?;
         let original = unwrap_rtx(section, &packet, ssrc)?;
         let packet = RtpPacket::parse(&original)?;
+        // It may be of who sent here before; nothing begins with what comes again.
+        if !self.encoding_mut(id)?.sequence.is_near(packet.sequence()) {
+            return None;
+        }
         self.store(now, id, section, &packet, original.clone())
     }
 
@@ -167,9 +174,27 @@ impl Publication {
         packet: &RtpPacket<'_>,
         bytes: Bytes,
     ) -> Option<()> {
+        let encoding = self.encoding_mut(id)?;
+        encoding.set_source(packet.ssrc());
+        if let Some(first) = encoding.confirmed_by(packet.sequence()) {
+            let view = RtpPacket::parse(&first)?;
+            self.keep(now, id, section, &view, first.clone());
+        }
+        self.keep(now, id, section, packet, bytes)
+    }
+
+    fn keep(
+        &mut self,
+        now: Instant,
+        id: EncodingId,
+        section: &ReceivedMedia,
+        packet: &RtpPacket<'_>,
+        bytes: Bytes,
+    ) -> Option<()> {
         let len = packet.bytes().len();
         match self.encoding_mut(id)?.take(now, section, packet, &bytes) {
             Taken::Dropped => return None,
+            Taken::Held => return Some(()),
             Taken::Recovered => self.stats.recovered += 1,
             Taken::NewPicture => self.others_miss(id),
             Taken::New => {}
@@ -213,6 +238,7 @@ impl Publication {
                 && let Some(stream) = self.streams.by_ssrc(report.ssrc)
                 && !stream.is_rtx
                 && let Some(encoding) = self.encoding_mut(stream.encoding)
+                && encoding.ssrc().is_none_or(|ssrc| ssrc == report.ssrc)
             {
                 encoding.set_report(now, report.ntp_time, report.rtp_time);
                 encoding.reception.sender_report(now, report.ntp_time);

@@ -63,6 +63,8 @@ pub(super) struct Sequence {
     asked: u64,
     overflowed: bool,
     holes: Option<RateLimiter>,
+    /// The next number is the first of a new beginning.
+    begins: bool,
 }
 
 impl Sequence {
@@ -71,6 +73,9 @@ impl Sequence {
         let Some((_, highest)) = self.range else {
             return Arrival::New(self.restart(number));
         };
+        if self.begins {
+            return Arrival::Restarted(self.restart(number));
+        }
         let unrolled = unroll(highest, number);
         if unrolled.abs_diff(highest) > MAX_JUMP {
             // One stray packet must not end a stream: the next number must follow it.
@@ -99,6 +104,27 @@ impl Sequence {
         }
     }
 
+    /// Whether a number can be of this stream as it is.
+    pub(super) fn is_near(&self, number: u16) -> bool {
+        let highest = self.highest();
+        highest.is_some_and(|highest| unroll(highest, number).abs_diff(highest) <= MAX_JUMP)
+    }
+
+    /// Whatever the next number is, the stream begins anew with it.
+    pub(super) fn begin_anew(&mut self) {
+        self.begins = self.range.is_some();
+    }
+
+    /// Whether the number that came last was refused for being far off, and this one would confirm it.
+    pub(super) fn confirms_jump(&self, number: u16) -> bool {
+        self.jumping_to == Some(number)
+    }
+
+    /// Whether the number that came last was refused for being far off.
+    pub(super) fn is_jumping(&self) -> bool {
+        self.jumping_to.is_some()
+    }
+
     fn restart(&mut self, number: u16) -> u64 {
         // Above all before it, with room for what comes late.
         let above = self.range.map_or(0, |(_, highest)| highest + MAX_JUMP) & !0xffff;
@@ -107,6 +133,7 @@ impl Sequence {
         self.missing.clear();
         self.given_up = None;
         self.jumping_to = None;
+        self.begins = false;
         unrolled
     }
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::media::{Encoding, Publication};
+use crate::media::history::Epoch;
+use crate::media::{Encoding, Publication, StoredPacket};
 
 /// Pictures of a slow camera are so far apart.
 const LONGEST_STEP: Duration = Duration::from_millis(100);
@@ -20,9 +21,10 @@ pub(super) fn ntp(epoch: (Instant, u128), now: Instant) -> u64 {
     seconds << 32 | fraction as u64
 }
 
-/// The timestamp of what arrives now: the newest packet's, grown by the time since.
-pub(super) fn live_edge(encoding: &Encoding, now: Instant) -> Option<u32> {
-    let newest = encoding.history.get(encoding.history.end().checked_sub(1)?)?;
+/// The timestamp of what arrives now: the newest packet's, grown by the time since. `None` when that one is of another clock
+/// than `epoch`'s.
+pub(super) fn live_edge(encoding: &Encoding, epoch: Epoch, now: Instant) -> Option<u32> {
+    let newest = newest(encoding, epoch)?;
     let since = now.saturating_duration_since(newest.arrival);
     Some(
         newest
@@ -31,11 +33,16 @@ pub(super) fn live_edge(encoding: &Encoding, now: Instant) -> Option<u32> {
     )
 }
 
+fn newest(encoding: &Encoding, epoch: Epoch) -> Option<&StoredPacket> {
+    let newest = encoding.history.get(encoding.history.end().checked_sub(1)?)?;
+    (newest.epoch == epoch).then_some(newest)
+}
+
 /// The same for what is shown now, at most so much beyond the newest packet: a publisher that pauses goes on where it was, and
 /// a player whose clock has been told a time that was not there yet would hold all that follows.
-pub(super) fn shown_edge(encoding: &Encoding, now: Instant) -> Option<u32> {
-    let newest = encoding.history.get(encoding.history.end().checked_sub(1)?)?;
-    live_edge(encoding, now.min(newest.arrival + LONGEST_STEP))
+pub(super) fn shown_edge(encoding: &Encoding, epoch: Epoch, now: Instant) -> Option<u32> {
+    let newest = newest(encoding, epoch)?;
+    live_edge(encoding, epoch, now.min(newest.arrival + LONGEST_STEP))
 }
 
 /// The publisher's wall clock, from any of its sender reports: one line for all its streams, so that the way of one

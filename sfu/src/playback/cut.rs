@@ -231,6 +231,7 @@ mod tests {
 
     use super::*;
     use crate::media::begin;
+    use crate::media::history::Epoch;
     use crate::media::payload::dependency::LayerSet;
     use crate::negotiation::Codec;
 
@@ -240,6 +241,7 @@ mod tests {
             arrival: begin(),
             sequence,
             timestamp: (sequence / 10) as u32,
+            epoch: Epoch::default(),
             marker: false,
             codec: Codec::Vp9 { profile: 0 },
             keyframe_start: false,

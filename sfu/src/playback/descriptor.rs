@@ -179,6 +179,7 @@ mod tests {
 
     use super::*;
     use crate::media::begin;
+    use crate::media::history::Epoch;
     use crate::media::payload::dependency::LayerSet;
     use crate::negotiation::Codec;
 
@@ -203,6 +204,7 @@ mod tests {
                 arrival: begin(),
                 sequence: 1,
                 timestamp: 1,
+                epoch: Epoch::default(),
                 marker: false,
                 codec: Codec::Vp9 { profile: 0 },
                 keyframe_start: false,

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::descriptor::PictureOffsets;
+use crate::media::history::Epoch;
 use crate::relay::EncodingId;
 
 /// Segments remembered for retransmission. Where layers are left out each gap begins one: two seconds of them.
@@ -15,6 +16,8 @@ const MAX_STAMPS: usize = 512;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment {
     pub(super) encoding: EncodingId,
+    /// Which beginning of that encoding's numbers and clock.
+    pub(super) epoch: Epoch,
     /// Sequence number of its first packet, unrolled, as the publisher and as the viewer know it.
     pub(super) in_first: u64,
     pub(super) out_first: u64,
@@ -63,16 +66,14 @@ impl Segments {
     /// Begins a segment right behind the last number used.
     pub(super) fn begin(
         &mut self,
-        encoding: EncodingId,
+        (encoding, epoch): (EncodingId, Epoch),
         in_first: u64,
         timestamp_offset: u32,
         pictures: PictureOffsets,
     ) {
-        if self.list.len() >= MAX_SEGMENTS {
-            self.list.pop_front();
-        }
-        self.list.push_back(Segment {
+        self.push(Segment {
             encoding,
+            epoch,
             in_first,
             out_first: self.next_out,
             timestamp_offset,
@@ -92,10 +93,30 @@ impl Segments {
             pictures,
             ..*current
         };
+        self.push(next);
+    }
+
+    /// From this number on the segment in use is of another clock.
+    pub(super) fn change_clock(&mut self, sequence: u64, epoch: Epoch, timestamp_offset: u32) {
+        let Some(current) = self.list.back() else { return };
+        let Some(out_first) = current.out_sequence(sequence) else {
+            return;
+        };
+        let next = Segment {
+            epoch,
+            in_first: sequence,
+            out_first,
+            timestamp_offset,
+            ..*current
+        };
+        self.push(next);
+    }
+
+    fn push(&mut self, segment: Segment) {
         if self.list.len() >= MAX_SEGMENTS {
             self.list.pop_front();
         }
-        self.list.push_back(next);
+        self.list.push_back(segment);
     }
 
     /// The segment that a packet of an encoding belongs to, one that comes late to an earlier one.

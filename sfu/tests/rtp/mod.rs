@@ -193,9 +193,13 @@ impl Packet {
         self.vp8_part(keyframe, picture, 0)
     }
 
-    /// One packet of a VP8 frame; of the stream with SSRC 0xbb half as large.
+    /// One packet of a VP8 frame; of the stream with an SSRC that ends in 0xbb half as large.
     pub fn vp8_part(self, keyframe: bool, picture: u16, part: u16) -> Packet {
-        let width: [u8; 2] = if self.ssrc == 0xbb { [160, 0] } else { [64, 1] };
+        let width: [u8; 2] = if self.ssrc & 0xff == 0xbb {
+            [160, 0]
+        } else {
+            [64, 1]
+        };
         let [high, low] = picture.to_be_bytes();
         let first = if part == 0 { 0x90 } else { 0x80 };
         let mut payload = vec![first, 0xe0, 0x80 | high, low, picture as u8, 0x20];

@@ -28,6 +28,14 @@ impl RtpSink for Sent {
     }
 }
 
+/// What an encoder that began anew adds to its numbers, timestamps and SSRCs.
+#[derive(Clone, Copy, Default)]
+pub struct Anew {
+    pub number: u16,
+    pub timestamp: u32,
+    pub ssrc: u32,
+}
+
 /// One publisher with two layers and sound, and one viewer.
 pub struct Show {
     pub begin: Instant,
@@ -40,6 +48,7 @@ pub struct Show {
     pub pictures: [u16; 2],
     pub off: [bool; 2],
     returns: [bool; 2],
+    pub anew: Anew,
     pub playback: Playback,
     pub sent: Sent,
     pub keyframes: usize,
@@ -67,6 +76,7 @@ impl Show {
             pictures: [0; 2],
             off: [false; 2],
             returns: [false; 2],
+            anew: Anew::default(),
             playback: Playback::new(viewer_media(), config, 5, now),
             sent: Sent::default(),
             keyframes: 0,
@@ -103,7 +113,8 @@ impl Show {
             self.pictures[layer] += 1;
             for part in 0..packets {
                 let sequence = number.wrapping_mul(packets).wrapping_add(part);
-                let mut packet = Packet::new(VIDEO_PT, sequence, self.frames * 3600 + ssrc, ssrc)
+                let mut packet = self
+                    .packet(VIDEO_PT, sequence, self.frames * 3600 + ssrc, ssrc)
                     .extension(MID_ID, b"1")
                     .extension(RID_ID, rid)
                     .vp8_part(keyframe, number & 0x7fff, part);
@@ -116,8 +127,8 @@ impl Show {
         let number = self.base.wrapping_add(self.frames as u16);
         for half in 0..2u32 {
             let sequence = number.wrapping_mul(2).wrapping_add(half as u16);
-            let packet =
-                Packet::new(AUDIO_PT, sequence, self.frames * 1920 + half * 960, 0xcc).payload(&[1; 80]);
+            let timestamp = self.frames * 1920 + half * 960;
+            let packet = self.packet(AUDIO_PT, sequence, timestamp, 0xcc).payload(&[1; 80]);
             self.publication.handle_rtp(self.now, &packet.bytes());
         }
         self.frames += 1;
@@ -127,6 +138,16 @@ impl Show {
             self.forward();
             self.now += Duration::from_millis(5);
         }
+    }
+
+    fn packet(&self, payload_type: u8, sequence: u16, timestamp: u32, ssrc: u32) -> Packet {
+        let Anew {
+            number,
+            timestamp: time,
+            ssrc: source,
+        } = self.anew;
+        let (number, time) = (sequence.wrapping_add(number), timestamp.wrapping_add(time));
+        Packet::new(payload_type, number, time, ssrc + source)
     }
 
     pub fn forward(&mut self) {

@@ -10,6 +10,7 @@ fn packet(at: Instant, sequence: u64, keyframe_start: bool) -> StoredPacket {
         arrival: at,
         sequence,
         timestamp: 0,
+        epoch: Epoch::default(),
         marker: false,
         codec: Codec::Vp8,
         keyframe_start,
@@ -33,6 +34,7 @@ fn packet(at: Instant, sequence: u64, keyframe_start: bool) -> StoredPacket {
 fn part(at: Instant, sequence: u64, timestamp: u32, len: usize, marker: bool) -> StoredPacket {
     StoredPacket {
         timestamp,
+        epoch: Epoch::default(),
         marker,
         bytes: Bytes::from(vec![0; 12 + len]),
         ..packet(at, sequence, false)

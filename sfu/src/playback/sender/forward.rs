@@ -234,13 +234,24 @@ impl Sender {
         let Some(payload) = self.payload_for(packet.codec) else {
             return false;
         };
-        if std::mem::take(&mut cursor.is_fresh) {
+        // Where an encoder began anew the viewer's numbers and times go on.
+        let current = self.segments.current().copied();
+        let current = current.filter(|segment| segment.encoding == cursor.encoding);
+        let began = current
+            .map(|segment| segment.epoch)
+            .filter(|&epoch| epoch != packet.epoch);
+        let is_anew = began.is_some_and(|epoch| epoch.numbers != packet.epoch.numbers);
+        if std::mem::take(&mut cursor.is_fresh) || is_anew {
             let before = self.segments.current();
             let offset = self.times.offset(publication, encoding, before, packet, line.now);
             let pictures = self.pictures.follow_with(packet);
             self.segments
-                .begin(cursor.encoding, packet.sequence, offset, pictures);
+                .begin((cursor.encoding, packet.epoch), packet.sequence, offset, pictures);
             self.cut.begin(packet.sequence);
+            self.times.go_on_with(packet);
+        } else if began.is_some() {
+            let offset = (self.times).offset(publication, encoding, current.as_ref(), packet, line.now);
+            self.segments.change_clock(packet.sequence, packet.epoch, offset);
             self.times.go_on_with(packet);
         }
         if self.cut.pass(packet) == Passage::LeftOut {

@@ -48,12 +48,13 @@ impl Times {
     ) -> u32 {
         if let Some(before) = before
             && let Some(clock) = SourceClock::of(publication)
-            && let Some(old) = find(publication, before.encoding).and_then(|old| clock.rtp(old, now))
+            && let Some(old) = find(publication, before.encoding).filter(|old| old.epoch() == before.epoch)
+            && let Some(old) = clock.rtp(old, now)
             && let Some(new) = clock.rtp(encoding, now)
         {
             return old.wrapping_add(before.timestamp_offset).wrapping_sub(new);
         }
-        let edge = live_edge(encoding, now).unwrap_or(first.timestamp);
+        let edge = live_edge(encoding, first.epoch, now).unwrap_or(first.timestamp);
         let ours = self.anchor.map_or(self.first, |(at, timestamp)| {
             let since = now.saturating_duration_since(at);
             timestamp.wrapping_add(ticks(since, first.codec.clock_rate()))
@@ -80,7 +81,8 @@ impl Times {
         }
         let plain = packet.timestamp.wrapping_add(segment.timestamp_offset);
         let wanted = if is_behind {
-            shown_edge(encoding, now).map_or(plain, |edge| edge.wrapping_add(segment.timestamp_offset))
+            shown_edge(encoding, segment.epoch, now)
+                .map_or(plain, |edge| edge.wrapping_add(segment.timestamp_offset))
         } else {
             plain
         };
@@ -115,9 +117,9 @@ impl Sender {
     ) -> Option<u32> {
         let segment = self.segments.current()?;
         let encoding = find(publication, segment.encoding)?;
-        let source = match clock {
+        let source = match clock.filter(|_| encoding.epoch() == segment.epoch) {
             Some(clock) => clock.rtp(encoding, now)?,
-            None => live_edge(encoding, now)?,
+            None => live_edge(encoding, segment.epoch, now)?,
         };
         Some(source.wrapping_add(segment.timestamp_offset))
     }

@@ -1,0 +1,187 @@
+//! Encoders that begin anew in the midst of a show: what a viewer gets goes on.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is not as it should be"
+)]
+
+mod rtp;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rtp::show::{Anew, FRAME, Show};
+use rtp::{MID_ID, Packet, RID_ID, RTX_PT, VIDEO_PT};
+use sfu::media::{Encoding, MediaConfig, Publication};
+
+/// What the viewer gets under an SSRC: no number is left out, and no time stands or leaps.
+fn check(show: &Show, ssrc: u32, longest: u32) {
+    for pair in show.packets(ssrc).windows(2) {
+        assert_eq!(pair[1].sequence(), pair[0].sequence().wrapping_add(1), "no hole");
+        let step = pair[1].timestamp().wrapping_sub(pair[0].timestamp());
+        assert!(step <= longest, "{ssrc:x}: a step of {step}");
+    }
+}
+
+/// Eight seconds of a show whose encoder begins anew in the midst of them.
+fn begins_anew(anew: Anew, keyframe: bool) -> Show {
+    let mut show = Show::new();
+    show.frames(25, 50);
+    show.join();
+    show.frames(75, 50);
+    let before = (show.packets(0x1000).len(), show.packets(0x2000).len());
+    show.anew = anew;
+    if keyframe {
+        show.frame(true);
+    }
+    show.frames(99, 1000);
+    let (sound, picture) = (show.packets(0x1000), show.packets(0x2000));
+    assert!(sound.len() - before.0 >= 195, "sound: {}", sound.len() - before.0);
+    assert!(
+        picture.len() - before.1 >= 390,
+        "pictures: {}",
+        picture.len() - before.1
+    );
+    check(&show, 0x1000, 48_000 / 10);
+    check(&show, 0x2000, 90_000 / 10);
+    show
+}
+
+#[test]
+fn another_source_in_the_same_place_goes_on_where_the_one_before_was() {
+    // Its numbers are ahead, behind, and just behind those before.
+    for number in [20_000, 45_000, 0u16.wrapping_sub(400)] {
+        let anew = Anew {
+            number,
+            timestamp: 0xc000_0000,
+            ssrc: 0x100,
+        };
+        let show = begins_anew(anew, true);
+        let layers = show.publication.tracks()[1].encodings.iter();
+        assert!(layers.map(|layer| layer.epoch().numbers).eq([1, 1]));
+    }
+}
+
+#[test]
+fn numbers_that_leap_ahead_lose_nothing_of_the_picture_that_they_begin_with() {
+    let anew = Anew {
+        number: 30_000,
+        ..Anew::default()
+    };
+    let mut show = begins_anew(anew, true);
+    let stats = show.publication.stats();
+    assert_eq!(
+        (stats.packets, stats.dropped),
+        (200 * 7, 0),
+        "the first of each was taken"
+    );
+    assert!(
+        show.publication
+            .health(show.now)
+            .iter()
+            .all(|encoding| encoding.active)
+    );
+}
+
+#[test]
+fn a_clock_that_leaps_is_not_seen() {
+    for timestamp in [
+        10 * 90_000,
+        0x7000_0000,
+        0x9000_0000,
+        0u32.wrapping_sub(10 * 90_000),
+    ] {
+        for ssrc in [0, 0x100] {
+            let anew = Anew {
+                timestamp,
+                ssrc,
+                ..Anew::default()
+            };
+            begins_anew(anew, ssrc > 0);
+        }
+    }
+}
+
+#[test]
+fn what_a_source_sent_before_it_began_anew_comes_too_late() {
+    let mut show = begins_anew(
+        Anew {
+            number: 45_000,
+            timestamp: 0,
+            ssrc: 0x100,
+        },
+        true,
+    );
+    let taken = show.publication.stats().packets;
+    let late = |number: u16| {
+        let packet = Packet::new(VIDEO_PT, number, 3600, 0xaa).extension(MID_ID, b"1");
+        packet.extension(RID_ID, b"h").vp8(false).bytes()
+    };
+    show.publication.handle_rtp(show.now, &late(7));
+    assert_eq!(show.publication.stats().packets, taken, "the new one is there");
+    let later = show.now + Duration::from_secs(1);
+    show.publication.handle_rtp(later, &late(8));
+    assert_eq!(show.publication.stats().packets, taken + 1, "it is gone");
+}
+
+#[test]
+fn a_replica_follows_an_encoder_that_begins_anew() {
+    let mut show = Show::new();
+    show.frames(10, 50);
+    let media = show.publication.media().clone();
+    let mut replica = Publication::replica(media, MediaConfig::default(), show.begin);
+    show.publication.set_relaying(true);
+    let mut all = show.publication.cached();
+    for ssrc in [0, 0x100] {
+        show.anew.number = show.anew.number.wrapping_add(30_000);
+        show.anew.ssrc = ssrc;
+        show.frame(true);
+        show.frames(10, 1000);
+        while let Some(item) = show.publication.poll_relayed() {
+            all.push(item);
+        }
+    }
+    all.into_iter().for_each(|item| replica.handle_relayed(item));
+    assert_eq!(replica.stats().dropped, 0);
+    for (here, there) in show.publication.tracks()[1]
+        .encodings
+        .iter()
+        .zip(&replica.tracks()[1].encodings)
+    {
+        assert_eq!(here.epoch(), there.epoch());
+        assert_eq!(here.epoch().numbers, 2);
+        let kept = |encoding: &Encoding| encoding.history.end() - encoding.history.keyframe().unwrap();
+        assert_eq!(kept(here), kept(there));
+    }
+}
+
+#[test]
+fn of_several_sources_in_one_place_one_is_taken() {
+    let mut media = rtp::publisher_media();
+    let video = media.last_mut().unwrap();
+    video.rids.clear();
+    video.ssrcs = vec![(0xaa, None), (0xbb, None)];
+    let begin = rtp::begin();
+    let mut publication = Publication::new(Arc::new(media), MediaConfig::default(), 1, begin);
+    let send = |publication: &mut Publication, payload_type, number: u16, picture: u16, ssrc| {
+        let packet = Packet::new(payload_type, number, 3600 * u32::from(picture), ssrc);
+        let packet = packet.extension(MID_ID, b"1").vp8_picture(picture == 0, picture);
+        publication.handle_rtp(begin + FRAME * u32::from(picture), &packet.bytes());
+    };
+    for picture in 0..50 {
+        send(&mut publication, VIDEO_PT, 100 + picture, picture, 0xaa);
+        send(&mut publication, VIDEO_PT, 30_000 + picture, picture, 0xbb);
+        // What comes again of the other one, two in their order.
+        for number in [80 + picture * 2, 81 + picture * 2] {
+            let again = Packet::new(RTX_PT, number, 0, 0xdd).extension(MID_ID, b"1");
+            let again = again.payload(&[number.to_be_bytes(), [0x90, 0]].concat());
+            publication.handle_rtp(begin + FRAME * u32::from(picture), &again.bytes());
+        }
+    }
+    let encoding = &publication.tracks()[1].encodings[0];
+    assert_eq!(encoding.epoch().numbers, 1, "the one that came last");
+    let history = &encoding.history;
+    let numbers = (history.start() + 1..history.end()).map(|at| history.get(at).unwrap().sequence as u16);
+    assert!(numbers.eq(30_000..30_050));
+}
