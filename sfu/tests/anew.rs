@@ -1,4 +1,4 @@
-//! Encoders that begin anew in the midst of a show: what a viewer gets goes on.
+//! Encoders that begin anew in the midst of a show, and publishers whose wall clock is none: what a viewer gets goes on.
 
 #![allow(
     clippy::unwrap_used,
@@ -154,6 +154,53 @@ fn a_replica_follows_an_encoder_that_begins_anew() {
         let kept = |encoding: &Encoding| encoding.history.end() - encoding.history.keyframe().unwrap();
         assert_eq!(kept(here), kept(there));
     }
+}
+
+#[test]
+fn a_wall_clock_that_cannot_be_right_moves_nothing() {
+    // What the clocks of the picture and of the sound show so many milliseconds after the beginning, and from which of their
+    // reports on that must not be seen: one alone does not tell that it stands.
+    type Clock = fn(u64) -> (u64, u64);
+    let clocks: [(&str, usize, Clock); 5] = [
+        ("the picture's has just begun", 0, |ms| {
+            (ntp(0, ms), ntp(3_900_000_000, ms))
+        }),
+        ("both stand", 1, |_| (77, 77)),
+        ("one stands", 0, |ms| (ntp(77, 0), ntp(3_900_000_000, ms))),
+        ("both are far in the future", 0, |ms| {
+            (ntp(4_200_000_000, ms), ntp(4_200_000_000, ms))
+        }),
+        ("one was set", 0, |ms| {
+            (ntp(3_900_000_000, ms), ntp(3_899_999_993, ms))
+        }),
+    ];
+    for (name, from, clock) in clocks {
+        let mut show = Show::new();
+        show.frames(25, 50);
+        for step in 0..8 {
+            let (frame, at) = (show.frames, step as u64 * 3000);
+            show.report(0xaa, clock(at).0, frame * 3600 + 0xaa);
+            show.report(0xbb, clock(at).0, frame * 3600 + 0xbb);
+            // They do not come together.
+            show.frames(12, 50);
+            show.report(0xcc, clock(at + 480).1, (frame + 12) * 1920);
+            if step == 0 {
+                show.join();
+            }
+            show.frames(63, 50);
+            let behind = show.sound_behind();
+            assert!(
+                step < from || behind.abs() <= 45,
+                "{name}, step {step}: {behind} ms"
+            );
+        }
+        check(&show, 0x2000, 90_000 / 5);
+    }
+}
+
+/// NTP time, 32.32 fixed point.
+fn ntp(seconds: u64, ms: u64) -> u64 {
+    (seconds << 32) + (ms << 32) / 1000
 }
 
 #[test]

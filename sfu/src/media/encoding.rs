@@ -69,6 +69,8 @@ pub struct Encoding {
     /// Pictures the track's other encodings began since.
     missed: u8,
     report: Option<(Instant, u64, u32)>,
+    /// NTP and RTP time of the last sender report, whether or not it can be believed.
+    told: Option<(u64, u32)>,
     layering: Layering,
     /// Timestamp of the newest packet and of the newest keyframe.
     picture: Option<u32>,
@@ -115,6 +117,7 @@ impl Encoding {
             inactive_after: config.inactive_after,
             missed: 0,
             report: None,
+            told: None,
             layering: Layering::default(),
             picture: None,
             keyframe_picture: None,
@@ -261,8 +264,12 @@ impl Encoding {
         self.report
     }
 
+    /// Takes a sender report. A clock that does not go on tells nothing, nor does one that is 0 (RFC 3550 §6.4.1).
     pub(super) fn set_report(&mut self, at: Instant, ntp: u64, rtp: u32) {
-        self.report = Some((at, ntp, rtp));
+        let before = self.told.replace((ntp, rtp));
+        let stands = before.is_some_and(|(then, shown)| then == ntp && shown != rtp);
+        let tells = ntp != 0 && !stands;
+        self.report = tells.then_some((at, ntp, rtp));
     }
 
     /// Decides which packets may leave ([`History::release`]); sound is never held.

@@ -5,6 +5,10 @@ use std::time::{Duration, Instant};
 use crate::media::history::Epoch;
 use crate::media::{Encoding, Publication, StoredPacket};
 
+/// A publisher's wall clock that is further from when its packets come is none: one of its streams says another time (the
+/// beginning of 1900, an encoder's uptime), or it was set.
+const LONGEST_WAY: Duration = Duration::from_secs(4);
+
 /// Pictures of a slow camera are so far apart.
 const LONGEST_STEP: Duration = Duration::from_millis(100);
 
@@ -62,13 +66,16 @@ impl SourceClock {
             .map(|(at, ntp, _)| SourceClock { at, ntp })
     }
 
-    /// What an encoding's RTP clock shows at `now`; `None` without a sender report of it.
+    /// What an encoding's RTP clock shows at `now`; `None` without a sender report of it, or with one that cannot be right.
     pub(super) fn rtp(&self, encoding: &Encoding, now: Instant) -> Option<u32> {
         let (_, ntp, rtp) = encoding.report()?;
-        let rate = i128::from(encoding.codec()?.clock_rate());
+        let hertz = encoding.codec()?.clock_rate();
+        let rate = i128::from(hertz);
         let since = now.saturating_duration_since(self.at).as_nanos() as i128;
         let ntp_units = i128::from(self.ntp) - i128::from(ntp) + (since << 32) / 1_000_000_000;
-        let ticks = (ntp_units * rate) >> 32;
-        Some(rtp.wrapping_add(ticks as u32))
+        let told = rtp.wrapping_add(((ntp_units * rate) >> 32) as u32);
+        let edge = live_edge(encoding, encoding.epoch(), now)?;
+        let apart = told.wrapping_sub(edge) as i32;
+        (apart.unsigned_abs() <= ticks(LONGEST_WAY, hertz)).then_some(told)
     }
 }

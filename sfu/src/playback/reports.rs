@@ -216,8 +216,10 @@ impl Playback {
         };
         self.reports.next = Some(now + interval);
         // All streams by the publisher's clock, or all by arrival: one by each would not fit together.
-        let has_clock = self.senders.iter().all(|sender| sender.has_clock(publication));
-        let clock = SourceClock::of(publication).filter(|_| has_clock);
+        let clock = SourceClock::of(publication).filter(|&clock| {
+            let mut senders = self.senders.iter();
+            senders.all(|sender| sender.has_clock(publication, clock, now))
+        });
         let mut packets: Vec<Box<dyn Packet>> = Vec::new();
         let mut chunks = Vec::new();
         for sender in self.senders.iter().filter(|sender| sender.packets > 0) {

@@ -124,10 +124,15 @@ impl Sender {
         Some(source.wrapping_add(segment.timestamp_offset))
     }
 
-    /// Whether the publisher has told the wall clock of the encoding in use.
-    pub(in crate::playback) fn has_clock(&self, publication: &Publication) -> bool {
+    /// Whether the publisher's wall clock tells the time of the encoding in use.
+    pub(in crate::playback) fn has_clock(
+        &self,
+        publication: &Publication,
+        clock: SourceClock,
+        now: Instant,
+    ) -> bool {
         let segment = self.segments.current();
         let encoding = segment.and_then(|segment| find(publication, segment.encoding));
-        encoding.is_none_or(|encoding| encoding.report().is_some())
+        encoding.is_none_or(|encoding| clock.rtp(encoding, now).is_some())
     }
 }
