@@ -6,7 +6,7 @@ use super::outline::{SectionKind, SectionOutline};
 use super::sources::Ssrcs;
 use super::text::{Section, Session, excerpt, has, values};
 use super::{Direction, OfferError, malformed, simulcast, sources, unacceptable};
-use crate::negotiation::{DataChannels, Label, MediaKind, ReceivedMedia, SentMedia};
+use crate::negotiation::{DataChannels, Extension, Label, MediaKind, ReceivedMedia, SentMedia};
 
 /// Where SCTP listens when nothing is said (RFC 8841 §5.1 leaves it open; every browser says 5000).
 const DEFAULT_SCTP_PORT: u16 = 5000;
@@ -131,15 +131,17 @@ impl MediaSection {
     ) -> Result<ReceivedMedia, OfferError> {
         outline.formats = self.codecs.formats;
         outline.extensions = self.extensions.answer;
+        // Without the extension nothing tells the layers apart (RFC 8853 §5.5): one is agreed, which any publisher can send.
+        let has_rids = self.kind == MediaKind::Video && self.extensions.map.id(Extension::Rid).is_some();
         Ok(ReceivedMedia {
             kind: self.kind,
             mid: self.mid,
             payloads: self.codecs.payloads,
             extensions: self.extensions.map,
             ssrcs: sources::announced(&section.attributes)?,
-            rids: match self.kind {
-                MediaKind::Audio => Vec::new(),
-                MediaKind::Video => simulcast::rids(&section.attributes)?,
+            rids: match has_rids {
+                false => Vec::new(),
+                true => simulcast::rids(&section.attributes)?,
             },
         })
     }

@@ -125,6 +125,17 @@ fn more_than_three_layers_are_cut_to_three() {
 }
 
 #[test]
+fn layers_that_nothing_would_tell_apart_are_one() {
+    let unmarked: String = OBS
+        .split_inclusive('\n')
+        .filter(|line| !line.contains("rtp-stream-id"))
+        .collect();
+    let offer = publish(&unmarked);
+    assert!(received(&offer, MediaKind::Video).rids.is_empty());
+    assert!(!answer(&offer).contains("simulcast"));
+}
+
+#[test]
 fn feedback_for_all_payloads_may_use_a_star() {
     let offer = publish(&FFMPEG.replace("rtcp-fb:106 nack", "rtcp-fb:* nack pli"));
     assert!(received(&offer, MediaKind::Video).payloads[0].feedback.pli);
