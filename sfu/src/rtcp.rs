@@ -41,7 +41,9 @@ pub fn as_type<P: Packet + 'static>(packet: &dyn Packet) -> Option<&P> {
 pub fn append(out: &mut Vec<u8>, packets: &[Box<dyn Packet>]) -> bool {
     match packet::marshal(packets) {
         Ok(bytes) => {
+            let begin = out.len();
             out.extend_from_slice(&bytes);
+            end_chunks(out.get_mut(begin..).unwrap_or_default());
             true
         }
         Err(error) => {
@@ -51,12 +53,45 @@ pub fn append(out: &mut Vec<u8>, packets: &[Box<dyn Packet>]) -> bool {
     }
 }
 
+/// Packet type of a source description (RFC 3550 §6.5).
+const SOURCE_DESCRIPTION: u8 = 202;
+
+/// Chunks of a source description end with zeros (RFC 3550 §6.5). `rtc-rtcp` fills them up as RTP is padded, with a count at the
+/// end, and strict readers throw the compound away, the sender reports with it.
+fn end_chunks(mut compound: &mut [u8]) {
+    while let Some(&[first, kind, high, low]) = compound.first_chunk::<HEADER_LENGTH>() {
+        let length = 4 * (usize::from(u16::from_be_bytes([high, low])) + 1);
+        let Some((packet, rest)) = compound.split_at_mut_checked(length) else {
+            return;
+        };
+        if kind == SOURCE_DESCRIPTION {
+            let mut at = HEADER_LENGTH;
+            for _ in 0..first & 0x1f {
+                // Behind the source, items of a type, a length and a text.
+                at += 4;
+                while let Some(&[item, text]) = packet.get(at..).and_then(<[u8]>::first_chunk)
+                    && item != 0
+                {
+                    at += 2 + usize::from(text);
+                }
+                let end = (at / 4 + 1) * 4;
+                packet.get_mut(at..end).unwrap_or_default().fill(0);
+                at = end;
+            }
+        }
+        compound = rest;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
     use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
     use rtc_rtcp::receiver_report::ReceiverReport;
+    use rtc_rtcp::source_description::{
+        SdesType, SourceDescription, SourceDescriptionChunk, SourceDescriptionItem,
+    };
 
     #[test]
     fn what_is_malformed_does_not_hide_what_follows() {
@@ -86,6 +121,34 @@ mod tests {
             let mut compound = vec![0x80 | count, kind, 0, words];
             compound.extend_from_slice(&body);
             let _ = parse(&compound);
+        }
+    }
+
+    #[test]
+    fn chunks_of_a_source_description_end_with_zeros() {
+        for text in ["", "x", "of", "six", "four", "vitrine"] {
+            let chunk = |source| SourceDescriptionChunk {
+                source,
+                items: vec![SourceDescriptionItem {
+                    sdes_type: SdesType::SdesCname,
+                    text: bytes::Bytes::from_static(text.as_bytes()),
+                }],
+            };
+            let chunks = vec![chunk(7), chunk(0x0900_0000)];
+            let mut out = vec![1, 2, 3];
+            assert!(append(
+                &mut out,
+                &[
+                    Box::new(PictureLossIndication::default()),
+                    Box::new(SourceDescription { chunks }),
+                ],
+            ));
+            let ends = (3 + text.len()).next_multiple_of(4);
+            let mut chunk = vec![1, text.len() as u8];
+            chunk.extend_from_slice(text.as_bytes());
+            chunk.resize(ends, 0);
+            let both = [&[0, 0, 0, 7], &chunk[..], &[9, 0, 0, 0], &chunk[..]].concat();
+            assert_eq!(out[3 + 12 + 4..], both, "{text}");
         }
     }
 }
