@@ -34,6 +34,11 @@ const BELOW: u64 = 90;
 const STANDS: u8 = 2;
 /// So long after a short try, microseconds, it tells of that, of which reports tell more.
 const TRIED_US: i64 = 1_300_000;
+/// Who names no sender report that left within this, microseconds, has not heard the one behind a short try: they leave each two
+/// seconds, and some players read none but the first.
+const NAMED_US: i64 = 6_000_000;
+/// And who names none that left right behind a try, so many times, reports too seldom: the next one has left by then.
+const MOST_UNANSWERED: u8 = 3;
 /// More loss than this is congestion (draft-ietf-rmcat-gcc-02 §6: a tenth), if two reports say so: one is of a few packets. And so
 /// much more than usual while more is tried.
 const CONGESTED: f32 = 0.1;
@@ -157,6 +162,10 @@ pub(super) struct Reported {
     queued: u8,
     running: Option<Try>,
     brief: Option<Brief>,
+    /// Short tries in a row that no report has told of.
+    unanswered: u8,
+    /// When the sender report left that the last report has named.
+    named: Option<i64>,
     /// When a try last made a queue.
     tried: Option<i64>,
     came: Option<u64>,
@@ -218,13 +227,14 @@ impl Reported {
     }
 
     /// Whether reports answer for each sender report, so that a short try tells.
-    pub(super) fn answers_briefly(&self) -> bool {
-        self.shortest.is_some()
+    pub(super) fn answers_briefly(&self, now: i64) -> bool {
+        self.unanswered < MOST_UNANSWERED && self.named.is_some_and(|left| now - left < NAMED_US)
     }
 
     /// From now on this is sent for a moment; so many bytes were before.
     pub(super) fn begin_brief(&mut self, now: i64, rate: u64, bytes: u64) {
-        self.brief = Some(Brief::new(now, rate, bytes));
+        let before = self.brief.replace(Brief::new(now, rate, bytes));
+        self.unanswered += u8::from(before.is_some());
     }
 
     /// The moment is over, when so many bytes were sent: whether a sender report is to follow at once.
@@ -245,10 +255,15 @@ impl Reported {
     }
 
     fn end_brief_with(&mut self, now: i64, found: Found) -> Word {
-        if found != Found::Nothing {
-            self.brief = None;
-            self.tried = self.tried.max(Some(now));
+        if found == Found::Nothing {
+            return Word::Fine;
         }
+        self.brief = None;
+        self.tried = self.tried.max(Some(now));
+        self.unanswered = match found {
+            Found::Unanswered => self.unanswered.saturating_add(1),
+            _ => 0,
+        };
         match found {
             Found::Nothing | Found::Unanswered => Word::Fine,
             Found::Carries(rate, false) => Word::Shown(rate.min(self.cap.unwrap_or(rate))),
@@ -302,6 +317,7 @@ impl Reported {
             (self.shortest, self.round_trip) = (Some(shortest), round_trip);
             self.passage.take_round_trip(shortest);
             let left = now - round_trip - report.held.as_micros() as i64;
+            self.named = Some(left);
             by_try = self.take_brief(now, left, round_trip - shortest);
         }
         let answer = (self.passage).take_report(now, report.kind, report.highest, report.lost_packets);

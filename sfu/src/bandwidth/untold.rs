@@ -103,10 +103,12 @@ impl Bandwidth {
 
     /// How to try whether the line carries more.
     pub fn trial(&self, now: Instant) -> Trial {
-        let reported = self.reported.as_ref();
-        match reported.filter(|reported| reported.is_heard(self.micros(now))) {
+        let (reported, at) = (self.reported.as_ref(), self.micros(now));
+        match reported.filter(|reported| reported.is_heard(at)) {
             _ if self.has_transport_feedback => Trial::Short,
-            Some(reported) if reported.answers_briefly() => reported.sent().map_or(Trial::None, Trial::Brief),
+            Some(reported) if reported.answers_briefly(at) => {
+                reported.sent().map_or(Trial::None, Trial::Brief)
+            }
             Some(reported) => reported.sent().map_or(Trial::None, Trial::Long),
             None => Trial::None,
         }

@@ -12,6 +12,10 @@ pub(crate) struct Tells {
     pub(crate) repairs: bool,
     /// Whether it goes on checking once there are pictures.
     pub(crate) consent: bool,
+    /// Whether its reports name the newest sender report, not the first for ever.
+    pub(crate) names_newest: bool,
+    /// Between two reports.
+    pub(crate) interval: Duration,
 }
 
 impl Tells {
@@ -21,6 +25,8 @@ impl Tells {
         remb: true,
         repairs: true,
         consent: true,
+        names_newest: true,
+        interval: Duration::from_secs(1),
     };
 
     /// Whether a line of a browser's offer is this viewer's, too.

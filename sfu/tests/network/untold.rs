@@ -69,6 +69,22 @@ fn what_reports_say_of_a_queue_is_enough() {
 }
 
 #[test]
+fn where_no_report_names_what_left_behind_a_try_the_line_is_tried_slowly() {
+    for (name, tells) in [("own estimate", REMB), ("reports", REPORTS)] {
+        let tells = Tells {
+            names_newest: false,
+            ..tells
+        };
+        squeeze(name, tells, [2.0, 24.0], 2000);
+    }
+    let seldom = Tells {
+        interval: ms(4000),
+        ..REPORTS
+    };
+    squeeze("reports each four seconds", seldom, [2.0, 39.0], 2000);
+}
+
+#[test]
 fn without_repairs_there_is_no_padding_and_the_layer_itself_is_tried() {
     squeeze(
         "each packet, no repairs",

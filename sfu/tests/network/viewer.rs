@@ -231,7 +231,7 @@ impl Viewer {
         if now < self.next_report {
             return None;
         }
-        self.next_report = now + Duration::from_secs(1);
+        self.next_report = now + self.tells.interval;
         let (middle, at) = self.last_report?;
         let since = (now - at).as_micros() * 65_536 / 1_000_000;
         // Browsers that tell of each packet are believed in that.
@@ -278,7 +278,8 @@ impl Viewer {
             }
             Received::Rtcp(compound) if compound.get(1) == Some(&200) => {
                 let middle = u32::from_be_bytes(compound[10..14].try_into().unwrap());
-                self.last_report = Some((middle, now));
+                let known = self.last_report.filter(|_| !self.tells.names_newest);
+                self.last_report = Some(known.unwrap_or((middle, now)));
             }
             _ => {}
         }

@@ -171,7 +171,8 @@ fn a_short_try_is_answered_by_the_report_behind_it() {
     let mut line = Reported::default();
     stream(&mut line, 0..1010);
     come_until(&mut line, 1040, 100);
-    assert!(line.answers_briefly());
+    let named = 1_000_000;
+    assert!(line.answers_briefly(named + NAMED_US - 1) && !line.answers_briefly(named + NAMED_US));
     for (waits, carries) in [(10, 2_000_000), (50, 1_500_000)] {
         line.begin_brief(1_100_000, 2_000_000, 0);
         assert!(line.end_brief(1_250_000, 37_500) && !line.end_brief(1_260_000, 37_500));
@@ -188,4 +189,7 @@ fn a_short_try_is_answered_by_the_report_behind_it() {
         assert!(rate.abs_diff(carries) < 10_000, "{word:?}");
         assert_eq!(word == Word::Reached(rate), waits > 10);
     }
+    let (begun, named) = (3_000_000, line.named.unwrap());
+    (0..=MOST_UNANSWERED).for_each(|_| line.begin_brief(begun, 2_000_000, 0));
+    assert!(!line.answers_briefly(named), "nobody has told of three of them");
 }
