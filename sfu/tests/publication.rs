@@ -17,7 +17,7 @@ use rtc_rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use rtc_rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use rtp::{AUDIO_PT, MID_ID, Packet, RID_ID, RRID_ID, RTX_PT, TWCC_ID, VIDEO_PT, begin, publisher_media};
 use sfu::media::{MediaConfig, Publication};
-use sfu::negotiation::MediaKind;
+use sfu::negotiation::{MediaKind, ReceivedMedia};
 use sfu::relay::EncodingId;
 use sfu::rtcp;
 
@@ -83,6 +83,34 @@ fn streams_are_told_apart_by_mid_and_rid_then_by_ssrc() {
         1
     );
     assert!(publication.is_flowing(now) && !publication.is_flowing(now + Duration::from_secs(4)));
+}
+
+#[test]
+fn layers_without_names_are_told_by_their_announced_sources_or_the_host_is_told() {
+    let now = begin();
+    let mut media = publisher_media();
+    let send = |publication: &mut Publication| {
+        for ssrc in [0xaa, 0xbb] {
+            publication.handle_rtp(now, &Packet::new(VIDEO_PT, 1, 0, ssrc).vp8(true).bytes());
+        }
+        let health = publication.health(now);
+        let told = health.iter().map(|encoding| encoding.faults.unnamed);
+        (publication.stats().dropped, told.collect::<Vec<_>>())
+    };
+    let of =
+        |media: &[ReceivedMedia]| Publication::new(Arc::new(media.to_vec()), MediaConfig::default(), 7, now);
+    assert_eq!(send(&mut of(&media)), (2, vec![false, true, true]));
+    media[1].ssrcs = vec![(0xaa, None)];
+    assert_eq!(
+        send(&mut of(&media)),
+        (2, vec![false, true, true]),
+        "one does not tell which"
+    );
+    media[1].ssrcs = vec![(0xbb, None), (0xaa, None)];
+    let mut publication = of(&media);
+    assert_eq!(send(&mut publication), (0, vec![false; 3]));
+    let encodings = &publication.track(MediaKind::Video).unwrap().encodings;
+    assert_eq!(encodings[0].size(), Some((160, 180)), "in the order of the offer");
 }
 
 #[test]

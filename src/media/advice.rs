@@ -5,6 +5,9 @@ use sfu::media::{EncodingHealth, Faults};
 /// Of a thousand packets, what may be lost on the way without a word: it comes again in time.
 const LOSS_PERMILLE: u16 = 30;
 
+const UNNAMED: &str = "your encoder sends simulcast without naming its layers, and what is not named is lost: let it send the \
+                       rtp-stream-id header extension in its packets, or switch simulcast off";
+
 /// The lines for the host's page, the most important first; none when all is well. `unplayable` viewers have no decoder for the
 /// picture.
 pub fn advice(encodings: &[EncodingHealth], unplayable: u32) -> Vec<String> {
@@ -13,6 +16,10 @@ pub fn advice(encodings: &[EncodingHealth], unplayable: u32) -> Vec<String> {
         return vec!["no media arrives".to_owned()];
     }
     let mut lines: Vec<String> = Vec::new();
+    // Of such a picture nothing is said to arrive.
+    if encodings.iter().any(|encoding| encoding.faults.unnamed) {
+        lines.push(UNNAMED.to_owned());
+    }
     let picture = arriving().find(|encoding| encoding.codec != "opus");
     if unplayable > 0
         && let Some(picture) = picture
@@ -165,13 +172,21 @@ mod tests {
             rare_keyframes: Some(Duration::from_millis(8300)),
             profile: Some(244),
             unrepaired: true,
+            unnamed: true,
         };
         let lossy = EncodingHealth {
             lost_permille: 57,
             ..encoding("h264", faults)
         };
         let lines = advice(&[encoding("opus", Faults::default()), lossy.clone(), lossy], 0);
-        let parts = ["High 4:4:4", "B-frames", "every 8 s", "lost packets again", "5 %"];
+        let parts = [
+            "rtp-stream-id",
+            "High 4:4:4",
+            "B-frames",
+            "every 8 s",
+            "lost packets again",
+            "5 %",
+        ];
         assert_eq!(lines.len(), parts.len(), "{lines:#?}");
         for (line, part) in lines.iter().zip(parts) {
             assert!(line.contains(part), "{line}");

@@ -27,6 +27,8 @@ pub struct Faults {
     pub profile: Option<u8>,
     /// What was lost of it was not sent again.
     pub unrepaired: bool,
+    /// Packets come that do not say of which layer they are.
+    pub unnamed: bool,
 }
 
 /// One encoding's encoder, watched.
@@ -92,6 +94,7 @@ impl Checkup {
             rare_keyframes: apart.filter(|_| !on_request && self.keyframe.is_some()),
             profile: self.profile.filter(|profile| !PLAYED_PROFILES.contains(profile)),
             unrepaired: false,
+            unnamed: false,
         }
     }
 }

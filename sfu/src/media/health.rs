@@ -46,19 +46,19 @@ pub struct SpatialLayer {
 impl Publication {
     /// Each encoding's health, in the order of the m-sections. Losses count from the last call.
     pub fn health(&mut self, now: Instant) -> Vec<EncodingHealth> {
-        let media = self.media().clone();
+        let (media, unnamed) = (self.media().clone(), self.has_unnamed(now));
         self.tracks_mut()
             .iter_mut()
             .zip(media.iter())
             .flat_map(|(track, media)| {
                 let encodings = track.encodings.iter_mut();
-                encodings.map(move |encoding| health(now, encoding, media))
+                encodings.map(move |encoding| health(now, encoding, media, unnamed))
             })
             .collect()
     }
 }
 
-fn health(now: Instant, encoding: &mut Encoding, media: &ReceivedMedia) -> EncodingHealth {
+fn health(now: Instant, encoding: &mut Encoding, media: &ReceivedMedia, unnamed: bool) -> EncodingHealth {
     let ticks = encoding.reception.jitter();
     let rate = encoding.codec().map_or(1, Codec::clock_rate);
     EncodingHealth {
@@ -75,6 +75,7 @@ fn health(now: Instant, encoding: &mut Encoding, media: &ReceivedMedia) -> Encod
             MediaKind::Audio => Faults::default(),
             MediaKind::Video => Faults {
                 unrepaired: encoding.sequence.is_never_repaired(),
+                unnamed: unnamed && !media.rids.is_empty(),
                 ..encoding.checkup.faults(now, takes_requests(media))
             },
         },

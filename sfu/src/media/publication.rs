@@ -12,7 +12,7 @@ use super::encoding::{Encoding, Taken};
 use super::feedback::Feedback;
 use super::history::{Allowance, Release};
 use super::rtp_packet::RtpPacket;
-use super::streams::{Stream, Streams};
+use super::streams::{Stream, Streams, is_unnamed};
 use crate::negotiation::{Extension, MediaKind, ReceivedMedia};
 use crate::relay::{EncodingId, RelayedMedia};
 use crate::rtcp;
@@ -84,6 +84,8 @@ pub struct Publication {
     relaying: bool,
     relayed: VecDeque<RelayedMedia>,
     stats: MediaStats,
+    /// When a packet came last that does not say of which layer it is.
+    unnamed: Option<Instant>,
 }
 
 impl Publication {
@@ -116,6 +118,7 @@ impl Publication {
             relaying: false,
             relayed: VecDeque::new(),
             stats: MediaStats::default(),
+            unnamed: None,
             media,
             config,
         }
@@ -138,7 +141,12 @@ impl Publication {
         let packet = RtpPacket::parse(bytes)?;
         let media = Arc::clone(&self.media);
         let is_new = self.streams.by_ssrc(packet.ssrc()).is_none();
-        let Stream { encoding: id, is_rtx } = self.streams.find(&media, &packet)?;
+        let Some(Stream { encoding: id, is_rtx }) = self.streams.find(&media, &packet) else {
+            if is_unnamed(&media, &packet) {
+                self.unnamed = Some(now);
+            }
+            return None;
+        };
         let section = media.get(usize::from(id.section))?;
         if let Some(feedback) = &mut self.feedback
             && let Some(extension) = section.extensions.id(Extension::TransportSequence)
@@ -389,6 +397,12 @@ impl Publication {
             .filter(counts)
             .flat_map(|track| &track.encodings);
         encodings.any(|encoding| encoding.has_come_within(now, OFF_AIR_AFTER))
+    }
+
+    /// Whether packets come that do not say of which layer they are.
+    pub(super) fn has_unnamed(&self, now: Instant) -> bool {
+        self.unnamed
+            .is_some_and(|at| now.saturating_duration_since(at) < OFF_AIR_AFTER)
     }
 
     /// The tracks, in the order of the m-sections.

@@ -69,6 +69,24 @@ impl Streams {
     }
 }
 
+/// Whether a packet is of a layer, and does not say of which.
+pub(super) fn is_unnamed(media: &[ReceivedMedia], packet: &RtpPacket<'_>) -> bool {
+    let payload_type = packet.payload_type();
+    let of = |media: &&ReceivedMedia| {
+        let mut payloads = media.payloads.iter();
+        payloads.any(|payload| payload.payload_type == payload_type)
+    };
+    media.iter().find(of).is_some_and(|media| !media.rids.is_empty())
+}
+
+/// The layer of an SSRC where the offer has one for each rid: Pion, whose applications must write the rid into packets
+/// themselves, names them in the same order.
+fn announced(media: &ReceivedMedia, ssrc: u32) -> Option<usize> {
+    let mut sources = media.ssrcs.iter();
+    let layer = sources.position(|&(own, rtx)| own == ssrc || rtx == Some(ssrc));
+    layer.filter(|_| media.ssrcs.len() == media.rids.len())
+}
+
 fn identify(media: &[ReceivedMedia], packet: &RtpPacket<'_>) -> Option<Stream> {
     let payload_type = packet.payload_type();
     let label = |media: &ReceivedMedia, extension| {
@@ -97,8 +115,10 @@ fn identify(media: &[ReceivedMedia], packet: &RtpPacket<'_>) -> Option<Stream> {
         0
     } else {
         let rid = label(media, Extension::RepairedRid).filter(|_| is_rtx);
-        let rid = rid.or_else(|| label(media, Extension::Rid))?;
-        media.rids.iter().position(|&known| known == rid)?
+        match rid.or_else(|| label(media, Extension::Rid)) {
+            Some(rid) => media.rids.iter().position(|&known| known == rid)?,
+            None => announced(media, packet.ssrc())?,
+        }
     };
     Some(Stream {
         encoding: EncodingId {
