@@ -77,6 +77,8 @@ fn mistakes_are_named_with_what_is_accepted() {
             && networks.contains("\"10.0.0.0/99\" is neither an address nor a network"),
         "{networks}"
     );
+    assert!(error("VITRINE_HTTP_PUBLIC_URL", "https://shop.example/live").contains("has no path"));
+    assert!(from_environment(&[("VITRINE_HTTP_PUBLIC_URL", "https://shop.example:8443/")]).is_ok());
     assert!(from_environment(&[("VITRINE_HTTP_TRUSTED_PROXIES", "10.0.0.0/8, ::1")]).is_ok());
     assert!(error("VITRINE_COLOUR", "red").contains("there is no key colour; known are data_dir"));
     assert_eq!(

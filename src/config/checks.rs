@@ -109,10 +109,15 @@ impl Config {
             return bad("http_tls_certificate, http_tls_key", "both or none", "one");
         }
         let url = &self.http_public_url;
-        if !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://") {
+        let host = url
+            .strip_prefix("http://")
+            .or_else(|| url.strip_prefix("https://"));
+        // Pages, sessions and the API name their addresses from the root on.
+        let has_path = |host: &str| host.trim_end_matches('/').contains('/');
+        if !url.is_empty() && host.is_none_or(has_path) {
             return bad(
                 "http_public_url",
-                "an address that begins with http:// or https://",
+                "an address that begins with http:// or https:// and has no path",
                 url,
             );
         }
