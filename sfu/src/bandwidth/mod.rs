@@ -17,6 +17,7 @@ mod departures;
 mod feedback;
 mod flight;
 mod groups;
+mod late;
 mod loss;
 mod passage;
 mod queue;
@@ -123,8 +124,9 @@ pub struct Bandwidth {
     probed: Option<i64>,
     /// When the estimate was last seen to be what the line carries, or close to it.
     proven: i64,
-    /// When feedback last came.
+    /// When feedback last came, and when the newest packet that it told of had left.
     answered: i64,
+    told: i64,
     has_transport_feedback: bool,
     /// What the line was believed to carry before it fell silent, while it is.
     before_silence: Option<u64>,
@@ -159,6 +161,7 @@ impl Bandwidth {
             probed: None,
             proven: 0,
             answered: 0,
+            told: 0,
             has_transport_feedback: false,
             before_silence: None,
             has_returned: false,
@@ -379,6 +382,7 @@ impl Bandwidth {
         };
         self.has_transport_feedback = true;
         self.reported = None;
+        self.told = sent_at;
         let silence = now - std::mem::replace(&mut self.answered, now);
         self.flight.settle(number);
         self.queue.finish(now);

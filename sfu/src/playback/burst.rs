@@ -168,6 +168,11 @@ impl Burst {
         self.began
     }
 
+    /// Bytes that have left since.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Whether what comes next, of that timestamp, is the rest of a keyframe.
     pub(super) fn is_amid_keyframe(&self, timestamp: u32) -> bool {
         self.sent > 0 && timestamp == self.keyframe

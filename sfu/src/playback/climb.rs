@@ -16,6 +16,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// A line that has shown since that it carries so much more, in percent, than when the rise failed is another line.
 const WIDENED: u64 = 150;
 
+/// In percent of what a layer took, what it takes at least when it is entered again: rates vary.
+const SAME: u64 = 80;
+
 #[derive(Debug)]
 pub(super) struct Climb {
     /// Bits per second of the layer entered last.
@@ -23,6 +26,9 @@ pub(super) struct Climb {
     /// When the last change is old enough.
     settled: Option<Instant>,
     rose: Option<Instant>,
+    /// Both as they were before the last rise, and whether that was withdrawn just now.
+    before: (u64, Option<Instant>),
+    is_withdrawn: bool,
     failed: Option<Failed>,
     pause: Duration,
 }
@@ -43,6 +49,8 @@ impl Climb {
             bitrate: 0,
             settled: None,
             rose: None,
+            before: (0, None),
+            is_withdrawn: false,
             failed: None,
             pause: PAUSE,
         }
@@ -50,6 +58,16 @@ impl Climb {
 
     /// A layer of that rate was entered, because of a line believed to carry `estimate` or for another reason.
     pub(super) fn entered(&mut self, now: Instant, bitrate: u64, estimate: Option<u64>) {
+        let settled = now
+            + if self.bitrate == 0 {
+                FIRST_SETTLING
+            } else {
+                SETTLING
+            };
+        if std::mem::take(&mut self.is_withdrawn) && bitrate * 100 >= self.bitrate * SAME {
+            return self.settled = Some(settled);
+        }
+        let had = (self.bitrate, self.rose);
         let is_up = self.settled.is_some() && bitrate > self.bitrate;
         if let Some((rose, lasted)) = self.end_rise(now)
             && !is_up
@@ -64,14 +82,15 @@ impl Climb {
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         }
         self.rose = is_up.then_some(now);
-        self.settled = Some(
-            now + if self.bitrate == 0 {
-                FIRST_SETTLING
-            } else {
-                SETTLING
-            },
-        );
+        self.settled = Some(settled);
         self.bitrate = bitrate.max(1);
+        self.before = if is_up { had } else { (self.bitrate, None) };
+    }
+
+    /// Of the layer entered last nothing was seen: what is entered instead follows the one before it.
+    pub(super) fn withdraw(&mut self) {
+        (self.bitrate, self.rose) = self.before;
+        self.is_withdrawn = true;
     }
 
     /// The picture ended with its publisher: the next one begins low again, which says nothing of the line.
@@ -128,6 +147,24 @@ mod tests {
         climb.entered(now, 900, Some(1000));
         climb.entered(now, 300, None);
         assert!(climb.may_rise(now + SETTLING, 500), "the line was not the reason");
+    }
+
+    #[test]
+    fn a_rise_of_which_nothing_was_seen_is_none_and_the_one_before_it_counts() {
+        for (then, may_rise) in [(880, true), (300, false)] {
+            let mut climb = Climb::new();
+            let after = |secs| begin() + Duration::from_secs(secs);
+            climb.entered(begin(), 300, Some(400));
+            climb.entered(after(20), 900, Some(1000));
+            climb.entered(after(23), 2000, Some(2500));
+            climb.withdraw();
+            climb.entered(after(23), then, Some(1500));
+            assert!(!climb.may_rise(after(23), 1500));
+            assert_eq!(climb.may_rise(after(25), 1500), may_rise, "{then}");
+            climb.entered(after(25), 2000, Some(2500));
+            climb.entered(after(27), 300, Some(400));
+            assert!(!climb.may_rise(after(29), 500), "one that was seen");
+        }
     }
 
     #[test]

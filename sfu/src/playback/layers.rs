@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::Playback;
 use super::burst::Appetite;
 use super::cut::Layers;
+use super::pace::Pace;
 use super::room::DRAINED;
 use super::select::{self, Beside, LayerReason, Room, Step, rate_of, usual_rate_of};
 use super::sender::{Sender, find};
@@ -73,6 +74,9 @@ impl Playback {
         let Some(track) = publication.track(MediaKind::Video) else {
             return;
         };
+        if self.gives_way(now, publication, track) {
+            return;
+        }
         let Some(place) = self.video() else { return };
         let Some(sender) = self.senders.get(place) else {
             return;
@@ -218,6 +222,14 @@ impl Playback {
         left.is_some_and(|left| left <= smaller.history.keyframe_bytes(u8::MAX))
     }
 
+    /// Whether a keyframe is on its way: who left it for a step upward would have sent it for nothing.
+    fn is_amid_keyframe(&self, publication: &Publication) -> bool {
+        self.video_sender().is_some_and(|sender| {
+            let current = sender.encoding().and_then(|id| find(publication, id));
+            current.is_some_and(|current| sender.is_amid_keyframe(&current.history))
+        })
+    }
+
     /// Whether a keyframe that an upward step could begin with is too large for the line, and another may be awaited.
     fn passes_by(&mut self, now: Instant, publication: &Publication, target: &Encoding) -> bool {
         let carries = self
@@ -304,7 +316,9 @@ impl Playback {
         self.awaited = Some(target.id);
         if is_fresh {
             // Nothing moves until all of it is there: how much that is is known when it has come.
-            if target.history.has_whole_keyframe() && !self.passes_by(now, publication, target) {
+            let is_whole = target.history.has_whole_keyframe();
+            let is_free = !self.is_amid_keyframe(publication);
+            if is_whole && is_free && !self.passes_by(now, publication, target) {
                 self.enter_video(now, publication, target, Appetite::Whole);
             }
             return;
@@ -346,6 +360,17 @@ impl Playback {
         appetite: Appetite,
     ) {
         let pace = self.pace(now, publication, encoding);
+        self.enter_at(now, publication, encoding, appetite, pace);
+    }
+
+    pub(super) fn enter_at(
+        &mut self,
+        now: Instant,
+        publication: &Publication,
+        encoding: &Encoding,
+        appetite: Appetite,
+        pace: Pace,
+    ) {
         let Some(place) = self.video() else { return };
         let Some(sender) = self.senders.get_mut(place) else {
             return;

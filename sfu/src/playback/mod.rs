@@ -8,6 +8,7 @@ mod clock_map;
 mod completion;
 mod cut;
 mod descriptor;
+mod giving_way;
 mod header;
 mod layers;
 mod pace;

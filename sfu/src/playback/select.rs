@@ -284,6 +284,22 @@ pub(super) fn soonest<'p>(
     reachable.iter().rev().find(is_soon).copied().unwrap_or(lowest)
 }
 
+/// The highest step below `current`, of another encoding, that is as asked.
+pub(super) fn below<'p>(
+    now: Instant,
+    track: &'p Track,
+    media: &SentMedia,
+    limit: LayerLimit,
+    current: (&Encoding, Layers),
+    is_so: impl Fn(&Step<'_>) -> bool,
+) -> Option<Step<'p>> {
+    let ladder = steps(now, track, media, limit);
+    let place = ladder.iter().position(|step| step.is(current))?;
+    let below = ladder.get(..place)?.iter().rev();
+    let mut others = below.filter(|step| step.encoding.id != current.0.id);
+    others.find(|step| is_so(step)).copied()
+}
+
 /// Why a viewer has `current`, and the estimate that the next step above needs for which the line has not shown the room
 /// lately, where the viewer's own limit allows it.
 pub(super) fn above(

@@ -9,6 +9,17 @@ use super::super::select::usual_rate_of;
 use super::{Line, Sender};
 use crate::media::{Encoding, History, StoredPacket};
 
+/// A keyframe that comes next, or has begun to leave.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::playback) struct KeyframeAtHand {
+    pub(in crate::playback) began: Instant,
+    /// Bytes that have left, and those that are left as far as they have come.
+    pub(in crate::playback) sent: u64,
+    pub(in crate::playback) left: u64,
+    /// It came to a viewer at the live edge.
+    pub(in crate::playback) is_live: bool,
+}
+
 impl Sender {
     /// It comes to the live edge, or waits.
     pub(in crate::playback) fn is_behind(&self) -> bool {
@@ -43,10 +54,37 @@ impl Sender {
     /// Bytes that are left of a keyframe that has begun to leave, as far as they have come.
     pub(in crate::playback) fn left_of_keyframe(&self, history: &History) -> Option<u64> {
         let cursor = self.cursor.filter(|_| self.is_amid_keyframe(history))?;
-        let timestamp = history.get(cursor.position)?.timestamp;
-        let packets = (cursor.position..history.end()).map_while(|position| history.get(position));
+        let next = history.get(cursor.position)?;
+        Some(self.left_of(next.timestamp, history))
+    }
+
+    /// Bytes of the picture that comes next, as far as they have come.
+    fn left_of(&self, timestamp: u32, history: &History) -> u64 {
+        let begin = self.cursor.map_or(history.end(), |cursor| cursor.position);
+        let packets = (begin..history.end()).map_while(|position| history.get(position));
         let rest = packets.take_while(|packet| packet.timestamp == timestamp);
-        Some(rest.map(|packet| packet.bytes.len() as u64).sum())
+        rest.map(|packet| packet.bytes.len() as u64).sum()
+    }
+
+    /// The keyframe that comes next to a viewer at the live edge, or has begun to leave.
+    pub(in crate::playback) fn keyframe_at_hand(
+        &self,
+        now: Instant,
+        history: &History,
+    ) -> Option<KeyframeAtHand> {
+        let next = history.get(self.cursor?.position)?;
+        let (began, sent, is_live) = match &self.burst {
+            Some(burst) => burst
+                .is_amid_keyframe(next.timestamp)
+                .then(|| (burst.began(), burst.sent(), burst.is_live())),
+            None => next.keyframe_start.then_some((now, 0, true)),
+        }?;
+        Some(KeyframeAtHand {
+            began,
+            sent,
+            left: self.left_of(next.timestamp, history),
+            is_live,
+        })
     }
 
     pub(super) fn is_amid(&self, next: Option<&StoredPacket>) -> bool {

@@ -21,6 +21,7 @@ use super::segments::Segments;
 use crate::media::{Encoding, Publication};
 use crate::negotiation::{Codec, Payload, SentMedia};
 use crate::relay::EncodingId;
+pub(super) use keyframe::KeyframeAtHand;
 pub(super) use line::{Line, Progress};
 use standstill::Standstill;
 use times::Times;
