@@ -226,9 +226,11 @@ impl Reported {
         (self.running, self.brief) = (None, None);
     }
 
-    /// Whether reports answer for each sender report, so that a short try tells.
+    /// Whether reports answer for each sender report, so that a short try tells. An estimate of the viewer's own tells of a longer one.
     pub(super) fn answers_briefly(&self, now: i64) -> bool {
-        self.unanswered < MOST_UNANSWERED && self.named.is_some_and(|left| now - left < NAMED_US)
+        self.remb.is_none()
+            && self.unanswered < MOST_UNANSWERED
+            && self.named.is_some_and(|left| now - left < NAMED_US)
     }
 
     /// From now on this is sent for a moment; so many bytes were before.
@@ -318,6 +320,9 @@ impl Reported {
             self.passage.take_round_trip(shortest);
             let left = now - round_trip - report.held.as_micros() as i64;
             self.named = Some(left);
+            if let Some(tried) = &mut self.running {
+                tried.longest = tried.longest.max(round_trip - shortest);
+            }
             by_try = self.take_brief(now, left, round_trip - shortest);
         }
         let answer = (self.passage).take_report(now, report.kind, report.highest, report.lost_packets);
@@ -365,15 +370,12 @@ impl Reported {
 
     /// How long what has not come waits by now.
     fn take_queue(&mut self, now: i64, answer: Answer) -> Word {
-        if let Some(tried) = &mut self.running {
-            tried.longest = tried.longest.max(answer.queue);
-        }
         if let Some(word) = self.take_amid(now, answer) {
             return word;
         }
         if answer.queue < QUEUE_US {
             self.queued_since = None;
-        } else if self.running.take().is_some() {
+        } else if answer.queue > TRIED_QUEUE_US && self.running.take().is_some() {
             self.tried = Some(now);
             return Word::Enough;
         }
@@ -503,9 +505,6 @@ impl Reported {
         {
             self.queued = 0;
             return self.full(now, sent * 85 / 100);
-        }
-        if let Some(tried) = &mut self.running {
-            tried.longest = tried.longest.max(queue);
         }
         let is_enough = queue > TRIED_QUEUE_US;
         match self.running.take_if(|_| is_enough) {

@@ -238,7 +238,7 @@ fn without_transport_feedback_the_viewers_word_counts() {
     }
     bandwidth.handle_remb(begin, 3_000_000);
     let now = reported(&mut bandwidth, 0);
-    assert_eq!(bandwidth.trial(now), Trial::Brief(1_000_000));
+    assert_eq!(bandwidth.trial(now), Trial::Long(1_000_000));
     bandwidth.handle_remb(now, u64::MAX);
     bandwidth.handle_remb(now, 700_000);
     assert_eq!(bandwidth.estimate(), 700_000);

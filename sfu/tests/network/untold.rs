@@ -60,7 +60,7 @@ fn squeeze(name: &str, tells: Tells, [down_most, up_most]: [f64; 2], freeze_most
 
 #[test]
 fn an_estimate_of_the_viewers_own_that_follows_what_is_sent_holds_nobody_down() {
-    squeeze("own estimate", REMB, [2.0, 12.0], 2000);
+    squeeze("own estimate", REMB, [2.0, 24.0], 2000);
 }
 
 #[test]
