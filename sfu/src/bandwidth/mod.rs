@@ -11,6 +11,7 @@
 //! but stand, for a cut that nothing called for costs a layer.
 
 mod brief;
+mod bursts;
 mod carried;
 mod cluster;
 mod departures;
@@ -293,34 +294,6 @@ impl Bandwidth {
     /// Fraction of packets that were lost over the last seconds, 0 to 1.
     pub fn loss(&self) -> f32 {
         self.loss.fraction()
-    }
-
-    /// What leaves from now on is a probe: how fast it comes tells what the line carries.
-    pub fn begin_probe(&mut self) {
-        self.cluster.begin();
-    }
-
-    /// A keyframe and more leave at once: the queue that this makes is no sign of a full line if it is gone soon.
-    pub fn expect_burst(&mut self, now: Instant) {
-        self.probed = Some(self.micros(now));
-    }
-
-    /// The probe is over; its result shows in the estimate when it is answered.
-    pub fn end_probe(&mut self) {
-        self.cluster.end();
-    }
-
-    /// A picture waits for the queue.
-    pub fn expect_less(&mut self, now: Instant) {
-        self.waited = Some(self.micros(now));
-    }
-
-    /// The probe was given up: what comes of it is of no interest.
-    pub fn abandon_probe(&mut self) {
-        self.cluster.end();
-        if let Some(reported) = &mut self.reported {
-            reported.end_try();
-        }
     }
 
     /// The transport-wide sequence number of a packet that leaves now with so many bytes of payload.

@@ -13,11 +13,14 @@
 //! and one that stands says that its viewer wants no more. Where reports tell no round trip a line is tried slowly: nobody speaks
 //! more often than once a second.
 
+mod tries;
+
 use std::time::Duration;
 
-use super::brief::{Brief, Found};
+use super::brief::Brief;
 use super::passage::{Answer, Passage};
 use crate::negotiation::MediaKind;
+use tries::Try;
 
 /// Between two looks at what was sent, and how many are remembered: a second and a half, microseconds.
 const LOOK_US: i64 = 100_000;
@@ -34,11 +37,6 @@ const BELOW: u64 = 90;
 const STANDS: u8 = 2;
 /// So long after a short try, microseconds, it tells of that, of which reports tell more.
 const TRIED_US: i64 = 1_300_000;
-/// Who names no sender report that left within this, microseconds, has not heard the one behind a short try: they leave each two
-/// seconds, and some players read none but the first.
-const NAMED_US: i64 = 6_000_000;
-/// And who names none that left right behind a try, so many times, reports too seldom: the next one has left by then.
-const MOST_UNANSWERED: u8 = 3;
 /// More loss than this is congestion (draft-ietf-rmcat-gcc-02 §6: a tenth), if two reports say so: one is of a few packets. And so
 /// much more than usual while more is tried.
 const CONGESTED: f32 = 0.1;
@@ -66,10 +64,6 @@ const STOOD_US: i64 = 80_000;
 const SWAMPED_US: i64 = 250_000;
 /// What is said of losses so soon after a cut, microseconds and a round trip, is of before: reports tell of a second.
 const OLD_REPORT_US: i64 = 1_200_000;
-/// A try is answered by the first report this much after its end, microseconds, a round trip besides: it tells of a second.
-const ANSWER_US: i64 = 300_000;
-/// And not any more after this.
-const PATIENCE_US: i64 = 6_000_000;
 /// Whoever has said nothing for so long can not be asked.
 const SILENT_US: i64 = 12_000_000;
 
@@ -98,16 +92,6 @@ impl Word {
             word => word,
         }
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Try {
-    rate: u64,
-    ends: i64,
-    /// The viewer's own estimate as it began.
-    remb: Option<u64>,
-    /// The longest queue since, microseconds.
-    longest: i64,
 }
 
 /// What was asked for again since a word.
@@ -212,67 +196,6 @@ impl Reported {
         self.heard.is_some_and(|at| now - at < SILENT_US)
     }
 
-    /// From now until `ends` up to `rate` is sent to see what the viewer says.
-    pub(super) fn begin_try(&mut self, rate: u64, ends: i64) {
-        self.running = Some(Try {
-            rate,
-            ends,
-            remb: self.remb,
-            longest: 0,
-        });
-    }
-
-    pub(super) fn end_try(&mut self) {
-        (self.running, self.brief) = (None, None);
-    }
-
-    /// Whether reports answer for each sender report, so that a short try tells. An estimate of the viewer's own tells of a longer one.
-    pub(super) fn answers_briefly(&self, now: i64) -> bool {
-        self.remb.is_none()
-            && self.unanswered < MOST_UNANSWERED
-            && self.named.is_some_and(|left| now - left < NAMED_US)
-    }
-
-    /// From now on this is sent for a moment; so many bytes were before.
-    pub(super) fn begin_brief(&mut self, now: i64, rate: u64, bytes: u64) {
-        let before = self.brief.replace(Brief::new(now, rate, bytes));
-        self.unanswered += u8::from(before.is_some());
-    }
-
-    /// The moment is over, when so many bytes were sent: whether a sender report is to follow at once.
-    pub(super) fn end_brief(&mut self, now: i64, bytes: u64) -> bool {
-        let ends = self.brief.as_mut().is_some_and(|brief| brief.end(now, bytes));
-        if ends {
-            self.tried = Some(now);
-        }
-        ends
-    }
-
-    /// What a sender report that left then has met, which has waited for so long.
-    fn take_brief(&mut self, now: i64, left: i64, waited: i64) -> Word {
-        let found = self
-            .brief
-            .map_or(Found::Nothing, |brief| brief.judge(now, left, waited));
-        self.end_brief_with(now, found)
-    }
-
-    fn end_brief_with(&mut self, now: i64, found: Found) -> Word {
-        if found == Found::Nothing {
-            return Word::Fine;
-        }
-        self.brief = None;
-        self.tried = self.tried.max(Some(now));
-        self.unanswered = match found {
-            Found::Unanswered => self.unanswered.saturating_add(1),
-            _ => 0,
-        };
-        match found {
-            Found::Nothing | Found::Unanswered => Word::Fine,
-            Found::Carries(rate, false) => Word::Shown(rate.min(self.cap.unwrap_or(rate))),
-            Found::Carries(rate, true) => Word::Reached(rate),
-        }
-    }
-
     /// The viewer's own estimate.
     pub(super) fn take_remb(&mut self, now: i64, remb: u64) -> Word {
         self.heard = Some(now);
@@ -360,14 +283,6 @@ impl Reported {
         self.judge(now)
     }
 
-    /// A try that makes a long queue need not be waited for.
-    fn take_amid(&mut self, now: i64, answer: Answer) -> Option<Word> {
-        let found = self
-            .brief?
-            .judge_early(answer.left(), answer.bytes(), answer.queue);
-        (found != Found::Nothing).then(|| self.end_brief_with(now, found))
-    }
-
     /// How long what has not come waits by now.
     fn take_queue(&mut self, now: i64, answer: Answer) -> Word {
         if let Some(word) = self.take_amid(now, answer) {
@@ -390,11 +305,6 @@ impl Reported {
             return self.full(now, brings);
         }
         Word::Fine
-    }
-
-    /// Whether what left then was part of a try, or waited for one.
-    fn is_of_try(&self, left: i64) -> bool {
-        self.brief.is_some() || self.tried.is_some_and(|at| left < at)
     }
 
     /// The loss of a report on repairs and padding, of 1: of interest only while more is tried.
@@ -510,28 +420,6 @@ impl Reported {
         match self.running.take_if(|_| is_enough) {
             Some(_) => Word::Enough,
             None => Word::Fine,
-        }
-    }
-
-    /// What came of a try.
-    fn judge(&mut self, now: i64) -> Word {
-        let Some(tried) = self.running else {
-            return Word::Fine;
-        };
-        if now < tried.ends + ANSWER_US + self.round_trip {
-            return Word::Fine;
-        }
-        self.running = None;
-        // One who tells of an estimate, and does not raise it, has not seen it or does not want more.
-        let is_raised = match (tried.remb, self.remb) {
-            (Some(before), Some(remb)) => remb > before || remb >= tried.rate,
-            _ => true,
-        };
-        let is_short = tried.longest < STOOD_US;
-        if is_raised && is_short && now - tried.ends < PATIENCE_US {
-            Word::Shown(tried.rate)
-        } else {
-            Word::Fine
         }
     }
 }

@@ -1,3 +1,4 @@
+use super::tries::{MOST_UNANSWERED, NAMED_US};
 use super::*;
 
 const SECOND: i64 = 1_000_000;
