@@ -235,22 +235,21 @@ impl Sender {
             return false;
         };
         // Where an encoder began anew the viewer's numbers and times go on.
-        let current = self.segments.current().copied();
-        let current = current.filter(|segment| segment.encoding == cursor.encoding);
-        let began = current
-            .map(|segment| segment.epoch)
+        let current = self.segments.current();
+        let of_it = current.filter(|current| current.encoding == cursor.encoding);
+        let began = of_it
+            .map(|current| current.epoch)
             .filter(|&epoch| epoch != packet.epoch);
         let is_anew = began.is_some_and(|epoch| epoch.numbers != packet.epoch.numbers);
         if std::mem::take(&mut cursor.is_fresh) || is_anew {
-            let before = self.segments.current();
-            let offset = self.times.offset(publication, encoding, before, packet, line.now);
+            let offset = (self.times).offset(publication, encoding, current, packet, line.now);
             let pictures = self.pictures.follow_with(packet);
             self.segments
                 .begin((cursor.encoding, packet.epoch), packet.sequence, offset, pictures);
             self.cut.begin(packet.sequence);
             self.times.go_on_with(packet);
         } else if began.is_some() {
-            let offset = (self.times).offset(publication, encoding, current.as_ref(), packet, line.now);
+            let offset = (self.times).offset(publication, encoding, current, packet, line.now);
             self.segments.change_clock(packet.sequence, packet.epoch, offset);
             self.times.go_on_with(packet);
         }
