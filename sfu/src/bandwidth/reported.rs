@@ -46,6 +46,9 @@ const USUAL_WEIGHT: f32 = 0.2;
 /// line that lost so much in two of them, or so much in one, is full: bursts of loss are shorter.
 const NACKS_US: i64 = 150_000;
 const NACKED_PACKETS: u64 = 20;
+/// And this is looked at while more is tried: of so many packets at least, for of twenty four are lost by chance where one is on
+/// average.
+const TRIED_PACKETS: u64 = 40;
 const MUCH: f32 = 0.25;
 const MOST_OF_IT: f32 = 0.5;
 /// Where they waited for long, too, less of both tells it.
@@ -358,7 +361,7 @@ impl Reported {
             self.nacks = begin(false);
             return Word::Fine;
         };
-        let loss = answer.loss_since(&since, NACKED_PACKETS);
+        let loss = answer.loss_since(&since, TRIED_PACKETS);
         if self.is_unusual(loss) {
             return Word::Enough;
         }
