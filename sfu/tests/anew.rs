@@ -11,9 +11,11 @@ mod rtp;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rtp::show::{Anew, FRAME, Show};
+use rtp::show::{Anew, FRAME, Sent, Show};
 use rtp::{MID_ID, Packet, RID_ID, RTX_PT, VIDEO_PT};
-use sfu::media::{Encoding, MediaConfig, Publication};
+use sfu::media::{Encoding, MediaConfig, Publication, RtpPacket};
+use sfu::playback::{Playback, PlaybackConfig};
+use sfu::relay::Generation;
 
 /// What the viewer gets under an SSRC: no number is left out, and no time stands or leaps.
 fn check(show: &Show, ssrc: u32, longest: u32) {
@@ -231,4 +233,44 @@ fn of_several_sources_in_one_place_one_is_taken() {
     let history = &encoding.history;
     let numbers = (history.start() + 1..history.end()).map(|at| history.get(at).unwrap().sequence as u16);
     assert!(numbers.eq(30_000..30_050));
+}
+
+#[test]
+fn a_first_picture_without_an_id_is_followed_by_pictures_without_ids() {
+    let mut media = rtp::publisher_media();
+    media.last_mut().unwrap().rids.clear();
+    let begin = rtp::begin();
+    let mut publication = Publication::new(Arc::new(media), MediaConfig::default(), 1, begin);
+    let config = PlaybackConfig {
+        start_delay: Duration::ZERO,
+        ..PlaybackConfig::new((begin, 0))
+    };
+    let mut playback = Playback::new(rtp::viewer_media(), config, 5, begin);
+    playback.attach(begin, Some((Generation(1), &publication)));
+    playback.start(begin);
+    let mut sent = Sent::default();
+    for picture in 0..8u8 {
+        // As Pion numbers them: 0 is left out.
+        let mut payload = if picture == 0 {
+            vec![0x10]
+        } else {
+            vec![0x90, 0x80, picture]
+        };
+        let is_key = picture % 4 == 0;
+        payload.extend([u8::from(!is_key), 0, 0, 0x9d, 0x01, 0x2a, 64, 1, 180, 0, picture]);
+        let packet = Packet::new(VIDEO_PT, picture.into(), 3600 * u32::from(picture), 0xaa).marker();
+        let now = begin + FRAME * u32::from(picture);
+        publication.handle_rtp(now, &packet.extension(MID_ID, b"1").payload(&payload).bytes());
+        playback.forward(now, &publication, &mut sent, &mut Vec::new());
+    }
+    let starts: Vec<(u8, u8)> = sent
+        .0
+        .iter()
+        .map(|bytes| RtpPacket::parse(bytes).unwrap())
+        .filter(|packet| packet.ssrc() == 0x2000)
+        .map(|packet| (packet.payload()[1], *packet.payload().last().unwrap()))
+        .collect();
+    // Behind the first byte the picture's tag, or a byte that tells of no extension.
+    let expected = (0..8).map(|picture| (0, picture));
+    assert!(starts.iter().copied().eq(expected), "{starts:x?}");
 }

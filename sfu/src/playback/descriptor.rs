@@ -14,6 +14,9 @@ pub(super) struct PictureOffsets {
     id: u16,
     tl0: u8,
     frame: u16,
+    /// VP8's first picture has no id, and those behind it are sent without theirs: browsers look for what a numbered picture is
+    /// built upon among numbered ones. Pion leaves out an id of 0, that of its first picture.
+    unnumbered: bool,
 }
 
 /// The last picture a viewer got.
@@ -30,6 +33,10 @@ pub(super) type Dependency = SmallVec<[u8; 64]>;
 /// The start of a payload, rewritten, behind the number of a packet sent again; the rest follows untouched. Redundant
 /// sound has the longest.
 pub(super) type Lead = ArrayVec<u8, { 2 + RedHeader::MOST_BYTES }>;
+
+/// VP8's bits for a byte of extensions, and in that for a picture's id (RFC 7741 §4.2).
+const X: u8 = 0x80;
+const I: u8 = 0x80;
 
 /// Offset, width in bits and value of a picture id.
 type Id = (u8, u8, u16);
@@ -57,6 +64,7 @@ impl Pictures {
     pub(super) fn follow_with(&self, first: &StoredPacket) -> PictureOffsets {
         let (id, tl0) = fields(first.info);
         PictureOffsets {
+            unnumbered: id.is_none() && matches!(first.info, PayloadInfo::Vp8 { .. }),
             id: match (self.id, id) {
                 (Some(last), Some((_, _, id))) => last.wrapping_add(1).wrapping_sub(id),
                 _ => 0,
@@ -74,9 +82,8 @@ impl Pictures {
 
     /// Notes a packet that was sent, if it is of a newer picture.
     pub(super) fn sent(&mut self, packet: &StoredPacket, offsets: PictureOffsets) {
-        let (id, tl0) = fields(packet.info);
-        if let Some((_, _, id)) = id {
-            let id = id.wrapping_add(offsets.id);
+        let (_, tl0) = fields(packet.info);
+        if let Some(id) = offsets.number(packet) {
             // Of 15 bits.
             if self.id.is_none_or(|last| id.wrapping_sub(last) & 0x7fff < 0x4000) {
                 self.id = Some(id);
@@ -119,40 +126,67 @@ impl PictureOffsets {
         Some(descriptor)
     }
 
-    /// Appends the changed start of a payload to `lead`; returns how many payload bytes it stands for.
+    /// The picture's id toward the viewer, of more bits than it has.
+    fn number(self, packet: &StoredPacket) -> Option<u16> {
+        let id = match (fields(packet.info).0, packet.info) {
+            _ if self.unnumbered => None,
+            (Some((_, _, id)), _) => Some(id),
+            // Pictures before had ids: 0 was left out.
+            (None, PayloadInfo::Vp8 { .. }) => Some(0),
+            (None, _) => None,
+        };
+        id.map(|id| id.wrapping_add(self.id))
+    }
+
+    /// Appends the changed start of a payload to `lead`; returns how many payload bytes it stands for. Ids get 15 bits: what goes on
+    /// from others does not fit into 7.
     pub(super) fn rewrite(self, packet: &StoredPacket, lead: &mut Lead) -> usize {
-        let (id, tl0) = fields(packet.info);
-        let end_of_id = id.map_or(0, |(at, width, _)| {
-            usize::from(at) + if width > 7 { 2 } else { 1 }
-        });
-        let end = end_of_id.max(tl0.map_or(0, |(at, _)| usize::from(at) + 1));
+        let ((id, tl0), payload) = (fields(packet.info), packet.payload());
         let is_above = matches!(packet.info, PayloadInfo::Vp9 { .. }) && packet.has_below;
-        let end = end.max(if is_above { end_of_id + 1 } else { 0 });
-        let Some(start) = packet.payload().get(..end) else {
+        let number = self.number(packet);
+        let is_extended = payload.first().is_some_and(|first| first & X != 0);
+        // What stands before the id, and with it.
+        let (before, behind) = match (id, packet.info) {
+            (Some((at, width, _)), _) => (at, at + if width > 7 { 2 } else { 1 }),
+            (None, PayloadInfo::Vp8 { .. }) if number.is_some() && is_extended => (2, 2),
+            (None, _) => (1, 1),
+        };
+        let (before, behind) = (usize::from(before), usize::from(behind));
+        let end = match (id, number, tl0) {
+            (_, _, Some((at, _))) => behind.max(usize::from(at) + 1),
+            (None, None, None) if !is_above => return 0,
+            _ => behind + usize::from(is_above),
+        };
+        let (Some(head), Some(rest)) = (payload.get(..before), payload.get(behind..end)) else {
             return 0;
         };
-        let base = lead.len();
-        if lead.try_extend_from_slice(start).is_err() {
-            return 0;
-        }
-        if let Some((at, width, id)) = id {
-            let id = id.wrapping_add(self.id);
-            let at = base + usize::from(at);
-            if width > 7 {
-                let [high, low] = (id & 0x7fff).to_be_bytes();
-                set(lead, at, 0x80 | high);
-                set(lead, at + 1, low);
-            } else {
-                set(lead, at, (id & 0x7f) as u8);
+        let mut start = Lead::new();
+        let mut fits = start.try_extend_from_slice(head).is_ok();
+        if let Some(number) = number {
+            if id.is_none() {
+                fits &= is_extended || start.try_push(0).is_ok();
+                [(0, X), (1, I)]
+                    .iter()
+                    .for_each(|&(at, bit)| change(&mut start, at, |byte| byte | bit));
             }
+            let [high, low] = (number & 0x7fff).to_be_bytes();
+            fits &= start.try_extend_from_slice(&[0x80 | high, low]).is_ok();
+        } else if id.is_some() {
+            change(&mut start, 1, |byte| byte & !I);
         }
+        let moved = start.len();
+        fits &= start.try_extend_from_slice(rest).is_ok();
         // The layer below is sent with it. Who is not told to wait for it (D, RFC 9628 §4.2) shows the picture without what is
         // lost of that layer, and none that is built upon it afterwards. Where the encoder left it out, he would wait in vain.
-        if is_above && let Some(layers) = lead.get_mut(base + end_of_id) {
-            *layers |= 1;
+        if is_above {
+            change(&mut start, moved, |layers| layers | 1);
         }
         if let Some((at, tl0)) = tl0 {
-            set(lead, base + usize::from(at), tl0.wrapping_add(self.tl0));
+            let at = usize::from(at) + moved - behind;
+            change(&mut start, at, |_| tl0.wrapping_add(self.tl0));
+        }
+        if !fits || lead.try_extend_from_slice(&start).is_err() {
+            return 0;
         }
         end
     }
@@ -167,9 +201,9 @@ fn frame_number(packet: &StoredPacket) -> Option<u16> {
         .map(|number| u16::from_be_bytes(*number))
 }
 
-fn set(bytes: &mut Lead, at: usize, value: u8) {
+fn change(bytes: &mut Lead, at: usize, to: impl Fn(u8) -> u8) {
     if let Some(byte) = bytes.get_mut(at) {
-        *byte = value;
+        *byte = to(*byte);
     }
 }
 
@@ -181,7 +215,43 @@ mod tests {
     use crate::media::begin;
     use crate::media::history::Epoch;
     use crate::media::payload::dependency::LayerSet;
+    use crate::media::payload::vp8::Vp8Descriptor;
     use crate::negotiation::Codec;
+
+    fn packet(codec: Codec, info: PayloadInfo, payload: &[u8]) -> StoredPacket {
+        StoredPacket {
+            arrival: begin(),
+            sequence: 1,
+            timestamp: 1,
+            epoch: Epoch::default(),
+            marker: false,
+            codec,
+            keyframe_start: false,
+            frame_start: true,
+            spatial: 0,
+            has_below: false,
+            layer_end: false,
+            temporal: 0,
+            temporal_sync: false,
+            opens: LayerSet::NONE,
+            dependency: (0, 0),
+            info,
+            bytes: Bytes::copy_from_slice(payload),
+            payload_offset: 0,
+            passes_extensions: false,
+            padding: 0,
+        }
+    }
+
+    fn vp8(payload: &[u8]) -> StoredPacket {
+        let descriptor = Vp8Descriptor::parse(payload).unwrap();
+        let info = PayloadInfo::Vp8 {
+            picture_id: descriptor.picture_id,
+            tl0_pic_idx: descriptor.tl0_pic_idx,
+            descriptor: descriptor.len,
+        };
+        packet(Codec::Vp8, info, payload)
+    }
 
     #[test]
     fn an_upper_layer_of_vp9_is_told_to_wait_for_the_one_below_where_there_is_one() {
@@ -191,45 +261,85 @@ mod tests {
             (1, false, 0x12, 0x12),
             (2, true, 0x15, 0x15),
         ] {
-            let info = PayloadInfo::Vp9 {
-                picture_id: Some((1, 15, 258)),
-                tl0_pic_idx: Some((4, 7)),
+            let info = |picture_id, tl0_pic_idx| PayloadInfo::Vp9 {
+                picture_id,
+                tl0_pic_idx,
                 spatial,
                 switching_up: false,
                 layer_end: false,
             };
-            // I P L B, the picture's id, T U S D, TL0PICIDX.
-            let payload = [0xe8, 0x81, 0x02, layers, 7, 1, 2, 3];
-            let packet = StoredPacket {
-                arrival: begin(),
-                sequence: 1,
-                timestamp: 1,
-                epoch: Epoch::default(),
-                marker: false,
-                codec: Codec::Vp9 { profile: 0 },
-                keyframe_start: false,
-                frame_start: true,
-                spatial,
-                has_below,
-                layer_end: false,
-                temporal: 0,
-                temporal_sync: false,
-                opens: LayerSet::NONE,
-                dependency: (0, 0),
-                info,
-                bytes: Bytes::copy_from_slice(&payload),
-                payload_offset: 0,
-                passes_extensions: false,
-                padding: 0,
-            };
             let offsets = PictureOffsets {
                 id: 1,
                 tl0: 1,
-                frame: 0,
+                ..PictureOffsets::default()
             };
-            let mut lead = Lead::new();
-            assert_eq!(offsets.rewrite(&packet, &mut lead), 5);
-            assert_eq!(lead.as_slice(), [0xe8, 0x81, 0x03, told, 8]);
+            // I P L B, the picture's id, T U S D, TL0PICIDX; and without an id.
+            for (info, payload, len, expected) in [
+                (
+                    info(Some((1, 15, 258)), Some((4, 7))),
+                    &[0xe8, 0x81, 0x02, layers, 7, 1, 2, 3][..],
+                    5,
+                    &[0xe8, 0x81, 0x03, told, 8][..],
+                ),
+                (
+                    info(None, Some((2, 7))),
+                    &[0x68, layers, 7, 1, 2, 3],
+                    3,
+                    &[0x68, told, 8],
+                ),
+            ] {
+                let packet = StoredPacket {
+                    spatial,
+                    has_below,
+                    ..packet(Codec::Vp9 { profile: 0 }, info, payload)
+                };
+                let mut lead = Lead::new();
+                assert_eq!(offsets.rewrite(&packet, &mut lead), len);
+                assert_eq!(lead.as_slice(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn ids_of_vp8_go_on_in_fifteen_bits_and_one_that_is_left_out_is_put_in() {
+        let numbered = PictureOffsets {
+            id: 300,
+            tl0: 2,
+            ..PictureOffsets::default()
+        };
+        let unnumbered = PictureOffsets {
+            unnumbered: true,
+            ..numbered
+        };
+        for (offsets, payload, len, expected) in [
+            (
+                numbered,
+                &[0x90, 0x80, 0x05][..],
+                3,
+                &[0x90, 0x80, 0x81, 0x31][..],
+            ),
+            (numbered, &[0x90, 0x80, 0xff, 0xff], 4, &[0x90, 0x80, 0x81, 0x2b]),
+            (
+                numbered,
+                &[0x90, 0xe0, 0x80, 0x05, 0xff, 0x40],
+                5,
+                &[0x90, 0xe0, 0x81, 0x31, 0x01],
+            ),
+            (numbered, &[0x10], 1, &[0x90, 0x80, 0x81, 0x2c]),
+            (numbered, &[0x90, 0x20, 0x40], 2, &[0x90, 0xa0, 0x81, 0x2c]),
+            (unnumbered, &[0x10], 0, &[]),
+            (unnumbered, &[0x90, 0x80, 0x05], 3, &[0x90, 0x00]),
+            (
+                unnumbered,
+                &[0x90, 0xc0, 0x80, 0x05, 0x09],
+                5,
+                &[0x90, 0x40, 0x0b],
+            ),
+        ] {
+            let payload = [payload, &[1, 2, 3, 4]].concat();
+            let mut lead = Lead::from_iter([7, 7]);
+            assert_eq!(offsets.rewrite(&vp8(&payload), &mut lead), len, "{payload:x?}");
+            assert_eq!(lead.as_slice(), [&[7, 7], expected].concat(), "{payload:x?}");
         }
     }
 }
