@@ -126,7 +126,7 @@ impl PictureOffsets {
         Some(descriptor)
     }
 
-    /// The picture's id toward the viewer, of more bits than it has.
+    /// The picture's id toward the viewer, of which 15 bits are sent.
     fn number(self, packet: &StoredPacket) -> Option<u16> {
         let id = match (fields(packet.info).0, packet.info) {
             _ if self.unnumbered => None,
@@ -160,14 +160,13 @@ impl PictureOffsets {
         let (Some(head), Some(rest)) = (payload.get(..before), payload.get(behind..end)) else {
             return 0;
         };
-        let mut start = Lead::new();
+        let mut start: ArrayVec<u8, 8> = ArrayVec::new();
         let mut fits = start.try_extend_from_slice(head).is_ok();
         if let Some(number) = number {
             if id.is_none() {
                 fits &= is_extended || start.try_push(0).is_ok();
-                [(0, X), (1, I)]
-                    .iter()
-                    .for_each(|&(at, bit)| change(&mut start, at, |byte| byte | bit));
+                change(&mut start, 0, |byte| byte | X);
+                change(&mut start, 1, |byte| byte | I);
             }
             let [high, low] = (number & 0x7fff).to_be_bytes();
             fits &= start.try_extend_from_slice(&[0x80 | high, low]).is_ok();
@@ -201,7 +200,7 @@ fn frame_number(packet: &StoredPacket) -> Option<u16> {
         .map(|number| u16::from_be_bytes(*number))
 }
 
-fn change(bytes: &mut Lead, at: usize, to: impl Fn(u8) -> u8) {
+fn change(bytes: &mut [u8], at: usize, to: impl Fn(u8) -> u8) {
     if let Some(byte) = bytes.get_mut(at) {
         *byte = to(*byte);
     }
