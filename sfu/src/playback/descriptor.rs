@@ -160,31 +160,32 @@ impl PictureOffsets {
         let (Some(head), Some(rest)) = (payload.get(..before), payload.get(behind..end)) else {
             return 0;
         };
-        let mut start: ArrayVec<u8, 8> = ArrayVec::new();
-        let mut fits = start.try_extend_from_slice(head).is_ok();
+        let base = lead.len();
+        let mut fits = lead.try_extend_from_slice(head).is_ok();
         if let Some(number) = number {
             if id.is_none() {
-                fits &= is_extended || start.try_push(0).is_ok();
-                change(&mut start, 0, |byte| byte | X);
-                change(&mut start, 1, |byte| byte | I);
+                fits &= is_extended || lead.try_push(0).is_ok();
+                change(lead, base, |byte| byte | X);
+                change(lead, base + 1, |byte| byte | I);
             }
             let [high, low] = (number & 0x7fff).to_be_bytes();
-            fits &= start.try_extend_from_slice(&[0x80 | high, low]).is_ok();
+            fits &= lead.try_extend_from_slice(&[0x80 | high, low]).is_ok();
         } else if id.is_some() {
-            change(&mut start, 1, |byte| byte & !I);
+            change(lead, base + 1, |byte| byte & !I);
         }
-        let moved = start.len();
-        fits &= start.try_extend_from_slice(rest).is_ok();
+        let moved = lead.len();
+        fits &= lead.try_extend_from_slice(rest).is_ok();
         // The layer below is sent with it. Who is not told to wait for it (D, RFC 9628 §4.2) shows the picture without what is
         // lost of that layer, and none that is built upon it afterwards. Where the encoder left it out, he would wait in vain.
         if is_above {
-            change(&mut start, moved, |layers| layers | 1);
+            change(lead, moved, |layers| layers | 1);
         }
         if let Some((at, tl0)) = tl0 {
             let at = usize::from(at) + moved - behind;
-            change(&mut start, at, |_| tl0.wrapping_add(self.tl0));
+            change(lead, at, |_| tl0.wrapping_add(self.tl0));
         }
-        if !fits || lead.try_extend_from_slice(&start).is_err() {
+        if !fits {
+            lead.truncate(base);
             return 0;
         }
         end
