@@ -157,39 +157,70 @@ impl PictureOffsets {
             (None, None, None) if !is_above => return 0,
             _ => behind + usize::from(is_above),
         };
-        let (Some(head), Some(rest)) = (payload.get(..before), payload.get(behind..end)) else {
+        let Some(start) = payload.get(..end) else {
             return 0;
         };
         let base = lead.len();
-        let mut fits = lead.try_extend_from_slice(head).is_ok();
-        if let Some(number) = number {
-            if id.is_none() {
-                fits &= is_extended || lead.try_push(0).is_ok();
-                change(lead, base, |byte| byte | X);
-                change(lead, base + 1, |byte| byte | I);
+        let begin = match number {
+            // Nearly always it is as long as it was.
+            Some(number) if behind - before == 2 => {
+                let fits = lead.try_extend_from_slice(start).is_ok();
+                if let Some(place) = lead.get_mut(base + before..base + behind) {
+                    place.copy_from_slice(&in_15_bits(number));
+                }
+                fits.then_some(base + behind)
             }
-            let [high, low] = (number & 0x7fff).to_be_bytes();
-            fits &= lead.try_extend_from_slice(&[0x80 | high, low]).is_ok();
-        } else if id.is_some() {
-            change(lead, base + 1, |byte| byte & !I);
-        }
-        let moved = lead.len();
-        fits &= lead.try_extend_from_slice(rest).is_ok();
+            _ => put_together(lead, start.split_at(before.min(end)), behind - before, number),
+        };
+        let Some(begin) = begin else {
+            lead.truncate(base);
+            return 0;
+        };
         // The layer below is sent with it. Who is not told to wait for it (D, RFC 9628 §4.2) shows the picture without what is
         // lost of that layer, and none that is built upon it afterwards. Where the encoder left it out, he would wait in vain.
         if is_above {
-            change(lead, moved, |layers| layers | 1);
+            change(lead, begin, |layers| layers | 1);
         }
         if let Some((at, tl0)) = tl0 {
-            let at = usize::from(at) + moved - behind;
+            let at = begin + usize::from(at) - behind;
             change(lead, at, |_| tl0.wrapping_add(self.tl0));
-        }
-        if !fits {
-            lead.truncate(base);
-            return 0;
         }
         end
     }
+}
+
+fn in_15_bits(number: u16) -> [u8; 2] {
+    let [high, low] = (number & 0x7fff).to_be_bytes();
+    [0x80 | high, low]
+}
+
+/// Appends what stands before an id that had so many bytes, the one it has now, if any, and what follows: where that begins. `None`
+/// where there is no room.
+fn put_together(
+    lead: &mut Lead,
+    (head, rest): (&[u8], &[u8]),
+    had: usize,
+    number: Option<u16>,
+) -> Option<usize> {
+    let base = lead.len();
+    lead.try_extend_from_slice(head).ok()?;
+    match number {
+        Some(number) => {
+            if had == 0 {
+                if head.len() == 1 {
+                    lead.try_push(0).ok()?;
+                }
+                change(lead, base, |byte| byte | X);
+                change(lead, base + 1, |byte| byte | I);
+            }
+            lead.try_extend_from_slice(&in_15_bits(number)).ok()?;
+        }
+        None if had > 0 => change(lead, base + 1, |byte| byte & !I),
+        None => {}
+    }
+    let begin = lead.len();
+    lead.try_extend_from_slice(rest.get(had..)?).ok()?;
+    Some(begin)
 }
 
 /// Of a packet with a dependency descriptor (A.8.2: behind the first byte).
