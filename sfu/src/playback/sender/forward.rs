@@ -241,16 +241,17 @@ impl Sender {
             .map(|current| current.epoch)
             .filter(|&epoch| epoch != packet.epoch);
         let is_anew = began.is_some_and(|epoch| epoch.numbers != packet.epoch.numbers);
-        if std::mem::take(&mut cursor.is_fresh) || is_anew {
+        let is_first = std::mem::take(&mut cursor.is_fresh) || is_anew;
+        if is_first || began.is_some() {
             let offset = (self.times).offset(publication, encoding, current, packet, line.now);
-            let pictures = self.pictures.follow_with(packet);
-            self.segments
-                .begin((cursor.encoding, packet.epoch), packet.sequence, offset, pictures);
-            self.cut.begin(packet.sequence);
-            self.times.go_on_with(packet);
-        } else if began.is_some() {
-            let offset = (self.times).offset(publication, encoding, current, packet, line.now);
-            self.segments.change_clock(packet.sequence, packet.epoch, offset);
+            if is_first {
+                let pictures = self.pictures.follow_with(packet);
+                self.segments
+                    .begin((cursor.encoding, packet.epoch), packet.sequence, offset, pictures);
+                self.cut.begin(packet.sequence);
+            } else {
+                self.segments.change_clock(packet.sequence, packet.epoch, offset);
+            }
             self.times.go_on_with(packet);
         }
         if self.cut.pass(packet) == Passage::LeftOut {
