@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::wheel::{Key, Wheel};
 
 /// How finely time is told: deadlines of one tick fall together at its end. As much as a paced burst may be late
-/// without a player noticing, and a fifth of the 5 ms in which browsers pace.
-const TICK: Duration = Duration::from_micros(250);
+/// without a player noticing, and a twentieth of the 5 ms in which browsers pace. Nanoseconds.
+const TICK: u64 = 250_000;
 
 /// Whose deadline it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,7 @@ impl Deadlines {
     /// Makes sure `owner` is called at `at` or earlier.
     pub(super) fn arm(&mut self, owner: Owner, armed: &mut Armed, at: Option<Instant>) {
         let Some(at) = at else { return };
-        let passed = at.saturating_duration_since(self.begin).as_nanos();
-        let tick = u64::try_from(passed.div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX);
+        let tick = self.nanos(at).div_ceil(TICK);
         let known = armed.0.and_then(|key| self.wheel.at(key));
         if known.is_some_and(|known| known <= tick) {
             return;
@@ -58,15 +57,19 @@ impl Deadlines {
 
     /// When [`Deadlines::pop_due`] is wanted: at the earliest deadline, or before it, where the wheel turns.
     pub(super) fn next(&self) -> Option<Instant> {
-        let nanos = u128::from(self.wheel.next()?) * TICK.as_nanos();
-        self.begin
-            .checked_add(Duration::from_nanos(u64::try_from(nanos).ok()?))
+        let nanos = self.wheel.next()?.checked_mul(TICK)?;
+        self.begin.checked_add(Duration::from_nanos(nanos))
     }
 
     /// Takes the next owner that is due. The caller clears its [`Armed`] by [`Armed::fired`].
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Owner> {
-        let passed = now.saturating_duration_since(self.begin).as_nanos() / TICK.as_nanos();
-        self.wheel.pop(u64::try_from(passed).unwrap_or(u64::MAX))
+        self.wheel.pop(self.nanos(now) / TICK)
+    }
+
+    /// Since the beginning; in five hundred years, no more.
+    fn nanos(&self, at: Instant) -> u64 {
+        let passed = at.saturating_duration_since(self.begin).as_nanos();
+        u64::try_from(passed).unwrap_or(u64::MAX)
     }
 }
 
@@ -103,10 +106,11 @@ mod tests {
         let start = crate::media::begin();
         let mut deadlines = Deadlines::new(start);
         let mut armed = Armed::default();
-        let at = start + TICK * 3 + Duration::from_nanos(1);
-        deadlines.arm(Owner::Room(1), &mut armed, Some(at));
-        assert_eq!(deadlines.next(), Some(start + TICK * 4));
-        assert_eq!(deadlines.pop_due(at), None);
-        assert_eq!(deadlines.pop_due(start + TICK * 4), Some(Owner::Room(1)));
+        let behind_third = start + Duration::from_nanos(3 * TICK + 1);
+        let fourth = start + Duration::from_nanos(4 * TICK);
+        deadlines.arm(Owner::Room(1), &mut armed, Some(behind_third));
+        assert_eq!(deadlines.next(), Some(fourth));
+        assert_eq!(deadlines.pop_due(behind_third), None);
+        assert_eq!(deadlines.pop_due(fourth), Some(Owner::Room(1)));
     }
 }

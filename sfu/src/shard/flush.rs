@@ -128,32 +128,31 @@ impl Shard {
             return;
         };
         room.begin_round(now, &self.hold);
+        // A viewer's media is not in the cache, and a look at it costs more than what is told.
+        let has_media = !room.round.only_tells;
         while self.outbox.queued().0 < until
-            && let Some(viewer) = room.next_viewer()
+            && let Some(viewer) = self.next_viewer(now, key, has_media)
         {
-            let Some(peer) = self.peers.get_mut(viewer) else {
-                continue;
-            };
-            // A viewer's media is not in the cache, and a look at it costs more than what is told.
-            let has_media = !room.round.only_tells;
-            let is_eager = has_media && peer.is_eager(now);
-            room.has_eager |= is_eager;
-            if room.round.only_eager && !is_eager {
-                continue;
-            }
-            let publication = room.stage.as_ref().map(|stage| &stage.publication);
-            let (compound, keyframes) = (&mut self.compound, &mut self.keyframes);
-            let has_picture =
-                has_media && peer.write_media(now, publication, &mut self.outbox, compound, keyframes);
-            let (hold, counts) = (&self.hold, &mut self.counts);
-            let is_told = room.write_channels(now, peer, has_picture, hold, &mut self.outbox, counts);
-            self.told += u64::from(is_told);
-            let deadline = peer.conclude(has_media, &mut self.events);
-            let deadline = deadline.map(|at| at.max(now + EARLIEST_RETURN));
-            self.deadlines.arm(Owner::Peer(viewer), &mut peer.armed, deadline);
+            self.write_peer(now, viewer, has_media);
             drain_into(drain, &mut self.outbox);
         }
         self.ask_for_keyframes(now, key);
+    }
+
+    /// Who comes next of a room's viewers in this round.
+    fn next_viewer(&mut self, now: Instant, key: usize, has_media: bool) -> Option<usize> {
+        let room = self.rooms.get_mut(key)?;
+        while let Some(viewer) = room.next_viewer() {
+            let Some(peer) = self.peers.get(viewer) else {
+                continue;
+            };
+            let is_eager = has_media && peer.is_eager(now);
+            room.has_eager |= is_eager;
+            if is_eager || !room.round.only_eager {
+                return Some(viewer);
+            }
+        }
+        None
     }
 
     /// One peer that was sent something or whose time has come.
@@ -161,17 +160,29 @@ impl Shard {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        let room_key = peer.room;
-        let Some(room) = self.rooms.get_mut(room_key) else {
+        let room = peer.room;
+        match std::mem::replace(&mut peer.due, Due::Nothing) {
+            // Its room's turn has come meanwhile.
+            Due::Nothing => return,
+            due => self.write_peer(now, key, due == Due::All),
+        }
+        if !self.keyframes.is_empty() {
+            self.ask_for_keyframes(now, room);
+            self.touch_room(room);
+        }
+        self.take_transport_events(now, key);
+    }
+
+    /// What one peer is due: of its media where that is looked at, and of its data channels. Then when it wants more.
+    fn write_peer(&mut self, now: Instant, key: usize, has_media: bool) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        let Some(room) = self.rooms.get_mut(peer.room) else {
             return;
         };
         let publication = room.stage.as_ref().map(|stage| &stage.publication);
         let (compound, keyframes) = (&mut self.compound, &mut self.keyframes);
-        let has_media = match std::mem::replace(&mut peer.due, Due::Nothing) {
-            // Its room's turn has come meanwhile.
-            Due::Nothing => return,
-            due => due == Due::All,
-        };
         let has_picture =
             has_media && peer.write_media(now, publication, &mut self.outbox, compound, keyframes);
         let (hold, counts) = (&self.hold, &mut self.counts);
@@ -180,11 +191,6 @@ impl Shard {
         let deadline = peer.conclude(has_media, &mut self.events);
         let deadline = deadline.map(|at| at.max(now + EARLIEST_RETURN));
         self.deadlines.arm(Owner::Peer(key), &mut peer.armed, deadline);
-        if !self.keyframes.is_empty() {
-            self.ask_for_keyframes(now, room_key);
-            self.touch_room(room_key);
-        }
-        self.take_transport_events(now, key);
     }
 
     fn ask_for_keyframes(&mut self, now: Instant, room: usize) {
