@@ -15,9 +15,9 @@ pub(super) enum Owner {
     Room(usize),
 }
 
-/// One owner's place in [`Deadlines`], kept by the owner.
+/// One owner's place in [`Deadlines`] and its tick, kept by the owner: there it costs nothing to look at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Armed(Option<Key>);
+pub(super) struct Armed(Option<(Key, u64)>);
 
 /// Deadlines of peers and rooms, up to a tick late and never early. An owner has at most one; arming it later than it
 /// stands does nothing, because being called early costs little and happens once, while moving a deadline on every
@@ -40,17 +40,16 @@ impl Deadlines {
     pub(super) fn arm(&mut self, owner: Owner, armed: &mut Armed, at: Option<Instant>) {
         let Some(at) = at else { return };
         let tick = self.nanos(at).div_ceil(TICK);
-        let known = armed.0.and_then(|key| self.wheel.at(key));
-        if known.is_some_and(|known| known <= tick) {
+        if armed.0.is_some_and(|(_, known)| known <= tick) {
             return;
         }
         self.disarm(armed);
-        armed.0 = Some(self.wheel.insert(tick, owner));
+        armed.0 = Some((self.wheel.insert(tick, owner), tick));
     }
 
     /// Forgets an owner's deadline.
     pub(super) fn disarm(&mut self, armed: &mut Armed) {
-        if let Some(key) = armed.0.take() {
+        if let Some((key, _)) = armed.0.take() {
             self.wheel.remove(key);
         }
     }
