@@ -66,7 +66,9 @@ impl Sender {
     pub(super) fn new(media: SentMedia, seed: u64, now: Instant) -> Sender {
         Sender {
             media,
-            segments: Segments::new(seed as u16),
+            // Below 2^15: whoever loses the first packets must not take those behind a rollover for those before it, for no
+            // packet could be opened then (RFC 3711 §3.3.1).
+            segments: Segments::new(seed as u16 >> 1),
             cursor: None,
             burst: None,
             standstill: Standstill::default(),
@@ -75,7 +77,7 @@ impl Sender {
             times: Times::new((seed >> 16) as u32),
             repairs: Repairs::new(now),
             completion: Completion::new(now),
-            rtx_sequence: (seed >> 48) as u16,
+            rtx_sequence: (seed >> 49) as u16,
             is_known: false,
             are_repairs_known: false,
             payload: None,

@@ -11,6 +11,10 @@ const RTP_BLOCKS: usize = 16;
 /// 128 reports; RFC 3711 §3.3.2 asks for 64.
 const RTCP_BLOCKS: usize = 3;
 
+/// What begins with so low a number may have begun before a rollover that was lost, where the sender's first number was
+/// one of the last (RFC 3711 §3.3.1 warns of it; many encoders choose any).
+const MAY_FOLLOW_ROLLOVER: u16 = 1 << 12;
+
 /// Why a packet was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::transport) enum Refused {
@@ -44,15 +48,36 @@ impl Receiver {
         let clear = rtp_header_len(packet).ok_or(Refused::Unauthentic)?;
         let sequence = be_u16(packet, 2).ok_or(Refused::Unauthentic)?;
         let ssrc = be_u32(packet, 8).ok_or(Refused::Unauthentic)?;
-        let index = match self.rtp_seen.highest(ssrc) {
-            Some(highest) => nearest_index(highest, sequence),
-            None => sequence.into(),
+        let Some(highest) = self.rtp_seen.highest(ssrc) else {
+            return self.open_first(packet, (ssrc, sequence), clear);
         };
+        let index = nearest_index(highest, sequence);
         self.rtp_seen.admit(ssrc, index)?;
         let len = self
             .rtp
             .open_rtp(ssrc, index, packet, clear)
             .ok_or(Refused::Unauthentic)?;
+        self.rtp_seen.mark(ssrc, index);
+        Ok(len)
+    }
+
+    /// The first packet of an SSRC that is opened: nothing tells how often its numbers rolled over.
+    fn open_first(
+        &mut self,
+        packet: &mut [u8],
+        (ssrc, sequence): (u32, u16),
+        clear: usize,
+    ) -> Result<usize, Refused> {
+        let before = (sequence < MAY_FOLLOW_ROLLOVER).then(|| packet.to_vec());
+        let mut index = u64::from(sequence);
+        self.rtp_seen.admit(ssrc, index)?;
+        let mut opened = self.rtp.open_rtp(ssrc, index, packet, clear);
+        if let (None, Some(before)) = (opened, before) {
+            packet.copy_from_slice(&before);
+            index += 1 << 16;
+            opened = self.rtp.open_rtp(ssrc, index, packet, clear);
+        }
+        let len = opened.ok_or(Refused::Unauthentic)?;
         self.rtp_seen.mark(ssrc, index);
         Ok(len)
     }
@@ -152,6 +177,25 @@ mod tests {
                 theirs.receiver.open_rtp(&mut late).is_ok(),
                 "{profile:?} from before the rollover"
             );
+        }
+    }
+
+    #[test]
+    fn who_loses_the_first_packets_before_a_rollover_opens_those_behind_it() {
+        for profile in PROFILES {
+            let (mut ours, mut theirs) = pair(profile);
+            for sequence in 65_530..=65_535 {
+                seal(&mut ours, 1, sequence);
+            }
+            for sequence in 0..4 {
+                let mut packet = seal(&mut ours, 1, sequence);
+                let opened = theirs.receiver.open_rtp(&mut packet);
+                assert_eq!(opened, Ok(12 + "some media".len()), "{profile:?} {sequence}");
+                assert!(packet.starts_with(&header(1, sequence)));
+            }
+            let mut forged = seal(&mut ours, 2, 5);
+            forged[13] ^= 1;
+            assert_eq!(theirs.receiver.open_rtp(&mut forged), Err(Refused::Unauthentic));
         }
     }
 
