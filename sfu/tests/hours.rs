@@ -109,6 +109,19 @@ fn clocks_roll_over_and_nobody_sees_it() {
     }
 }
 
+/// GStreamer's encoders number pictures so when asked to.
+#[test]
+fn picture_ids_of_seven_bits_roll_over_and_nobody_sees_it() {
+    let mut show = Show::new();
+    show.short_ids = true;
+    show.frames(25, 50);
+    show.join();
+    show.frames(400, 50);
+    let packets = show.packets(PICTURE.0).len();
+    assert!(packets >= 4 * 350, "{packets}");
+    show.check_video();
+}
+
 #[test]
 fn numbers_roll_over_and_nobody_sees_it() {
     let mut show = Show::new();

@@ -11,6 +11,7 @@ use super::layering::Layering;
 use super::meter::Meter;
 use super::parts::Parts;
 use super::payload::{Keyframe, LayerSizes, PayloadFacts};
+use super::picture_ids::PictureIds;
 use super::publication::MediaConfig;
 use super::reception::Reception;
 use super::rtp_packet::RtpPacket;
@@ -75,6 +76,7 @@ pub struct Encoding {
     /// Timestamp of the newest packet and of the newest keyframe.
     picture: Option<u32>,
     keyframe_picture: Option<u32>,
+    picture_ids: PictureIds,
 }
 
 /// What became of a packet.
@@ -121,6 +123,7 @@ impl Encoding {
             layering: Layering::default(),
             picture: None,
             keyframe_picture: None,
+            picture_ids: PictureIds::default(),
         }
     }
 
@@ -319,7 +322,7 @@ impl Encoding {
             }
             Arrival::Refused => return Taken::Dropped,
         };
-        let Some(facts) = PayloadFacts::read(codec, packet.payload()) else {
+        let Some(mut facts) = PayloadFacts::read(codec, packet.payload()) else {
             return Taken::Dropped;
         };
         self.codec = Some(codec);
@@ -331,6 +334,7 @@ impl Encoding {
         }
         let timestamp = packet.timestamp();
         let is_newest = before.is_none_or(|highest| sequence > highest);
+        self.picture_ids.widen(&mut facts.info, is_newest);
         if is_newest {
             if self.is_other_clock(now, timestamp, codec.clock_rate()) {
                 self.begin_clock();

@@ -11,6 +11,7 @@ mod layering;
 mod meter;
 mod parts;
 pub mod payload;
+mod picture_ids;
 pub mod publication;
 mod reception;
 pub mod rtp_packet;

@@ -219,6 +219,13 @@ impl Packet {
         self.payload(&payload)
     }
 
+    /// The same VP8 payload with a picture id of seven bits.
+    pub fn short_id(mut self) -> Packet {
+        self.payload.remove(2);
+        self.payload[2] &= 0x7f;
+        self
+    }
+
     pub fn payload_bytes(&self) -> &[u8] {
         &self.payload
     }

@@ -49,6 +49,8 @@ pub struct Show {
     pub off: [bool; 2],
     returns: [bool; 2],
     pub anew: Anew,
+    /// Its pictures have ids of seven bits.
+    pub short_ids: bool,
     pub playback: Playback,
     pub sent: Sent,
     pub keyframes: usize,
@@ -77,6 +79,7 @@ impl Show {
             off: [false; 2],
             returns: [false; 2],
             anew: Anew::default(),
+            short_ids: false,
             playback: Playback::new(viewer_media(), config, 5, now),
             sent: Sent::default(),
             keyframes: 0,
@@ -118,6 +121,9 @@ impl Show {
                     .extension(MID_ID, b"1")
                     .extension(RID_ID, rid)
                     .vp8_part(keyframe, number & 0x7fff, part);
+                if self.short_ids {
+                    packet = packet.short_id();
+                }
                 if part + 1 == packets {
                     packet = packet.marker();
                 }
