@@ -282,10 +282,21 @@ pub struct ReceivedMedia {
     pub payloads: Vec<Payload>,
     /// Extension ids as the publisher uses them.
     pub extensions: ExtensionMap,
-    /// Media SSRC and its RTX SSRC from `a=ssrc`, `a=ssrc-group:FID`; often empty with simulcast.
+    /// Media SSRC and its RTX SSRC from `a=ssrc`, `a=ssrc-group:FID`; often empty with simulcast. Several without rids are
+    /// layers (`a=ssrc-group:SIM`).
     pub ssrcs: Vec<(u32, Option<u32>)>,
     /// Simulcast rids in the publisher's order; empty for a single encoding.
     pub rids: Vec<Label>,
+}
+
+impl ReceivedMedia {
+    /// How many encodings of it may come, at least one.
+    pub fn encodings(&self) -> usize {
+        match self.rids.len() {
+            0 => self.ssrcs.len().max(1),
+            rids => rids,
+        }
+    }
 }
 
 /// One m-section a viewer receives.

@@ -210,7 +210,7 @@ fn of_several_sources_in_one_place_one_is_taken() {
     let mut media = rtp::publisher_media();
     let video = media.last_mut().unwrap();
     video.rids.clear();
-    video.ssrcs = vec![(0xaa, None), (0xbb, None)];
+    video.ssrcs = vec![(0xaa, None)];
     let begin = rtp::begin();
     let mut publication = Publication::new(Arc::new(media), MediaConfig::default(), 1, begin);
     let send = |publication: &mut Publication, payload_type, number: u16, picture: u16, ssrc| {

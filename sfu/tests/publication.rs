@@ -114,6 +114,42 @@ fn layers_without_names_are_told_by_their_announced_sources_or_the_host_is_told(
 }
 
 #[test]
+fn layers_of_a_group_of_sources_are_told_apart() {
+    let now = begin();
+    let mut media = publisher_media();
+    media[1].rids.clear();
+    media[1].ssrcs = vec![(0xbb, Some(0x1bb)), (0xaa, None)];
+    let mut publication = Publication::new(Arc::new(media), MediaConfig::default(), 7, now);
+    for number in [1, 3] {
+        for ssrc in [0xaa, 0xbb] {
+            let packet = Packet::new(VIDEO_PT, number, 3000 * u32::from(number), ssrc).vp8(number == 1);
+            publication.handle_rtp(now, &packet.bytes());
+        }
+    }
+    let lost = Packet::new(VIDEO_PT, 2, 6000, 0xbb).vp8(false);
+    let repair = [&[0, 2], lost.payload_bytes()].concat();
+    publication.handle_rtp(now, &Packet::new(RTX_PT, 9, 6000, 0x1bb).payload(&repair).bytes());
+    assert_eq!(publication.stats().dropped, 0);
+    let layers = &publication.track(MediaKind::Video).unwrap().encodings;
+    let sizes: Vec<_> = layers.iter().map(|layer| layer.size()).collect();
+    assert_eq!(
+        sizes,
+        [Some((160, 180)), Some((320, 180))],
+        "in the order of the group"
+    );
+    let numbers = |layer: usize| {
+        let history = &layers[layer].history;
+        let packets = (history.start()..history.end()).filter_map(|at| history.get(at));
+        packets.map(|packet| packet.sequence as u16).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (numbers(0), numbers(1)),
+        (vec![1, 3, 2], vec![1, 3]),
+        "the repair is the first one's"
+    );
+}
+
+#[test]
 fn a_lost_packet_is_asked_for_and_comes_back_by_rtx() {
     let now = begin();
     let mut publication = publication(now);

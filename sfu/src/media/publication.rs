@@ -103,7 +103,7 @@ impl Publication {
         let _ = now;
         let tracks = (0u8..).zip(media.iter()).map(|(section, media)| Track {
             kind: media.kind,
-            encodings: (0..media.rids.len().clamp(1, usize::from(u8::MAX)))
+            encodings: (0..media.encodings().min(usize::from(u8::MAX)))
                 .map(|layer| {
                     let rid = media.rids.get(layer).copied();
                     let layer = layer as u8;

@@ -27,24 +27,11 @@ impl Streams {
     pub(super) fn new(media: &[ReceivedMedia]) -> Streams {
         let mut by_ssrc = HashMap::new();
         for (section, media) in (0u8..).zip(media).filter(|(_, media)| media.rids.is_empty()) {
-            let encoding = EncodingId { section, layer: 0 };
-            for &(ssrc, rtx) in media.ssrcs.iter().take(1) {
-                by_ssrc.insert(
-                    ssrc,
-                    Stream {
-                        encoding,
-                        is_rtx: false,
-                    },
-                );
-                if let Some(rtx) = rtx {
-                    by_ssrc.insert(
-                        rtx,
-                        Stream {
-                            encoding,
-                            is_rtx: true,
-                        },
-                    );
-                }
+            for (layer, &(ssrc, rtx)) in (0u8..).zip(&media.ssrcs) {
+                let encoding = EncodingId { section, layer };
+                let stream = |is_rtx| Stream { encoding, is_rtx };
+                by_ssrc.insert(ssrc, stream(false));
+                by_ssrc.extend(rtx.map(|rtx| (rtx, stream(true))));
             }
         }
         Streams { by_ssrc }
@@ -79,12 +66,12 @@ pub(super) fn is_unnamed(media: &[ReceivedMedia], packet: &RtpPacket<'_>) -> boo
     media.iter().find(of).is_some_and(|media| !media.rids.is_empty())
 }
 
-/// The layer of an SSRC where the offer has one for each rid: Pion, whose applications must write the rid into packets
-/// themselves, names them in the same order.
+/// The layer of an SSRC where the offer has one for each: without rids those of a group, and of Pion, whose applications
+/// must write the rid into packets themselves, in the order of the rids.
 fn announced(media: &ReceivedMedia, ssrc: u32) -> Option<usize> {
     let mut sources = media.ssrcs.iter();
     let layer = sources.position(|&(own, rtx)| own == ssrc || rtx == Some(ssrc));
-    layer.filter(|_| media.ssrcs.len() == media.rids.len())
+    layer.filter(|_| media.ssrcs.len() == media.encodings())
 }
 
 fn identify(media: &[ReceivedMedia], packet: &RtpPacket<'_>) -> Option<Stream> {
@@ -112,7 +99,7 @@ fn identify(media: &[ReceivedMedia], packet: &RtpPacket<'_>) -> Option<Stream> {
         .iter()
         .any(|payload| payload.rtx == Some(payload_type));
     let layer = if media.rids.is_empty() {
-        0
+        announced(media, packet.ssrc()).unwrap_or_default()
     } else {
         let rid = label(media, Extension::RepairedRid).filter(|_| is_rtx);
         match rid.or_else(|| label(media, Extension::Rid)) {

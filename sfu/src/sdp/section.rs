@@ -133,16 +133,17 @@ impl MediaSection {
         outline.extensions = self.extensions.answer;
         // Without the extension nothing tells the layers apart (RFC 8853 §5.5): one is agreed, which any publisher can send.
         let has_rids = self.kind == MediaKind::Video && self.extensions.map.id(Extension::Rid).is_some();
+        let rids = match has_rids {
+            false => Vec::new(),
+            true => simulcast::rids(&section.attributes)?,
+        };
         Ok(ReceivedMedia {
             kind: self.kind,
             mid: self.mid,
             payloads: self.codecs.payloads,
             extensions: self.extensions.map,
-            ssrcs: sources::announced(&section.attributes)?,
-            rids: match has_rids {
-                false => Vec::new(),
-                true => simulcast::rids(&section.attributes)?,
-            },
+            ssrcs: sources::announced(&section.attributes, !rids.is_empty())?,
+            rids,
         })
     }
 

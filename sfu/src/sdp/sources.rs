@@ -5,9 +5,15 @@ use super::{OfferError, malformed};
 
 /// Three legacy simulcast layers with their retransmissions are six.
 const MAX_SOURCES: usize = 16;
+/// Of a group of layers, as of rids.
+const MAX_LAYERS: usize = 3;
 
-/// Media SSRCs with the SSRC that retransmits each, in the order they are first named.
-pub(super) fn announced(attributes: &[Attribute<'_>]) -> Result<Vec<(u32, Option<u32>)>, OfferError> {
+/// Media SSRCs with the SSRC that retransmits each, in the order they are first named. Without rids these are the layers of
+/// `a=ssrc-group:SIM` (before RFC 8853: munged offers of browsers, old applications), or the first alone.
+pub(super) fn announced(
+    attributes: &[Attribute<'_>],
+    has_rids: bool,
+) -> Result<Vec<(u32, Option<u32>)>, OfferError> {
     let mut sources: Vec<u32> = Vec::new();
     for value in values(attributes, "ssrc") {
         let ssrc = number(value.split_whitespace().next().unwrap_or_default())?;
@@ -20,6 +26,7 @@ pub(super) fn announced(attributes: &[Attribute<'_>]) -> Result<Vec<(u32, Option
     }
     let mut retransmissions = Vec::new();
     let mut others = Vec::new();
+    let mut layers = Vec::new();
     for value in values(attributes, "ssrc-group") {
         let mut words = value.split_whitespace();
         let (semantics, Some(media), Some(second)) = (words.next(), words.next(), words.next()) else {
@@ -29,6 +36,10 @@ pub(super) fn announced(attributes: &[Attribute<'_>]) -> Result<Vec<(u32, Option
             Some("FID") => retransmissions.push((number(media)?, number(second)?)),
             // Forward error correction is never agreed on.
             Some("FEC-FR" | "FEC") => others.push(number(second)?),
+            Some("SIM") if layers.is_empty() => {
+                let group = value.split_whitespace().skip(1).take(MAX_LAYERS);
+                layers = group.map(number).collect::<Result<_, _>>()?;
+            }
             _ => {}
         }
         if retransmissions.len() + others.len() > MAX_SOURCES {
@@ -42,11 +53,17 @@ pub(super) fn announced(attributes: &[Attribute<'_>]) -> Result<Vec<(u32, Option
             .find(|&&(media, _)| media == ssrc)
             .map(|&(_, rtx)| rtx)
     };
-    Ok(sources
-        .into_iter()
-        .filter(is_media)
-        .map(|ssrc| (ssrc, rtx_of(ssrc)))
-        .collect())
+    let announced = |ssrc: u32| (ssrc, rtx_of(ssrc));
+    let media = sources.iter().copied().filter(is_media);
+    if has_rids {
+        return Ok(media.map(announced).collect());
+    }
+    layers.retain(|ssrc| sources.contains(ssrc) && is_media(ssrc));
+    let one = media.take(1).map(announced).collect();
+    Ok(match layers.len() {
+        0 | 1 => one,
+        _ => layers.into_iter().map(announced).collect(),
+    })
 }
 
 fn number(text: &str) -> Result<u32, OfferError> {

@@ -32,6 +32,33 @@ fn obs_keeps_all_three_layers() {
 }
 
 #[test]
+fn a_group_of_sources_is_taken_as_layers() {
+    let sources: String = (1..=8).map(|ssrc| format!("a=ssrc:{ssrc} cname:x\r\n")).collect();
+    let offer = |groups: &str| {
+        let offer = publish(&format!("{FFMPEG}{groups}{sources}"));
+        received(&offer, MediaKind::Video).ssrcs.clone()
+    };
+    let old = [(1938475601, Some(1938475602))];
+    assert_eq!(offer(""), old, "several sources are one after the other");
+    let layers = "a=ssrc-group:SIM 3 1 2\r\na=ssrc-group:FID 1 5\r\na=ssrc-group:FID 3 7\r\n";
+    assert_eq!(offer(layers), [(3, Some(7)), (1, Some(5)), (2, None)]);
+    assert_eq!(
+        offer("a=ssrc-group:SIM 4 3 2 1\r\n"),
+        [(4, None), (3, None), (2, None)],
+        "three at most"
+    );
+    assert_eq!(offer("a=ssrc-group:SIM 2\r\n"), old);
+    assert_eq!(
+        offer("a=ssrc-group:SIM 2 99\r\n"),
+        old,
+        "one that is not announced is none"
+    );
+    // Where there are rids, these decide.
+    let named = publish(&OBS.replace("a=mid:1", "a=mid:1\r\na=ssrc-group:SIM 1203040507 1203040508"));
+    assert_eq!(received(&named, MediaKind::Video).rids.len(), 3);
+}
+
+#[test]
 fn ffmpeg_listens_and_so_the_server_begins_the_handshake() {
     let offer = publish(FFMPEG);
     assert_eq!(offer.role, DtlsRole::Client);
