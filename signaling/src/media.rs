@@ -40,8 +40,10 @@ pub enum MediaError {
     #[error("{0}")]
     Unacceptable(String),
     /// 503 with Retry-After.
-    #[error("the server is full or stopping")]
+    #[error("{why}")]
     Unavailable {
+        /// In words, with the key of the bound that is met.
+        why: &'static str,
         /// Seconds.
         retry_after: u32,
     },

@@ -24,6 +24,15 @@ impl Network {
     }
 }
 
+/// Whether an address is this machine's own or of a private network (RFC 1918, RFC 4193, link-local): who comes from there
+/// is a proxy or a container's gateway, for all behind it, or a load test, and no stranger. Bounds for each address do not count it.
+pub(crate) fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
 impl From<IpAddr> for Network {
     fn from(address: IpAddr) -> Network {
         Network(address.to_canonical().into())
@@ -79,6 +88,31 @@ mod tests {
             let refused = text.parse::<Network>().unwrap_err();
             assert!(refused.to_string().contains("10.0.0.0/8"), "{refused}");
         }
+    }
+
+    #[test]
+    fn private_networks_are_told_from_the_internet() {
+        let own = [
+            "127.0.0.1",
+            "::1",
+            "::ffff:127.0.0.1",
+            "10.1.2.3",
+            "172.17.0.1",
+            "192.168.1.2",
+            "169.254.1.1",
+        ];
+        let more = ["fd00::1", "fe80::1", "::ffff:172.31.255.255"];
+        let theirs = [
+            "192.0.2.1",
+            "172.32.0.1",
+            "100.64.0.1",
+            "2001:db8::1",
+            "::ffff:8.8.8.8",
+            "fec0::1",
+        ];
+        let at = |text: &&str| is_private(text.parse().unwrap());
+        assert!(own.iter().chain(&more).all(at));
+        assert!(!theirs.iter().any(at));
     }
 
     #[test]

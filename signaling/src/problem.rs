@@ -218,7 +218,7 @@ impl From<MediaError> for Problem {
         match error {
             MediaError::Malformed(_) => Problem::malformed(detail),
             MediaError::Unacceptable(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
-            MediaError::Unavailable { retry_after } => {
+            MediaError::Unavailable { retry_after, .. } => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after.into())
             }
             MediaError::Gone => Problem::no_such_session(),
@@ -246,7 +246,8 @@ impl IntoResponse for ShopReply {
                 Problem::too_many("too many requests", wait).into_response()
             }
             ShopReply::Unavailable => {
-                Problem::unavailable("the shop is stopping or overloaded").into_response()
+                Problem::unavailable("the shop is stopping, overloaded, or without its database")
+                    .into_response()
             }
         }
     }

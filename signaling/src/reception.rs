@@ -14,6 +14,7 @@ use crate::body::BodyLimits;
 use crate::complaint::Complaint;
 use crate::files::Files;
 use crate::house::House;
+use crate::network::is_private;
 use crate::origin::{PeerAddress, client_address, household};
 use crate::pace::Pace;
 use crate::problem::Problem;
@@ -105,13 +106,14 @@ impl<H: House> Reception<H> {
 
     /// Counts a request that changes sessions.
     pub(crate) fn keep_pace(&self, client: IpAddr) -> Result<(), Problem> {
-        if client.is_loopback() {
+        if is_private(client) {
             return Ok(());
         }
         let taken = self.pace.take(household(client), Instant::now());
         taken.map_err(|wait| {
             complain(&self.hurried, client, "http_session_requests_per_second");
-            Problem::too_many("too many requests from this address", wait)
+            let detail = "too many requests from this address (http_session_requests_per_second)";
+            Problem::too_many(detail, wait)
         })
     }
 
@@ -126,7 +128,7 @@ impl<H: House> Reception<H> {
 
     /// An address named a client who is not there.
     pub(crate) fn named_nobody(&self, client: IpAddr) {
-        if !client.is_loopback() {
+        if !is_private(client) {
             // Full or not: the next one is asked before.
             let _ = self.guesses.take(household(client), Instant::now());
         }
@@ -137,8 +139,9 @@ impl<H: House> Reception<H> {
         self.sessions.slot(client).ok_or_else(|| {
             complain(&self.crowded, client, "http_sessions_per_address");
             let most = self.settings.sessions_per_address;
-            let detail =
-                format!("this address has as many sessions and event streams as it may have, {most}");
+            let detail = format!(
+                "this address has as many sessions and event streams as it may have, {most} (http_sessions_per_address)"
+            );
             Problem::too_many(detail, SLOT_WAIT)
         })
     }

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::media::{Answer, Door, MediaSession};
+use crate::network::is_private;
 use crate::origin::household;
 use crate::routes::follow::Kind;
 
@@ -118,10 +119,9 @@ impl Sessions {
         }
     }
 
-    /// A slot for this address; `None` when it has as many as it may. Loopback is not counted: that is the operator,
-    /// or a proxy that was not made known.
+    /// A slot for this address; `None` when it has as many as it may. Private networks are not counted.
     pub(crate) fn slot(&self, address: IpAddr) -> Option<Slot> {
-        if address.is_loopback() {
+        if is_private(address) {
             return Some(Slot { owner: None });
         }
         let address = household(address);
@@ -283,9 +283,11 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_not_counted() {
+    fn private_networks_are_not_counted() {
         let (sessions, _) = sessions(0);
-        assert!(sessions.slot(ip("127.0.0.1")).is_some() && sessions.slot(ip("::1")).is_some());
+        for near in ["127.0.0.1", "::1", "172.17.0.1", "fd00::1"] {
+            assert!(sessions.slot(ip(near)).is_some(), "{near}");
+        }
         assert!(sessions.slot(ip("192.0.2.1")).is_none());
     }
 }

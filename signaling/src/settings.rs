@@ -22,10 +22,10 @@ pub struct DoorSettings {
     pub json_max_bytes: usize,
     /// The longest time a body may take to come; then 408.
     pub body_timeout: Duration,
-    /// Sessions and event streams of one address at a time. Loopback is not counted.
+    /// Sessions and event streams of one address at a time. Private networks are not counted.
     pub sessions_per_address: usize,
-    /// POST, PATCH and DELETE on sessions per second and address, with bursts of five times as many (RFC 9725 §5).
-    /// Loopback is not counted.
+    /// POST, PATCH and wrong DELETE on sessions per second and address, with bursts of five times as many (RFC 9725 §5).
+    /// Private networks are not counted.
     pub session_requests_per_second: u32,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,

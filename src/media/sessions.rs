@@ -8,7 +8,7 @@ use sfu::negotiation::{IceCredentials, Label};
 use sfu::playback::{self, LayerLimit};
 use sfu::relay::ShardId;
 use sfu::sdp::{AnswerParams, Direction, Fragment, Offer, OfferError};
-use sfu::shard::{PeerId, ViewerStats};
+use sfu::shard::{OpenError, PeerId, ViewerStats};
 use signaling::{
     Answer, Door, Layer, LayerReason, LayerWish, Media, MediaError, MediaSession, Patched, PlayerReport,
     RoomMedia, RoomViewers, ViewerReport,
@@ -23,6 +23,8 @@ use crate::directory::Part;
 
 /// Seconds a client is asked to wait when a shard is full or busy.
 const RETRY_AFTER: u32 = 5;
+/// Of a thread that has more to do than answer, or has ended.
+const UNANSWERED: &str = "the server did not answer in time, or is stopping";
 /// `msid` stream and CNAME of what viewers get: sound and picture of one session belong together, and there is
 /// nothing else in a session to tell them from.
 const STREAM: &str = "vitrine";
@@ -114,7 +116,7 @@ impl MediaService {
                         .lane(shard)
                         .map(|lane| lane.command(Command::Close { peer, reply }));
                 }
-                Err(unavailable())
+                Err(full(opened.and_then(Result::err)))
             }
         }
     }
@@ -123,7 +125,7 @@ impl MediaService {
 impl Media for MediaService {
     async fn open(&self, door: Door, room: &str, offer: String, from: IpAddr) -> Result<Answer, MediaError> {
         if self.is_stopping() {
-            return Err(unavailable());
+            return Err(unavailable("the server is stopping"));
         }
         let direction = match door {
             Door::Whip => Direction::Publish,
@@ -167,7 +169,7 @@ impl Media for MediaService {
                 Ok(Patched::Restarted(text))
             }
             Some(false) => Err(MediaError::Gone),
-            None => Err(unavailable()),
+            None => Err(unavailable(UNANSWERED)),
         }
     }
 
@@ -189,7 +191,7 @@ impl Media for MediaService {
         {
             Some(true) => Ok(()),
             Some(false) => Err(MediaError::Gone),
-            None => Err(unavailable()),
+            None => Err(unavailable(UNANSWERED)),
         }
     }
 
@@ -334,10 +336,18 @@ fn refused(error: OfferError) -> MediaError {
     }
 }
 
-fn unavailable() -> MediaError {
-    MediaError::Unavailable {
-        retry_after: RETRY_AFTER,
-    }
+fn unavailable(why: &'static str) -> MediaError {
+    let retry_after = RETRY_AFTER;
+    MediaError::Unavailable { why, retry_after }
+}
+
+/// Why a thread took nobody more, in the words of the configuration; `None` when it did not answer.
+fn full(error: Option<OpenError>) -> MediaError {
+    unavailable(match error {
+        Some(OpenError::Busy) => "the media threads are as busy as they may be (media_load_max_percent)",
+        Some(OpenError::Full) => "there are as many publishers and viewers as there may be (media_max_peers)",
+        Some(OpenError::WrongDirection) | None => UNANSWERED,
+    })
 }
 
 #[cfg(test)]

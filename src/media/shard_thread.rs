@@ -335,7 +335,7 @@ impl ShardThread {
                 let _ = reply.send(shard.open_publisher(now, peer, room, generation, *offer, ice));
             }
             Command::OpenViewer { reply, .. } if is_turned_away => {
-                let _ = reply.send(Err(OpenError::Full));
+                let _ = reply.send(Err(OpenError::Busy));
             }
             Command::OpenViewer {
                 peer,

@@ -58,7 +58,7 @@ pub struct ShopConfig {
     pub reactions_per_ten_seconds: u32,
     /// Messages of any kind one client may send within ten seconds, a third of them at once; more is a flood.
     pub messages_per_ten_seconds: u32,
-    /// The same for all clients of an address, a fifth of them at once.
+    /// The same for all clients of an address, a fifth of them at once; private networks are not counted.
     pub address_messages_per_ten_seconds: u32,
     /// Rooms known at once; a room nobody is in and that has no show is forgotten.
     pub max_rooms: usize,

@@ -66,8 +66,11 @@ impl Pace {
         }
     }
 
-    /// A message from an address; the error is how many milliseconds to wait.
+    /// A message from an address; the error is how many milliseconds to wait. Private networks are not counted.
     pub(super) fn message(&mut self, from: IpAddr, now: UnixMillis) -> Result<(), i64> {
+        if is_private(from) {
+            return Ok(());
+        }
         self.addresses.take(network(from), now)
     }
 
@@ -83,6 +86,15 @@ impl Pace {
             self.addresses.prune(now);
             self.buyers.prune(now);
         }
+    }
+}
+
+/// Whether an address is of this machine or of a private network (RFC 1918, RFC 4193, link-local), where a proxy or a
+/// container's gateway speaks for all behind it.
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 
@@ -118,6 +130,25 @@ mod tests {
         assert_eq!(buckets.buckets.len(), 1);
         assert!(buckets.take(WATCHED + 2, UnixMillis(1000)).is_ok());
         assert_eq!(buckets.buckets.len(), 2);
+    }
+
+    #[test]
+    fn a_private_network_is_not_counted() {
+        let config = ShopConfig {
+            address_messages_per_ten_seconds: 5,
+            ..ShopConfig::default()
+        };
+        let mut pace = Pace::new(&config);
+        let mut says = |text: &str| {
+            let from = text.parse().unwrap();
+            (0..10).all(|_| pace.message(from, UnixMillis(0)).is_ok())
+        };
+        assert!(
+            ["127.0.0.1", "::1", "172.17.0.1", "fd00::1"]
+                .into_iter()
+                .all(&mut says)
+        );
+        assert!(!["192.0.2.1", "2001:db8::1"].into_iter().any(&mut says));
     }
 
     #[test]

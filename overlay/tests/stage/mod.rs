@@ -18,7 +18,7 @@ use overlay::{
 use serde_json::{Value, json};
 
 pub(crate) const START: UnixMillis = UnixMillis(1_800_000_000_000);
-pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
 pub(crate) const ROOM: &str = "demo";
 
 /// Tokens are `role:subject`.

@@ -44,6 +44,9 @@ pub enum OpenError {
     /// The shard has `max_peers` peers.
     #[error("the server is full")]
     Full,
+    /// Those inside take all the time there is, as the caller judges.
+    #[error("the server is busy")]
+    Busy,
     /// The offer's media flows the other way.
     #[error("the offer's direction does not fit")]
     WrongDirection,

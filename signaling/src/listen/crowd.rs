@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::network::Network;
+use crate::network::{Network, is_private};
 use crate::origin::household;
 
 /// Everybody connected.
@@ -57,7 +57,7 @@ impl Crowd {
         }
     }
 
-    /// A place for a connection from here, if there is one left. Loopback and proxies count in the whole only.
+    /// A place for a connection from here, if there is one left. Private networks and proxies count in the whole only.
     pub(super) fn enter(&self, from: IpAddr) -> Result<Place, Full> {
         let address = household(from);
         let mut counts = lock(&self.counts);
@@ -65,7 +65,7 @@ impl Crowd {
         if counts.all >= self.max {
             return Err(Full::All);
         }
-        let is_many = from.is_loopback() || self.proxies.iter().any(|proxy| proxy.contains(from));
+        let is_many = is_private(from) || self.proxies.iter().any(|proxy| proxy.contains(from));
         if theirs >= self.max_per_address && !is_many {
             return Err(Full::Address);
         }
@@ -111,6 +111,15 @@ mod tests {
         assert_eq!(refused(other), Some(Full::All));
         drop(first);
         assert!(crowd.enter(one).is_ok());
+    }
+
+    #[test]
+    fn a_private_network_is_bounded_in_all_only() {
+        let crowd = Crowd::new(3, 1, Arc::default());
+        for near in [[127, 0, 0, 1], [172, 17, 0, 1]].map(IpAddr::from) {
+            let places: Vec<Place> = (0..3).filter_map(|_| crowd.enter(near).ok()).collect();
+            assert_eq!((places.len(), crowd.enter(near).err()), (3, Some(Full::All)));
+        }
     }
 
     #[test]

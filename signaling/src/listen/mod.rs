@@ -59,7 +59,7 @@ pub struct ListenSettings {
     pub head_timeout: Duration,
     /// Connections at once; more are closed at once.
     pub max_connections: usize,
-    /// Connections of one address at once. Loopback and these proxies are not counted.
+    /// Connections of one address at once. Private networks and these proxies are not counted.
     pub max_connections_per_address: usize,
     /// Proxies, as in [`crate::DoorSettings`].
     pub trusted_proxies: Arc<[Network]>,

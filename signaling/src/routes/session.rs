@@ -97,7 +97,11 @@ async fn end<H: House, const IS_WHIP: bool>(
     peer: PeerAddress,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    enter(&reception, door(IS_WHIP), &room, &id, peer, &headers)?;
+    // Who leaves makes room: only who names no session is counted.
+    if let Err(problem) = find(&reception, door(IS_WHIP), &room, &id, &headers) {
+        reception.keep_pace(reception.client(peer, &headers))?;
+        return Err(problem);
+    }
     // Of two at once, one finds it.
     let session = reception
         .sessions

@@ -152,7 +152,10 @@ async fn an_address_has_so_many_sessions_and_streams() {
     let response = refused(from("192.0.2.1"), 429).await;
     header(&response, "retry-after");
     let said = response.text().await.unwrap();
-    assert!(said.contains("as it may have, 2"), "{said}");
+    assert!(
+        said.contains("as it may have, 2 (http_sessions_per_address)"),
+        "{said}"
+    );
     assert_eq!(from("192.0.2.2").send().await.unwrap().status(), 201);
 
     let delete = stage.request("DELETE", header(&first, "location"));
@@ -204,6 +207,46 @@ async fn an_address_may_ask_so_often() {
     }
     let response = refused(whep(), 429).await;
     assert_eq!(header(&response, "retry-after"), "1");
+    let said = response.text().await.unwrap();
+    assert!(said.contains("(http_session_requests_per_second)"), "{said}");
+}
+
+#[tokio::test]
+async fn a_private_network_is_not_counted() {
+    let stage = stage_with(|door| {
+        door.trusted_proxies = vec![IpAddr::from(PROXY).into()];
+        (door.session_requests_per_second, door.sessions_per_address) = (1, 2);
+    })
+    .await;
+    for _ in 0..20 {
+        let whep = stage.whep().header("x-forwarded-for", "172.17.0.1");
+        assert_eq!(whep.send().await.unwrap().status(), 201);
+    }
+}
+
+#[tokio::test]
+async fn whoever_leaves_is_never_refused_and_whoever_guesses_is() {
+    let stage = stage_with(|door| {
+        door.trusted_proxies = vec![IpAddr::from(PROXY).into()];
+        door.session_requests_per_second = 1;
+    })
+    .await;
+    let from = |method: &str, path: &str| stage.request(method, path).header("x-forwarded-for", "192.0.2.1");
+    let mut sessions = Vec::new();
+    for _ in 0..5 {
+        let opened = stage
+            .whep()
+            .header("x-forwarded-for", "192.0.2.1")
+            .send()
+            .await
+            .unwrap();
+        sessions.push(header(&opened, "location").to_owned());
+    }
+    refused(stage.whep().header("x-forwarded-for", "192.0.2.1"), 429).await;
+    for session in &sessions {
+        assert_eq!(from("DELETE", session).send().await.unwrap().status(), 200);
+    }
+    refused(from("DELETE", &sessions[0]), 429).await;
 }
 
 #[tokio::test]

@@ -77,9 +77,13 @@ async fn offers_are_refused_for_what_is_wrong_with_them() {
         *stage.house.media.refuse.lock().unwrap() = Some(error);
         refused(stage.whip(), status).await;
     }
-    *stage.house.media.refuse.lock().unwrap() = Some(MediaError::Unavailable { retry_after: 7 });
-    let response = refused(stage.whip(), 503).await;
-    assert_eq!(header(&response, "retry-after"), "7");
+    let (why, retry_after) = ("for a reason", 7);
+    for (error, status) in [(MediaError::Unavailable { why, retry_after }, 503)] {
+        *stage.house.media.refuse.lock().unwrap() = Some(error);
+        let response = refused(stage.whip(), status).await;
+        assert_eq!(header(&response, "retry-after"), "7");
+        assert!(response.text().await.unwrap().contains(why));
+    }
     refused(stage.whip().body(vec![0xff, 0xfe]), 400).await;
     let packed = stage
         .whip()

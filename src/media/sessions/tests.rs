@@ -133,14 +133,19 @@ async fn each_publication_outranks_the_one_before() {
 }
 
 #[tokio::test]
-async fn a_full_shard_is_unavailable_and_leaves_no_ghost() {
-    let stage = stage(|command| match command {
-        Command::OpenViewer { reply, .. } => reply.send(Err(OpenError::Full)).unwrap(),
-        other => willing(other),
-    });
-    let refused = open(&stage, Door::Whep, PLAY).await;
-    assert!(matches!(refused, Err(MediaError::Unavailable { .. })));
-    assert!(stage.directory.rooms().is_empty());
+async fn a_full_shard_is_unavailable_names_the_bound_and_leaves_no_ghost() {
+    for (error, key) in [
+        (OpenError::Full, "media_max_peers"),
+        (OpenError::Busy, "media_load_max_percent"),
+    ] {
+        let stage = stage(move |command| match command {
+            Command::OpenViewer { reply, .. } => reply.send(Err(error)).unwrap(),
+            other => willing(other),
+        });
+        let refused = open(&stage, Door::Whep, PLAY).await;
+        assert!(matches!(refused, Err(MediaError::Unavailable { why, .. }) if why.contains(key)));
+        assert!(stage.directory.rooms().is_empty());
+    }
 }
 
 #[tokio::test(start_paused = true)]
