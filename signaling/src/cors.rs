@@ -13,9 +13,9 @@ use axum::response::{IntoResponse, Response};
 pub(crate) const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-/// By name: `*` would not cover Authorization (Fetch §3.3.4).
+/// By name, for `*` does not cover Authorization (Fetch §3.3.4); `*` for what players add of their own.
 const ALLOWED_HEADERS: &str =
-    "Authorization, Content-Type, If-Match, Idempotency-Key, Last-Event-ID, X-Client";
+    "Authorization, Content-Type, If-Match, Idempotency-Key, Last-Event-ID, X-Client, *";
 const EXPOSED_HEADERS: &str = "Location, Link, ETag, Retry-After, Accept-Post, Accept-Patch";
 /// Seconds; browsers cap it at two hours.
 const PREFLIGHT_AGE: &str = "7200";
