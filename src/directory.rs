@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use dashmap::DashMap;
 use sfu::negotiation::IceCredentials;
@@ -11,6 +12,8 @@ use sfu::relay::{Generation, RoomName, ShardId};
 use sfu::sdp::Tag;
 use sfu::shard::PeerId;
 use signaling::PlayerReport;
+
+use crate::contest::Contest;
 
 /// Packets a second that a new session is expected to bring, until it is measured: a viewer of 2.5 Mbit/s.
 const EXPECTED: u64 = 260;
@@ -56,11 +59,17 @@ pub struct Presence {
     pub publishers: u64,
     /// Whether what is on the air only fills the time until a host comes.
     pub stand_in: bool,
+    contest: Contest,
 }
 
 impl Presence {
+    /// Whether two publishers fought over the room of late, and the one on the air is left there.
+    pub fn is_fought_over(&self, now: Instant) -> bool {
+        self.contest.is_fought_over(now)
+    }
+
     fn is_empty(&self) -> bool {
-        *self == Presence::default()
+        self.live.is_none() && !self.stand_in && self.viewers == 0 && self.publishers == 0
     }
 }
 
@@ -220,6 +229,23 @@ impl Directory {
             changed = before.is_some() != presence.live.is_some();
         });
         changed
+    }
+
+    /// Somebody with the right to it asks to publish to a room: whether they may, or whoever is on the air is left there.
+    pub fn challenge(&self, room: &RoomName, now: Instant) -> bool {
+        let mut may_have = true;
+        self.change_room(room, |presence| {
+            let is_on_air = presence.live.is_some() && !presence.stand_in;
+            may_have = presence.contest.challenge(now, is_on_air);
+        });
+        may_have
+    }
+
+    /// A room's publisher was replaced by another one. Whether that was once too often.
+    pub fn taken_over(&self, room: &RoomName, now: Instant) -> bool {
+        let mut is_fight = false;
+        self.change_room(room, |presence| is_fight = presence.contest.taken_over(now));
+        is_fight
     }
 
     /// Notes that a room's publisher is, or is no more, one that fills the time until a host comes.
@@ -387,6 +413,31 @@ mod tests {
         assert!(directory.presence("demo").stand_in);
         directory.on_air(&room, host, true);
         assert!(!directory.presence("demo").stand_in);
+    }
+
+    #[test]
+    fn a_room_that_is_fought_over_is_left_to_who_is_on_the_air() {
+        let (directory, now) = (Directory::new(1), Instant::now());
+        let room = directory.room_name("demo");
+        let take_over = || {
+            let may = directory.challenge(&room, now);
+            if may {
+                directory.on_air(&room, directory.next_generation(), true);
+                directory.taken_over(&room, now);
+            }
+            may
+        };
+        directory.stands_in("demo", true);
+        assert!((0..2).all(|_| take_over()), "a stand-in is nobody");
+        assert!((0..3).all(|_| take_over()));
+        assert!(directory.presence("demo").is_fought_over(now) && !take_over());
+        let live = directory.presence("demo").live.unwrap();
+        directory.on_air(&room, live, false);
+        assert!(
+            directory.rooms().is_empty(),
+            "nothing is kept of a room without anybody"
+        );
+        assert!(take_over());
     }
 
     #[test]

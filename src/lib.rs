@@ -5,6 +5,7 @@ pub mod app;
 mod banner;
 pub mod cli;
 pub mod config;
+mod contest;
 pub mod directory;
 pub mod media;
 pub mod net;

@@ -47,6 +47,14 @@ pub enum MediaError {
         /// Seconds.
         retry_after: u32,
     },
+    /// 409 with Retry-After: the room has a publisher whom others may not replace now.
+    #[error("{why}")]
+    Taken {
+        /// In words.
+        why: &'static str,
+        /// Seconds.
+        retry_after: u32,
+    },
     /// 404.
     #[error("no such session")]
     Gone,

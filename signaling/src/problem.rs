@@ -221,6 +221,9 @@ impl From<MediaError> for Problem {
             MediaError::Unavailable { retry_after, .. } => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after.into())
             }
+            MediaError::Taken { retry_after, .. } => {
+                Problem::new(StatusCode::CONFLICT, detail).retry_after(retry_after.into())
+            }
             MediaError::Gone => Problem::no_such_session(),
             MediaError::RestartNotAllowed => Problem::stale(detail),
         }

@@ -8,14 +8,20 @@ const LOSS_PERMILLE: u16 = 30;
 const UNNAMED: &str = "your encoder sends simulcast without naming its layers, and what is not named is lost: let it send the \
                        rtp-stream-id header extension in its packets, or switch simulcast off";
 
+const FOUGHT_OVER: &str =
+    "another encoder takes this room from you whenever you have it, and is kept out for now: end it";
+
 /// The lines for the host's page, the most important first; none when all is well. `unplayable` viewers have no decoder for the
-/// picture.
-pub fn advice(encodings: &[EncodingHealth], unplayable: u32) -> Vec<String> {
+/// picture; a room is `fought_over` that two encoders took from one another.
+pub fn advice(encodings: &[EncodingHealth], unplayable: u32, fought_over: bool) -> Vec<String> {
     let arriving = || encodings.iter().filter(|encoding| encoding.active);
     if arriving().next().is_none() {
         return vec!["no media arrives".to_owned()];
     }
     let mut lines: Vec<String> = Vec::new();
+    if fought_over {
+        lines.push(FOUGHT_OVER.to_owned());
+    }
     // Of such a picture nothing is said to arrive.
     if encodings.iter().any(|encoding| encoding.faults.unnamed) {
         lines.push(UNNAMED.to_owned());
@@ -134,9 +140,9 @@ mod tests {
             encoding("opus", Faults::default()),
             encoding("h264", Faults::default()),
         ];
-        assert_eq!(advice(&well, 0), Vec::<String>::new());
-        assert_eq!(advice(&[], 0), ["no media arrives"]);
-        assert_eq!(advice(&well[1..], 0), ["no sound arrives"]);
+        assert_eq!(advice(&well, 0, false), Vec::<String>::new());
+        assert_eq!(advice(&[], 0, false), ["no media arrives"]);
+        assert_eq!(advice(&well[1..], 0, false), ["no sound arrives"]);
         let off = EncodingHealth {
             active: false,
             faults: Faults {
@@ -145,7 +151,7 @@ mod tests {
             },
             ..well[0].clone()
         };
-        assert_eq!(advice(&[off], 0), ["no media arrives"]);
+        assert_eq!(advice(&[off], 0, false), ["no media arrives"]);
     }
 
     #[test]
@@ -155,7 +161,7 @@ mod tests {
                 encoding("opus", Faults::default()),
                 encoding(codec, Faults::default()),
             ];
-            advice(&on_air, viewers).join("; ")
+            advice(&on_air, viewers, false).join("; ")
         };
         assert!(said("av1", 1).starts_with("1 viewer has a browser that cannot play AV1"));
         assert!(said("av1", 1).contains("choose H.264"));
@@ -178,8 +184,13 @@ mod tests {
             lost_permille: 57,
             ..encoding("h264", faults)
         };
-        let lines = advice(&[encoding("opus", Faults::default()), lossy.clone(), lossy], 0);
+        let lines = advice(
+            &[encoding("opus", Faults::default()), lossy.clone(), lossy],
+            0,
+            true,
+        );
         let parts = [
+            "another encoder",
             "rtp-stream-id",
             "High 4:4:4",
             "B-frames",
@@ -195,7 +206,11 @@ mod tests {
             no_keyframe: true,
             ..faults
         };
-        let lines = advice(&[encoding("opus", Faults::default()), encoding("h264", late)], 0);
+        let lines = advice(
+            &[encoding("opus", Faults::default()), encoding("h264", late)],
+            0,
+            false,
+        );
         assert!(lines.iter().any(|line| line.contains("ten seconds")));
         assert!(!lines.iter().any(|line| line.contains("every 8 s")));
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use sfu::media::EncodingHealth;
 use sfu::playback::ClockMap;
 use sfu::relay::{RoomName, ShardId};
-use sfu::shard::{Event, PeerId};
+use sfu::shard::{Event, PeerEnd, PeerId};
 use tokio::sync::mpsc;
 
 use super::bulletin::Bulletin;
@@ -83,6 +83,8 @@ pub enum News {
         viewers: Vec<u32>,
         /// How many have no decoder for any.
         unplayable: u32,
+        /// Whether another publisher takes the room again and again, and is kept out.
+        fought_over: bool,
     },
     /// A viewer has no decoder for the picture, or has one again.
     Unplayable {
@@ -148,6 +150,12 @@ fn note(
             telemetry.ended(reason);
             tracing::debug!(peer = peer.0, ?reason, "session ended");
             let session = directory.remove(peer)?;
+            if reason == PeerEnd::TakenOver && directory.taken_over(&session.room, Instant::now()) {
+                tracing::warn!(
+                    room = &*session.room,
+                    "two publishers take this room from one another; the one on the air is left there for a minute"
+                );
+            }
             bulletin.viewers(&session.room, directory.presence(&session.room).viewers);
             Some(News::Closed {
                 peer,
@@ -176,12 +184,15 @@ fn note(
         }
         Event::Unplayable { peer, codec } => Some(News::Unplayable { peer, codec }),
         Event::Health { room, encodings, .. } => {
-            let (viewers, unplayable) = bulletin.health(Instant::now(), &room, &encodings);
+            let now = Instant::now();
+            let (viewers, unplayable) = bulletin.health(now, &room, &encodings);
+            let fought_over = directory.presence(&room).is_fought_over(now);
             Some(News::Health {
                 room,
                 encodings,
                 viewers,
                 unplayable,
+                fought_over,
             })
         }
     }

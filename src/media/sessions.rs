@@ -1,7 +1,7 @@
 //! Media sessions as the HTTP door sees them: offers judged here, peers opened on a shard, answers written.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::Rng;
 use sfu::negotiation::{IceCredentials, Label};
@@ -19,10 +19,13 @@ use super::command::Command;
 use super::credentials;
 use super::news::News;
 use super::service::MediaService;
+use crate::contest;
 use crate::directory::Part;
 
 /// Seconds a client is asked to wait when a shard is full or busy.
 const RETRY_AFTER: u32 = 5;
+/// What the one hears who is kept out.
+const FOUGHT_OVER: &str = "two encoders take this room from one another: end one of them. The one on the air is left there for a minute";
 /// Of a thread that has more to do than answer, or has ended.
 const UNANSWERED: &str = "the server did not answer in time, or is stopping";
 /// `msid` stream and CNAME of what viewers get: sound and picture of one session belong together, and there is
@@ -76,6 +79,12 @@ impl MediaService {
     ) -> Result<Answer, MediaError> {
         let directory = &self.state.directory;
         let room = directory.room_name(room);
+        if door == Door::Whip && !directory.challenge(&room, Instant::now()) {
+            return Err(MediaError::Taken {
+                why: FOUGHT_OVER,
+                retry_after: u32::try_from(contest::RETRY_AFTER.as_secs()).unwrap_or(RETRY_AFTER),
+            });
+        }
         let part = match door {
             Door::Whip => Part::Publisher(directory.next_generation()),
             Door::Whep => Part::Viewer,

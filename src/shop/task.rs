@@ -191,8 +191,9 @@ impl ShopTask {
                 encodings,
                 viewers,
                 unplayable,
+                fought_over,
             } => {
-                let warnings = advice(&encodings, unplayable);
+                let warnings = advice(&encodings, unplayable, fought_over);
                 let encodings = encodings.iter().zip(viewers);
                 let encodings: Vec<EncodingStatus> = encodings
                     .map(|(health, viewers)| status(health, viewers))

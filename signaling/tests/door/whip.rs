@@ -78,7 +78,10 @@ async fn offers_are_refused_for_what_is_wrong_with_them() {
         refused(stage.whip(), status).await;
     }
     let (why, retry_after) = ("for a reason", 7);
-    for (error, status) in [(MediaError::Unavailable { why, retry_after }, 503)] {
+    for (error, status) in [
+        (MediaError::Unavailable { why, retry_after }, 503),
+        (MediaError::Taken { why, retry_after }, 409),
+    ] {
         *stage.house.media.refuse.lock().unwrap() = Some(error);
         let response = refused(stage.whip(), status).await;
         assert_eq!(header(&response, "retry-after"), "7");

@@ -3,8 +3,6 @@
 use super::*;
 use std::sync::Arc;
 
-use std::time::Instant;
-
 use sfu::media::{EncodingHealth, Faults};
 use sfu::negotiation::Fingerprint;
 use sfu::relay::{EncodingId, RoomName};
@@ -130,6 +128,39 @@ async fn each_publication_outranks_the_one_before() {
     open(&stage, Door::Whip, PUBLISH).await.unwrap();
     open(&stage, Door::Whip, PUBLISH).await.unwrap();
     assert!(seen.recv().unwrap() < seen.recv().unwrap());
+}
+
+#[tokio::test]
+async fn two_publishers_who_fight_over_a_room_come_to_rest() {
+    let stage = stage(willing);
+    let room = stage.directory.room_name("demo");
+    let generation = |answer: &Answer| match stage.directory.session(PeerId(answer.session.0)).unwrap().part {
+        Part::Publisher(generation) => generation,
+        Part::Viewer => panic!("a publisher"),
+    };
+    let mut on_air = open(&stage, Door::Whip, PUBLISH).await.unwrap();
+    stage.directory.on_air(&room, generation(&on_air), true);
+    for _ in 0..3 {
+        let next = open(&stage, Door::Whip, PUBLISH).await.unwrap();
+        stage.directory.on_air(&room, generation(&next), true);
+        stage.directory.remove(PeerId(on_air.session.0));
+        stage.directory.taken_over(&room, Instant::now());
+        on_air = next;
+    }
+    let refused = open(&stage, Door::Whip, PUBLISH).await;
+    assert!(
+        matches!(refused, Err(MediaError::Taken { why, retry_after: 10 }) if why.contains("end one")),
+        "{refused:?}"
+    );
+    assert!(
+        open(&stage, Door::Whep, PLAY).await.is_ok(),
+        "whoever watches may"
+    );
+    stage.directory.on_air(&room, generation(&on_air), false);
+    assert!(
+        open(&stage, Door::Whip, PUBLISH).await.is_ok(),
+        "nobody is on the air"
+    );
 }
 
 #[tokio::test]
