@@ -5,6 +5,12 @@ const LOOK_MS = 1000;
 /** Pictures that come in so many looks, none of which is decoded, will not be: a busy machine needs a second for its first. */
 const LOOKS = 8;
 
+/**
+ * A codec as it is called outside of SDP.
+ * @param {string} codec
+ */
+export const codecName = (codec) => codec.toUpperCase().replace("H264", "H.264");
+
 export class Decoders {
   /** As in "video/H264". @type {Set<string>} */
   #failed = new Set();

@@ -3,13 +3,14 @@
 import { roomOfPage, tokenOfPage } from "./address.js";
 import { Inventory } from "./inventory.js";
 import { Moderation } from "./moderation.js";
+import { Monitor } from "./monitor.js";
 import { Places } from "./places.js";
 import { Promos } from "./promos.js";
 import { Polling, Questioning } from "./questioning.js";
 import { Sales } from "./sales.js";
 import { ShopClient } from "./shop.js";
 import { Studio } from "./studio.js";
-import { $, toast } from "./ui.js";
+import { $, share, toast } from "./ui.js";
 
 const room = roomOfPage();
 const key = `vitrine:host:${room}`;
@@ -44,7 +45,8 @@ function begin(token) {
       clearTimeout(slow);
     }
   };
-  const studio = new Studio({ room, token, shop });
+  const monitor = new Monitor({ room, token, shop });
+  const studio = new Studio({ room, token, shop, monitor });
   new Inventory({ shop, act, places: new Places() });
   new Sales({ shop, act, room, token });
   new Moderation({ shop, act });
@@ -72,17 +74,20 @@ function begin(token) {
     document.title = `${show.title} · host`;
     state.value = show.state;
     if (starts !== document.activeElement) starts.value = show.starts_at ? localTime(show.starts_at) : "";
-    $("#count").textContent = shop.countdown ? "Stop counting" : "Count down";
+    $("#count").textContent = shop.countdown ? "Stop counting" : "Show a countdown to everybody";
     const live = $("#live");
-    const text = !shop.isConnected ? "No connection" : show.on_air ? "ON AIR" : "Off air";
+    // The demo's picture is nobody's show.
+    const isOn = show.on_air && (!monitor.isDemo || document.documentElement.dataset.publishing === "live");
+    const text = !shop.isConnected ? "No connection" : isOn ? "ON AIR" : "Off air";
     if (live.textContent !== text) live.textContent = text;
-    live.classList.toggle("live", shop.isConnected && show.on_air);
+    live.classList.toggle("live", shop.isConnected && isOn);
     $("#viewers").textContent = String(viewers);
   };
   shop.on("change", ({ detail }) => {
     if (detail === "welcome" && shop.you.role !== "host") askForToken("This token does not allow to host here.");
     if (["welcome", "show", "viewers", "countdown", "connection"].includes(detail)) draw();
   });
+  monitor.addEventListener("change", draw);
   shop.on("notice", ({ detail }) => (detail.code === "token_invalid" ? askForToken(`The token is not good: ${detail.text}.`) : toast(detail.text, "bad")));
   // The host's own picture may not be on: the shop is reached without it.
   shop.openEvents();
@@ -129,6 +134,7 @@ function askForToken(why = "") {
 $("#room").textContent = `Room ${room}`;
 $("#login-room").textContent = room;
 $("#viewer-page").href = `/watch/${room}`;
+$("#share").addEventListener("click", () => share($("#title").value, $("#viewer-page").href));
 const token = tokenOfPage(key);
 if (token) begin(token);
 else askForToken();

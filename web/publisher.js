@@ -119,7 +119,8 @@ export class WhipPublisher extends EventTarget {
     this.#set("idle");
   }
 
-  /** What leaves now: `[{rid, bitrate, width, height, fps}]`, lowest first. Bits per second since the last call. */
+  /** What leaves now: `[{rid, bitrate, width, height, fps, limit}]`, lowest first. Bits per second since the last call; `limit` is what the
+   * browser holds the picture back for: `none`, `bandwidth`, `cpu` or `other` (W3C, Identifiers for WebRTC's Statistics API). */
   async rates() {
     const layers = [];
     for (const report of (await this.#pc?.getStats())?.values() ?? []) {
@@ -133,6 +134,7 @@ export class WhipPublisher extends EventTarget {
         width: report.frameWidth ?? 0,
         height: report.frameHeight ?? 0,
         fps: Math.round(report.framesPerSecond ?? 0),
+        limit: String(report.qualityLimitationReason ?? "none"),
       });
     }
     /** @param {{rid: string}} layer */

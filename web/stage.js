@@ -1,6 +1,7 @@
 // The picture on the viewer's page: whether there is one, its shape, its sound, and what is said while there is none.
 
 import { Awake } from "./awake.js";
+import { codecName } from "./decoders.js";
 import { $, clock, dayAndTime } from "./ui.js";
 
 /** Without a new frame for so long there is no picture any more. */
@@ -8,12 +9,6 @@ const STILL_MS = 4000;
 const GLOW_MS = 1500;
 /** What a browser shows of a connection that has ended, or has no picture yet, is a black one of so many pixels. */
 const NO_PICTURE = 2;
-
-/**
- * A codec as it is called outside of SDP.
- * @param {string} codec
- */
-const codecName = (codec) => codec.toUpperCase().replace("H264", "H.264");
 
 export class Stage {
   /** @type {import("./player.js").WhepPlayer} */

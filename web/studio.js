@@ -1,8 +1,10 @@
 // The host's camera or screen: chosen, shown, sent, measured.
 
 import { Awake } from "./awake.js";
+import { codecName } from "./decoders.js";
+import { Meter } from "./meter.js";
 import { WhipPublisher } from "./publisher.js";
-import { $, all, el, patch, toast } from "./ui.js";
+import { $, all, copy, el, patch, toast } from "./ui.js";
 
 const AGAIN_MS = 2000;
 /** @type {Record<string, string>} */
@@ -17,6 +19,20 @@ const REFUSALS = {
   NotFoundError: "There is no camera and no microphone here.",
   NotReadableError: "Another program has the camera. End it there, then press Camera again.",
 };
+
+const SILENT = "Nothing is heard: is it the right microphone, and is it on?";
+
+/** What holds the picture back, in the host's words.
+ * @type {Record<string, string>} */
+const HELD_BACK = {
+  bandwidth: "Your line is too thin for the best picture: viewers get a smaller one. A cable is better than Wi-Fi",
+  cpu: "This computer is too busy: viewers get a smaller picture. End other programs",
+};
+/** At the beginning, and behind a short trouble, it is so for some seconds. */
+const HELD_BACK_SECONDS = 8;
+
+/** What a file is sent with by ffmpeg, to the address behind it. */
+const FFMPEG = "ffmpeg -re -i in.mp4 -c:v libx264 -profile:v baseline -tune zerolatency -g 60 -c:a libopus -ar 48000 -ac 2 -f whip -authorization TOKEN";
 
 /**
  * A rate for people.
@@ -39,11 +55,18 @@ export class Studio {
   #isCamera = false;
   #isRefused = false;
   #awake = new Awake();
+  #monitor;
+  #meter = new Meter();
+  /** What the server says of what arrives. @type {string[]} */
+  #advice = [];
+  #heldBack = { by: "none", seconds: 0 };
 
-  /** @param {{room: string, token?: string, shop: import("./shop.js").ShopClient}} options */
-  constructor({ room, token, shop }) {
+  /** @param {{room: string, token?: string, shop: import("./shop.js").ShopClient, monitor: import("./monitor.js").Monitor}} options */
+  constructor({ room, token, shop, monitor }) {
     this.#room = room;
     this.#token = token;
+    this.#monitor = monitor;
+    monitor.addEventListener("change", () => this.#drawWhose());
     $("#camera").addEventListener("click", () => this.#camera());
     $("#screen").addEventListener("click", () => this.#screen());
     navigator.mediaDevices?.addEventListener("devicechange", () => this.#plugged());
@@ -63,14 +86,37 @@ export class Studio {
   #offerEncoder() {
     $("#whip").value = this.#url();
     $("#bearer").value = this.#token ?? "";
+    // The token is copied, and not shown.
+    $("#ffmpeg").value = `${FFMPEG} ${this.#url()}`;
     for (const button of all("[data-copy]")) {
-      button.addEventListener("click", () =>
-        navigator.clipboard.writeText($(`#${button.dataset.copy}`).value).then(
-          () => toast("Copied", "good"),
-          () => toast("This browser does not let pages copy", "bad"),
-        ),
-      );
+      button.addEventListener("click", () => copy($(`#${button.dataset.copy}`).value.replace("authorization TOKEN", `authorization ${this.#token ?? ""}`)));
     }
+  }
+
+  /** Whose picture it is, and who sees it. */
+  #drawWhose() {
+    const isOwn = Boolean(this.#stream);
+    const isOnAir = this.#publisher?.state === "live";
+    const [text, isLive] = isOwn
+      ? isOnAir ? ["You are on the air", true] : ["Only you see this", false]
+      : this.#elsewhere();
+    const isThere = isOwn || this.#monitor.isThere;
+    const badge = $("#whose");
+    if (badge.textContent !== text) badge.textContent = text;
+    badge.classList.toggle("live", isLive);
+    badge.hidden = !isThere && !this.#monitor.unplayable;
+    $("#no-preview").hidden = isThere;
+    this.#meter.listen(isOwn ? this.#stream : this.#monitor.stream);
+  }
+
+  /**
+   * Whose picture is on the air that this browser does not send, and whether it is a host's.
+   * @returns {[string, boolean]}
+   */
+  #elsewhere() {
+    const { isDemo, unplayable } = this.#monitor;
+    if (unplayable) return [`On the air in ${codecName(unplayable)}, which this browser cannot show`, true];
+    return isDemo ? ["The demo, until you go live", false] : ["On the air, from another encoder", true];
   }
 
   #url() {
@@ -131,7 +177,8 @@ export class Studio {
       this.#isRefused = false;
       this.#stream = stream;
       $("#preview").srcObject = stream;
-      $("#no-preview").hidden = true;
+      this.#monitor.wish(false);
+      this.#drawWhose();
       $("#go").disabled = false;
       $("#mute").hidden = stream.getAudioTracks().length === 0;
       this.#applyMute();
@@ -196,6 +243,7 @@ export class Studio {
     if (hasFocus) shown.focus();
     $("#stop").textContent = publisher.state === "live" ? "End" : "Connecting…";
     document.documentElement.dataset.publishing = publisher.state;
+    this.#drawWhose();
     if (publisher.state === "lost") setTimeout(() => publisher === this.#publisher && this.#comeBack(), AGAIN_MS);
   }
 
@@ -214,11 +262,15 @@ export class Studio {
     publisher?.stop();
     this.#publisher = undefined;
     patch($("#layers"), nothing());
+    this.#drawWhose();
   }
 
   async #measure() {
+    const layers = this.#publisher?.state === "live" ? await this.#publisher.rates() : [];
+    const by = layers.map(({ limit }) => limit).find((limit) => limit in HELD_BACK) ?? "none";
+    this.#heldBack = { by, seconds: by === this.#heldBack.by ? this.#heldBack.seconds + 1 : 0 };
+    this.#drawAdvice();
     if (this.#publisher?.state !== "live") return;
-    const layers = await this.#publisher.rates();
     patch($("#layers"), layers.length ? layers.map((layer) => this.#layer(layer)) : nothing());
   }
 
@@ -250,9 +302,32 @@ export class Studio {
       );
     });
     patch($("#arriving"), rows.length ? rows : nothing(6));
-    const text = warnings.join(" · ");
+    this.#advice = warnings;
+    this.#drawAdvice();
+    const well = warnings.length ? "" : inWords(encodings);
+    if ($("#well").textContent !== well) $("#well").textContent = well;
+  }
+
+  #drawAdvice() {
+    const isSilent = Boolean(this.#stream) && this.#meter.isSilent;
+    const { by, seconds } = this.#heldBack;
+    const isHeldBack = by in HELD_BACK && seconds >= HELD_BACK_SECONDS;
+    const text = [...this.#advice, ...(isHeldBack ? [HELD_BACK[by]] : []), ...(isSilent ? [SILENT] : [])].join(" · ");
     if ($("#warnings").textContent !== text) $("#warnings").textContent = text;
   }
+}
+
+/**
+ * That the picture arrives, and how large; empty while none does.
+ * @param {import("./show.js").ShowEvents["health"]["encodings"]} encodings
+ */
+function inWords(encodings) {
+  /** @param {(typeof encodings)[number]} encoding */
+  const size = ({ width, height }) => (width ?? 0) * (height ?? 0);
+  const [best] = encodings.filter((each) => each.active && size(each) > 0).sort((a, b) => size(b) - size(a));
+  if (!best) return "";
+  const total = encodings.reduce((sum, { bitrate }) => sum + bitrate, 0);
+  return `Arrives well: ${best.width}×${best.height}, ${rate(total)}${best.lost_permille ? "" : ", nothing lost"}`;
 }
 
 /**

@@ -251,6 +251,24 @@ export function toast(text, kind = "info") {
   setTimeout(() => line.remove(), kind === "announce" ? 12_000 : 5000);
 }
 
+/**
+ * Puts a text where it can be pasted from.
+ * @param {string} text
+ * @param {string} [done] what is said then
+ */
+export const copy = (text, done = "Copied") =>
+  (navigator.clipboard?.writeText(text) ?? Promise.reject()).then(
+    () => toast(done, "good"),
+    () => toast("This browser does not let pages copy", "bad"),
+  );
+
+/**
+ * Sends a page to somebody: by what a phone has for it, else it is copied.
+ * @param {string} title
+ * @param {string} url
+ */
+export const share = (title, url) => (navigator.share ? navigator.share({ title, url }).catch(() => {}) : copy(url, "The link is copied"));
+
 /** Something small that is remembered in this browser, when it remembers at all. */
 export const memory = {
   /** @param {string} key */

@@ -1,6 +1,7 @@
 // Runs the scenarios one after the other, each on a server of its own. `run NAME…` runs those whose names begin so, those that are long among them.
 
 import { Server } from "./server.mjs";
+import { desk } from "./desk.mjs";
 import { gstreamer } from "./gstreamer.mjs";
 import { holding } from "./holding.mjs";
 import { joining } from "./joining.mjs";
@@ -19,7 +20,7 @@ const wanted = process.argv.slice(2);
 let failed = 0;
 /** Environment variables for its server, found out first where they depend on the machine. */
 const settings = ({ settings }) => (typeof settings === "function" ? settings() : settings);
-for (const scenario of [...scenarios, ...gstreamer, ...selling, ...holding, ...joining, ...paths, ...mishaps, ...thumb, ...tokens, ...visits, ...spatial, ...lines]) {
+for (const scenario of [...scenarios, ...desk, ...gstreamer, ...selling, ...holding, ...joining, ...paths, ...mishaps, ...thumb, ...tokens, ...visits, ...spatial, ...lines]) {
   if (wanted.length ? !wanted.some((name) => scenario.name.startsWith(name)) : scenario.byName) continue;
   const started = Date.now();
   let server;
