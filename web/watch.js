@@ -11,7 +11,7 @@ import { Spoken } from "./spoken.js";
 import { Stage } from "./stage.js";
 import { Talk } from "./talk.js";
 import { player, room, token, video } from "./tune.js";
-import { memory, toast } from "./ui.js";
+import { $, memory, share, toast } from "./ui.js";
 
 const name = memory.get("vitrine:name");
 const shop = new ShopClient({ room, token, mayBeGuest: true, name, video });
@@ -55,6 +55,8 @@ shop.on("recommendation", ({ detail: { product, text } }) => {
   if (title) toast(text ? `${title}: ${text}` : `Have a look at this, too: ${title}`, "announce");
 });
 shop.on("announcement", ({ detail }) => toast(detail.text, "announce"));
+
+$("#share").addEventListener("click", () => share(shop.show?.title ?? "", location.origin + location.pathname));
 
 // A player without WebRTC still gets the shop.
 if (!("RTCPeerConnection" in window)) shop.openEvents();

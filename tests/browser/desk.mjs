@@ -104,4 +104,18 @@ export const desk = [
       noErrors(studio);
     },
   },
+  {
+    name: "viewer-who-tells-a-friend",
+    async run(server) {
+      const tab = await watch(server, "chrome");
+      await inShop(tab);
+      await tab.evaluate(() => (navigator.share = async (what) => void (window.shared = what)));
+      await until("one button at a time", () => tab.evaluate(() => document.querySelector("#sound").classList.contains("wish") && getComputedStyle(document.querySelector("#share")).display === "none"));
+      await click(tab, "#sound");
+      await tab.click("#share");
+      const { title, url } = await until("a link", () => tab.evaluate(() => window.shared));
+      if (url !== `${server.url}/watch/demo` || title !== "Small things, made well") throw new Error(`${title}: ${url}`);
+      noErrors(tab);
+    },
+  },
 ];
