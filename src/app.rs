@@ -356,9 +356,9 @@ fn banner(
     let first = config.rooms.first().map(String::as_str);
     let room = front.or(first).unwrap_or(DEMO_ROOM).to_owned();
     let scopes = [Scope::Publish, Scope::Host];
-    let url = match config.http_public_url.trim_end_matches('/') {
-        "" => format!("{}://localhost:{}", config.scheme(), address.port()),
-        url => url.to_owned(),
+    let url = match config.public_url() {
+        None => format!("{}://localhost:{}", config.scheme(), address.port()),
+        Some(url) => url.to_owned(),
     };
     Ok(Banner {
         url,
@@ -451,6 +451,7 @@ fn door_settings(config: &Config) -> anyhow::Result<DoorSettings> {
         secure: !config.http_tls_certificate.is_empty(),
         ..DoorSettings::new(config.data_dir.join("media"))
     })
+        public_url: config.public_url().map(str::to_owned),
 }
 
 fn tls(config: &Config) -> anyhow::Result<Option<listen::Tls>> {

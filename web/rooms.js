@@ -15,7 +15,7 @@ async function look() {
 }
 
 /**
- * @typedef {{room: string, live: boolean, host: boolean, viewers: number, title?: string, state: string, starts_at?: number}} Room
+ * @typedef {{room: string, live: boolean, host: boolean, viewers: number, title?: string, state: string, starts_at?: number, image?: string}} Room
  */
 
 /**
@@ -49,13 +49,14 @@ function draw(rooms) {
     rooms
       .sort((a, b) => rank(a) - rank(b) || a.room.localeCompare(b.room))
       .map((known) => {
-        const { room, live, title } = known;
+        const { room, live, title, image } = known;
         return el(
           "li",
           { "data-key": room },
           el(
             "a",
             { href: `/watch/${room}` },
+            image && el("img", { src: image, alt: "", loading: "lazy" }),
             el("span", { class: "words" }, el("strong", {}, title || room), el("span", { class: "small" }, facts(known))),
             el("span", { class: live ? "badge live" : "badge" }, word(known)),
           ),

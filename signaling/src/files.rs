@@ -28,6 +28,8 @@ const UNTITLED: [&str; 2] = [
     "<title>Live shopping</title>",
     "\"og:title\" content=\"Live shopping\"",
 ];
+/// What a preview begins with; its picture stands behind.
+const PREVIEW: &str = "<meta property=\"og:type\" content=\"video.other\">";
 /// What addresses of files begin with.
 const ASSETS: &str = "\"/assets/";
 
@@ -40,8 +42,16 @@ pub(crate) struct Files {
     /// Names the files of this build, all together: modules of two builds never meet in one page. 16 hexadecimal digits.
     release: String,
     by_path: BTreeMap<String, File>,
-    /// By the page's file and the title in it.
-    titled: Mutex<HashMap<(String, String), Arc<File>>>,
+    /// By the page's file and the show in its head.
+    titled: Mutex<HashMap<(String, Head), Arc<File>>>,
+}
+
+/// What a show's page says of it to those who show a link before it is followed (the Open Graph protocol).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Head {
+    pub(crate) title: String,
+    /// A picture's whole address.
+    pub(crate) image: Option<String>,
 }
 
 /// One file, and what it became for those who take it compressed.
@@ -100,17 +110,16 @@ impl Files {
         Some(self.by_path.get(name)?.answer(headers, REVALIDATE))
     }
 
-    /// A page with a show's title in its head, for those who show a link before it is followed.
-    pub(crate) fn page_titled(&self, name: &str, title: &str, headers: &HeaderMap) -> Option<Response> {
+    /// A page with a show in its head.
+    pub(crate) fn page_titled(&self, name: &str, head: &Head, headers: &HeaderMap) -> Option<Response> {
         let page = self.by_path.get(name)?;
         let mut titled = self.titled.lock().unwrap_or_else(PoisonError::into_inner);
         if titled.len() >= MAX_TITLED {
             titled.clear();
         }
-        let key = (name.to_owned(), title.to_owned());
         let file = titled
-            .entry(key)
-            .or_insert_with(|| Arc::new(page.titled(title)))
+            .entry((name.to_owned(), head.clone()))
+            .or_insert_with(|| Arc::new(page.titled(head)))
             .clone();
         drop(titled);
         Some(file.answer(headers, REVALIDATE))
@@ -149,6 +158,14 @@ fn escaped(text: &str) -> String {
     html
 }
 
+/// A preview with a picture. The title is replaced before: it cannot hold what is looked for here, for it is escaped.
+fn pictured(image: &str) -> String {
+    let image = escaped(image);
+    format!(
+        "{PREVIEW}\n<meta property=\"og:image\" content=\"{image}\">\n<meta name=\"twitter:card\" content=\"summary_large_image\">"
+    )
+}
+
 fn named(page: &Bytes, from: &str, to: &str) -> Bytes {
     Bytes::from(String::from_utf8_lossy(page).replace(from, to))
 }
@@ -170,14 +187,18 @@ impl File {
         }
     }
 
-    /// The same page with another title.
-    fn titled(&self, title: &str) -> File {
+    /// The same page of a show.
+    fn titled(&self, show: &Head) -> File {
         let mut hasher = DefaultHasher::new();
-        title.hash(&mut hasher);
-        let title = escaped(title);
+        show.hash(&mut hasher);
+        let title = escaped(&show.title);
         let [head, preview] = UNTITLED;
         let page = named(&self.plain, head, &format!("<title>{title}</title>"));
         let page = named(&page, preview, &format!("\"og:title\" content=\"{title}\""));
+        let page = match &show.image {
+            Some(image) => named(&page, PREVIEW, &pictured(image)),
+            None => page,
+        };
         File {
             kind: self.kind.clone(),
             tag: format!("{}-{:x}", self.tag, hasher.finish()),

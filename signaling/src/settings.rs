@@ -37,6 +37,8 @@ pub struct DoorSettings {
     pub pictures: PathBuf,
     /// Origins that may show the viewer page in a frame, as CSP source expressions.
     pub frame_ancestors: Vec<String>,
+    /// How the world reaches this server, without a slash at the end; for what links to a show are shown with.
+    pub public_url: Option<String>,
     /// Whether the door is served by TLS: pages then ask browsers to insist on it (RFC 6797).
     pub secure: bool,
 }
@@ -58,6 +60,7 @@ impl DoorSettings {
             front_room: None,
             pictures,
             frame_ancestors: Vec::new(),
+            public_url: None,
             secure: false,
         }
     }

@@ -25,6 +25,9 @@ pub struct RoomSummary {
     /// When it is to begin, unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub starts_at: Option<i64>,
+    /// The address of a picture of what is shown, else of what there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
 }
 
 /// One shop message for an SSE client; JSON.

@@ -172,6 +172,12 @@ impl Config {
     /// The scheme of the HTTP door.
     pub fn scheme(&self) -> &'static str {
         if self.http_tls_certificate.is_empty() {
+    /// How the world reaches this server, without a slash at the end, if that was said.
+    pub fn public_url(&self) -> Option<&str> {
+        let url = self.http_public_url.trim_end_matches('/');
+        (!url.is_empty()).then_some(url)
+    }
+
             "http"
         } else {
             "https"

@@ -134,6 +134,7 @@ impl Shop for ShopService {
             title: String::new(),
             state: "scheduled",
             starts_at: None,
+            image: None,
         })
     }
 

@@ -359,6 +359,7 @@ impl ShopTask {
                 .map_or(ShowState::default(), |state| state.state)
                 .name(),
             starts_at: state.as_ref().and_then(|state| state.starts_at),
+            image: state.as_ref().and_then(|state| state.image.clone()),
             title: state.map(|state| state.title).unwrap_or_default(),
         }
     }

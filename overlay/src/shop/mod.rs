@@ -96,6 +96,8 @@ pub struct RoomState {
     pub state: ShowState,
     /// When it is to begin, unix milliseconds.
     pub starts_at: Option<i64>,
+    /// A picture of what is shown, else of what there is; an address as the product has it.
+    pub image: Option<String>,
 }
 
 /// Who waits for an answer of the ledger.

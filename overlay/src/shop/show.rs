@@ -148,7 +148,17 @@ impl Show {
             title: self.title.clone(),
             state: self.state,
             starts_at: self.starts_at,
+            image: self.image().map(str::to_owned),
         }
+    }
+
+    /// A picture of what is shown, else of the first product that has one.
+    fn image(&self) -> Option<&str> {
+        let featured = self.featured.as_ref().and_then(|id| self.products.get(id));
+        let mut products = featured.into_iter().chain(self.products.values());
+        products
+            .find_map(|product| product.images.first())
+            .map(String::as_str)
     }
 
     pub(super) fn info(&self) -> ShowInfo {

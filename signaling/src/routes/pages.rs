@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use crate::files::Head;
 use crate::house::House;
 use crate::problem::Problem;
 use crate::reception::Shared;
@@ -29,7 +30,7 @@ const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-poli
 /// Scripts and pictures are there to be embedded in a shop's own pages.
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// A page does not wait longer for its show's title: it is there for previews of links, the page itself asks for it later.
+/// A page does not wait longer for its show's head: it is there for previews of links, the page itself asks for it later.
 const TITLE_PATIENCE: Duration = Duration::from_millis(50);
 
 /// A page by its file in `web/`.
@@ -56,10 +57,10 @@ async fn front<H: House>(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Some(room) = &reception.settings.front_room else {
-        return show(&reception, Page::Rooms, "", &headers);
+        return show(&reception, Page::Rooms, &Head::default(), &headers);
     };
-    let title = title_of(&reception, room).await;
-    show(&reception, Page::Front, &title, &headers)
+    let head = head_of(&reception, room).await;
+    show(&reception, Page::Front, &head, &headers)
 }
 
 async fn watch<H: House>(
@@ -70,17 +71,35 @@ async fn watch<H: House>(
     if let Err(problem) = reception.check_room(&room) {
         return no_such_show(&reception, problem, &headers);
     }
-    let title = title_of(&reception, &room).await;
-    show(&reception, Page::Watch, &title, &headers)
+    let head = head_of(&reception, &room).await;
+    show(&reception, Page::Watch, &head, &headers)
 }
 
-/// The title of a show that anybody may see; empty where there is none.
-async fn title_of<H: House>(reception: &Shared<H>, room: &str) -> String {
+/// What anybody may know of a show; nothing where there is none.
+async fn head_of<H: House>(reception: &Shared<H>, room: &str) -> Head {
     if reception.watching_needs_token(room) {
-        return String::new();
+        return Head::default();
     }
     let known = tokio::time::timeout(TITLE_PATIENCE, reception.house.shop().room(room)).await;
-    known.map(|known| known.title).unwrap_or_default()
+    let Ok(known) = known else {
+        return Head::default();
+    };
+    let public_url = reception.settings.public_url.as_deref();
+    Head {
+        title: known.title,
+        image: known.image.and_then(|image| whole_address(&image, public_url)),
+    }
+}
+
+/// A product's picture as others reach it; drawings are shown by none of those who show links.
+fn whole_address(image: &str, public_url: Option<&str>) -> Option<String> {
+    if image.ends_with(".svg") {
+        return None;
+    }
+    match image.starts_with('/') {
+        true => public_url.map(|url| format!("{url}{image}")),
+        false => image.starts_with("https://").then(|| image.to_owned()),
+    }
 }
 
 /// Somebody who looks for a show is told which ones there are, a program what is wrong.
@@ -96,7 +115,7 @@ fn no_such_show<H: House>(
     // What it has of another room's address is no answer for this one: never 304.
     let mut headers = headers.clone();
     headers.remove(IF_NONE_MATCH);
-    let mut page = show(reception, Page::Rooms, "", &headers)?;
+    let mut page = show(reception, Page::Rooms, &Head::default(), &headers)?;
     *page.status_mut() = StatusCode::NOT_FOUND;
     Ok(page)
 }
@@ -107,13 +126,13 @@ async fn host<H: House>(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     reception.check_room(&room)?;
-    show(&reception, Page::Host, "", &headers)
+    show(&reception, Page::Host, &Head::default(), &headers)
 }
 
 fn show<H: House>(
     reception: &Shared<H>,
     page: Page,
-    title: &str,
+    head: &Head,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let (file, permissions) = match page {
@@ -125,9 +144,9 @@ fn show<H: House>(
             "camera=(self), microphone=(self), display-capture=(self)",
         ),
     };
-    let page_of_file = match title {
-        "" => reception.files.page(file, headers),
-        title => reception.files.page_titled(file, title, headers),
+    let page_of_file = match head.title.is_empty() {
+        true => reception.files.page(file, headers),
+        false => reception.files.page_titled(file, head, headers),
     };
     let mut response = page_of_file.ok_or_else(|| Problem::not_found("this server has no such page"))?;
     let ancestors = match page {

@@ -35,12 +35,18 @@ async fn list<H: House>(State(reception): State<Shared<H>>) -> Json<Rooms> {
     Json(Rooms { rooms })
 }
 
+/// Of a private room everybody may know whether it is live, and no more.
 async fn one<H: House>(
     State(reception): State<Shared<H>>,
     Path(room): Path<String>,
 ) -> Result<Json<RoomSummary>, Problem> {
     reception.check_room(&room)?;
-    Ok(Json(reception.house.shop().room(&room).await))
+    let mut known = reception.house.shop().room(&room).await;
+    if reception.watching_needs_token(&room) {
+        known.title.clear();
+        known.image = None;
+    }
+    Ok(Json(known))
 }
 
 async fn viewers<H: House>(

@@ -143,6 +143,7 @@ fn summary(room: &str, live: bool) -> RoomSummary {
         title: "Shoes & <boots>".to_owned(),
         state: "live",
         starts_at: None,
+        image: Some("/media/boots.jpg".to_owned()),
     }
 }
 

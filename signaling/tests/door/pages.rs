@@ -109,9 +109,17 @@ async fn files_are_compressed_for_who_takes_it() {
 
 #[tokio::test]
 async fn a_link_to_a_show_is_shown_with_its_title_elsewhere() {
-    let stage = stage_with(|door| door.front_room = Some("demo".into())).await;
+    let stage = stage_with(|door| {
+        door.front_room = Some("demo".into());
+        door.public_url = Some("https://shop.example".into());
+    })
+    .await;
     for path in ["/", "/watch/demo"] {
         let page = stage.get(path).await.text().await.unwrap();
+        assert!(
+            page.contains("\"og:image\" content=\"https://shop.example/media/boots.jpg\""),
+            "{page}"
+        );
         assert!(
             page.contains("<title>Shoes &amp; &lt;boots&gt;</title>"),
             "{page}"
@@ -124,7 +132,7 @@ async fn a_link_to_a_show_is_shown_with_its_title_elsewhere() {
     // What is not for everybody is not named.
     for path in ["/watch/private", "/host/demo"] {
         let page = stage.get(path).await.text().await.unwrap();
-        assert!(!page.contains("Shoes"), "{path}");
+        assert!(!page.contains("Shoes") && !page.contains("og:image"), "{path}");
     }
 }
 

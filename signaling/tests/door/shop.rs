@@ -20,11 +20,14 @@ async fn rooms_are_listed_without_the_private_ones() {
     assert_eq!(
         rooms,
         json!({"rooms": [{
-            "room": "demo", "live": true, "stand_in": false, "host": true, "viewers": 3, "title": "Shoes & <boots>", "state": "live"
+            "room": "demo", "live": true, "stand_in": false, "host": true, "viewers": 3, "title": "Shoes & <boots>", "state": "live",
+            "image": "/media/boots.jpg"
         }]})
     );
     let room: Value = stage.get("/api/rooms/quiet").await.json().await.unwrap();
     assert_eq!(room["room"], "quiet");
+    let private: Value = stage.get("/api/rooms/private").await.json().await.unwrap();
+    assert_eq!((&private["title"], private.get("image")), (&json!(""), None));
     check_problem(stage.get("/api/rooms/no%20room").await, 404).await;
     check_problem(stage.get("/api/rooms/%ff").await, 400).await;
 }
