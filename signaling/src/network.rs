@@ -22,6 +22,11 @@ impl Network {
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
+
+    /// Whether an address is in one of several.
+    pub(crate) fn any(networks: &[Network], address: IpAddr) -> bool {
+        networks.iter().any(|network| network.contains(address))
+    }
 }
 
 /// Whether an address is this machine's own or of a private network (RFC 1918, RFC 4193, link-local): who comes from there

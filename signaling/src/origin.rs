@@ -26,7 +26,7 @@ pub(crate) fn client_address(
     let texts: Vec<&str> = forwarded.filter_map(|value| value.to_str().ok()).collect();
     let hops = texts.iter().flat_map(|text| text.split(',')).rev();
     for hop in hops {
-        if !trusted.iter().any(|network| network.contains(client)) {
+        if !Network::any(trusted, client) {
             break;
         }
         match hop.trim().parse::<IpAddr>() {

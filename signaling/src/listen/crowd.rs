@@ -65,7 +65,7 @@ impl Crowd {
         if counts.all >= self.max {
             return Err(Full::All);
         }
-        let is_many = is_private(from) || self.proxies.iter().any(|proxy| proxy.contains(from));
+        let is_many = is_private(from) || Network::any(&self.proxies, from);
         if theirs >= self.max_per_address && !is_many {
             return Err(Full::Address);
         }
