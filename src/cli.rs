@@ -10,10 +10,10 @@ use loadtest::cli::LoadTest;
 use signaling::token::{Claims, Scope};
 use toml::Table;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::app;
-use crate::config::{self, Config};
+use crate::config::{self, Config, explained};
 use crate::open_files;
 use crate::secret;
 use crate::shop::clock::unix_now;
@@ -30,21 +30,26 @@ fn keys() -> Vec<Arg> {
         .long("no-demo")
         .action(ArgAction::SetTrue)
         .help("Without the demo show, as --demo false");
-    let keys = Table::try_from(Config::default()).unwrap_or_default();
-    let flags = keys.into_iter().map(|(key, value)| {
-        Arg::new(key.clone())
-            .long(key.replace('_', "-"))
-            .value_name("VALUE")
+    let flags = explained().into_iter().map(|key| {
+        Arg::new(key.name)
+            .long(key.name.replace('_', "-"))
+            .value_name(key.kind)
             .hide_short_help(true)
-            .help_heading("Keys of config.toml")
-            .help(format!("{key} = {value}"))
+            .help_heading(key.section)
+            .help(format!("{} [default: {}]", key.text, key.default))
     });
     [file, no_demo].into_iter().chain(flags).collect()
 }
 
 /// A command that works with the server's configuration.
 fn with_keys(name: &'static str) -> Command {
-    Command::new(name).args(keys())
+    let keys = keys().into_iter().map(|key| {
+        let is_key = key.get_help_heading().is_some();
+        key.hide(is_key)
+    });
+    Command::new(name)
+        .args(keys)
+        .after_help("Every key of config.toml is a flag here, too: `vitrine --help` explains them.")
 }
 
 /// The whole command line.
@@ -56,7 +61,7 @@ pub fn command() -> Command {
         .long_about(
             "A live-shopping server: hosts go live by WHIP, viewers watch by WHEP and buy on the same connection.\n\n\
              Without a command it runs. Values come from --config, the environment (VITRINE_HTTP_LISTEN, one for \
-             every key) and flags, the later the stronger; config.toml explains every key.",
+             every key) and flags, the later the stronger. Lists are separated by commas.",
         )
         .args(keys())
         .subcommand(with_keys("check").about("Checks the configuration and says what would be bound"))
@@ -166,7 +171,11 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
             u32::from(first) + u32::from(shards) - 1
         ),
     }
-    println!("Data: {}", config.data_dir.display());
+    println!(
+        "Address: {}",
+        config.public_url().unwrap_or("localhost (http_public_url)")
+    );
+    println!("Data: {}", std::path::absolute(&config.data_dir)?.display());
     if !config.database.is_empty() {
         println!("Ledger: PostgreSQL");
     }
@@ -318,8 +327,18 @@ pub fn run() -> anyhow::Result<()> {
 
 /// What is logged. The HTTP/2 library warns of every connection that it ends for its client's sake: a stranger could fill
 /// the log. It is heard by whoever names it.
-fn log_filter(log: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::try_new(format!("h2=error,sctp_proto=off,{log}"))
+fn log_filter(log: &str) -> anyhow::Result<EnvFilter> {
+    // A word that is no level would be a part of the program that there is not, and nothing else be logged.
+    let mut words = log
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.contains(['=', '[']));
+    if let Some(word) = words.find(|word| !word.is_empty() && word.parse::<LevelFilter>().is_err()) {
+        anyhow::bail!(
+            "error, warn, info, debug, trace or off, or a part and one of them, as in vitrine=debug, is expected, not {word}"
+        );
+    }
+    Ok(EnvFilter::try_new(format!("h2=error,sctp_proto=off,{log}"))?)
 }
 
 #[cfg(test)]
@@ -332,7 +351,38 @@ mod tests {
         assert!(filter("info").split(',').any(|part| part == "h2=error"));
         assert!(filter("info,h2=debug").split(',').any(|part| part == "h2=debug"));
         assert!(!filter("info,h2=debug").contains("error"));
-        assert!(log_filter("loud").is_err() || log_filter("vitrine=loud").is_err());
+    }
+
+    #[test]
+    fn a_log_level_that_there_is_not_is_refused_with_those_there_are() {
+        for log in ["loud", "info,loud", "vitrine=loud"] {
+            assert!(log_filter(log).is_err(), "{log}");
+        }
+        assert!(log_filter("loud").unwrap_err().to_string().contains("debug"));
+        for log in ["", "off", "WARN", "info,vitrine=debug", "vitrine[session]=trace"] {
+            assert!(log_filter(log).is_ok(), "{log}");
+        }
+    }
+
+    #[test]
+    fn help_explains_every_key_and_that_of_a_command_only_what_is_its_own() {
+        let help = |line: &str| parsed(line).unwrap_err();
+        let all = help("vitrine --help");
+        for said in [
+            "--media-public-addresses <LIST>",
+            "behind NAT, the public one",
+            "--http-max-connections-per-address <NUMBER>",
+            "[default: [::]:8080]",
+            "[default: none]",
+        ] {
+            assert!(all.contains(said), "no {said} in {all}");
+        }
+        let token = help("vitrine token --help");
+        assert!(
+            token.contains("--scope") && !token.contains("--media-port"),
+            "{token}"
+        );
+        assert!(token.contains("vitrine --help"), "{token}");
     }
 
     fn parsed(line: &str) -> Result<ArgMatches, String> {

@@ -1,7 +1,10 @@
 //! Where values come from, the later the stronger: built-in, file, environment, flags.
 
+use std::net::IpAddr;
 use std::path::Path;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
 use super::{BadConfig, Config};
@@ -77,4 +80,17 @@ fn set(table: &mut Table, known: &Table, key: &str, text: &str, source: &str) ->
     };
     table.insert(key.to_owned(), value);
     Ok(())
+}
+
+/// Addresses, or what one of them is instead.
+pub(super) fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpAddr>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let read = |text: &String| {
+        text.parse().map_err(|_| {
+            D::Error::custom(format!(
+                "\"{text}\" is no address, as in 203.0.113.7 or 2001:db8::1; names are not looked up"
+            ))
+        })
+    };
+    texts.iter().map(read).collect()
 }

@@ -1,6 +1,7 @@
 //! What an operator decides: built-in defaults, then `config.toml`, then the environment, then flags.
 
 mod checks;
+mod explained;
 mod layers;
 
 use std::net::IpAddr;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use signaling::Network;
 
+pub use explained::{Explained, explained};
 pub use layers::{KEYS_ENV_PREFIX, Overrides, load};
 
 /// The room of the demo show.
@@ -58,6 +60,7 @@ pub struct Config {
     pub media_port: u16,
     pub media_shards: u16,
     pub media_tcp: bool,
+    #[serde(deserialize_with = "layers::addresses")]
     pub media_public_addresses: Vec<IpAddr>,
     pub media_max_peers: usize,
     pub media_load_max_percent: u16,
@@ -169,15 +172,15 @@ impl Config {
         is_there.then_some(room)
     }
 
-    /// The scheme of the HTTP door.
-    pub fn scheme(&self) -> &'static str {
-        if self.http_tls_certificate.is_empty() {
     /// How the world reaches this server, without a slash at the end, if that was said.
     pub fn public_url(&self) -> Option<&str> {
         let url = self.http_public_url.trim_end_matches('/');
         (!url.is_empty()).then_some(url)
     }
 
+    /// The scheme of the HTTP door.
+    pub fn scheme(&self) -> &'static str {
+        if self.http_tls_certificate.is_empty() {
             "http"
         } else {
             "https"
