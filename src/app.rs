@@ -1,7 +1,7 @@
 //! The whole server: started in the order in which its parts need each other, stopped in the other.
 
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -147,7 +147,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         let token = sign(&tokens, DEMO_ROOM, &[Scope::Publish], "demo", u64::from(u32::MAX));
         start_demo(url, token, runtime.directory.clone(), demo_stopped)
     });
-    print!("{}", banner(&config, address, &tokens, &runtime)?);
+    let banner = banner(&config, address, &tokens, &runtime)?;
+    tracing::info!(http = %address, media = ?banner.media_ports, data = %banner.data.display(), "on");
+    // Whoever has closed the output does not want it.
+    let _ = write!(io::stdout(), "{banner}");
 
     end.wished().await;
     tracing::info!("ending: sessions are closed, requests finished, buys decided");
@@ -448,10 +451,10 @@ fn door_settings(config: &Config) -> anyhow::Result<DoorSettings> {
         ice_servers,
         front_room: config.front_room().map(str::to_owned),
         frame_ancestors: config.http_frame_ancestors.clone(),
+        public_url: config.public_url().map(str::to_owned),
         secure: !config.http_tls_certificate.is_empty(),
         ..DoorSettings::new(config.data_dir.join("media"))
     })
-        public_url: config.public_url().map(str::to_owned),
 }
 
 fn tls(config: &Config) -> anyhow::Result<Option<listen::Tls>> {

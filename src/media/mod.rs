@@ -12,3 +12,4 @@ pub mod pause;
 pub mod service;
 mod sessions;
 pub mod shard_thread;
+mod unreached;

@@ -10,9 +10,11 @@ use sfu::media::EncodingHealth;
 use sfu::playback::ClockMap;
 use sfu::relay::{RoomName, ShardId};
 use sfu::shard::{Event, PeerEnd, PeerId};
+use sfu::transport::CloseReason;
 use tokio::sync::mpsc;
 
 use super::bulletin::Bulletin;
+use super::unreached::Unreached;
 use crate::directory::Directory;
 use crate::telemetry::Telemetry;
 
@@ -103,13 +105,28 @@ pub async fn spread(
     bulletin: Arc<Bulletin>,
     shop: mpsc::Sender<News>,
 ) {
+    let mut unreached = Unreached::default();
     while let Some((shard, event)) = events.recv().await {
+        if is_unreached(&event)
+            && let Some(sessions) = unreached.note(Instant::now())
+        {
+            tracing::warn!(
+                sessions,
+                "sessions did not connect in time: do their clients reach the media ports (firewall, media_public_addresses)?"
+            );
+        }
         if let Some(news) = note(shard, event, &directory, &telemetry, &bulletin)
             && shop.send(news).await.is_err()
         {
             tracing::debug!("the shop is closed");
         }
     }
+}
+
+/// Whether a session ends that nobody came to.
+fn is_unreached(event: &Event) -> bool {
+    let reason = PeerEnd::Transport(CloseReason::ConnectTimeout);
+    matches!(event, Event::Closed { reason: why, .. } if *why == reason)
 }
 
 /// Enters an event into directory and metrics; what the shop should hear of it.
@@ -170,6 +187,8 @@ fn note(
             let changed = directory.on_air(&room, generation, live);
             if changed {
                 bulletin.on_air(&room, live);
+                let state = if live { "on" } else { "off" };
+                tracing::info!(%room, "{state} the air");
             }
             changed.then_some(News::OnAir { room, live })
         }
@@ -204,8 +223,6 @@ mod tests {
     use crate::directory::Part;
     use sfu::relay::Generation;
     use sfu::sdp::{Direction, Offer};
-    use sfu::shard::PeerEnd;
-    use sfu::transport::CloseReason;
 
     const OFFER: &str = include_str!("../../sfu/tests/offers/chromium-play.sdp");
 
