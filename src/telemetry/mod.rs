@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    CounterVec, Encoder, GaugeVec, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 use sfu::relay::ShardId;
 use sfu::shard::PeerEnd;
@@ -21,7 +22,7 @@ use sfu::transport::CloseReason;
 use crate::media::command::ShardReport;
 pub use players::PlayerMetrics;
 use process::ProcessMetrics;
-use readings::{COUNTERS, GAUGES, Reading};
+use readings::{COUNTERS, GAUGES, Reading, TIMES, TIMES_NOW};
 use receive_drops::ReceiveDrops;
 pub use shop::ShopMetrics;
 
@@ -30,6 +31,8 @@ pub struct Telemetry {
     registry: Registry,
     counters: Vec<(IntCounterVec, Reading)>,
     gauges: Vec<(IntGaugeVec, Reading)>,
+    times: Vec<(CounterVec, Reading)>,
+    times_now: Vec<(GaugeVec, Reading)>,
     /// Two readers at once would each add what came since the last.
     rendering: Mutex<()>,
     /// From a session's opening to its keys.
@@ -50,16 +53,13 @@ impl Telemetry {
     /// When two metrics have one name.
     pub fn new(ports: &[u16]) -> Result<Telemetry, prometheus::Error> {
         let registry = Registry::new();
-        let mut counters = Vec::new();
-        for &reading in COUNTERS {
-            let counter = IntCounterVec::new(Opts::new(reading.0, reading.1), &["shard"])?;
-            counters.push((registered(&registry, counter)?, reading));
-        }
-        let mut gauges = Vec::new();
-        for &reading in GAUGES {
-            let gauge = IntGaugeVec::new(Opts::new(reading.0, reading.1), &["shard"])?;
-            gauges.push((registered(&registry, gauge)?, reading));
-        }
+        let counters = per_shard(&registry, COUNTERS, IntCounterVec::new)?;
+        let gauges = per_shard(&registry, GAUGES, IntGaugeVec::new)?;
+        let times = per_shard(&registry, TIMES, CounterVec::new)?;
+        let times_now = per_shard(&registry, TIMES_NOW, GaugeVec::new)?;
+        let build = Opts::new("vitrine_build_info", "1; the label says which release this is.")
+            .const_label("version", env!("CARGO_PKG_VERSION"));
+        registered(&registry, IntGauge::with_opts(build)?)?.set(1);
         let join = HistogramOpts::new("vitrine_join_seconds", "From the answer to keys, per session.")
             .buckets(vec![0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0]);
         let join = registered(&registry, Histogram::with_opts(join)?)?;
@@ -76,6 +76,8 @@ impl Telemetry {
             registry,
             counters,
             gauges,
+            times,
+            times_now,
             rendering: Mutex::new(()),
             join,
             closed,
@@ -121,6 +123,14 @@ impl Telemetry {
                     .with_label_values(&[label.as_str()])
                     .set(i64::try_from(read(report)).unwrap_or(i64::MAX));
             }
+            let seconds = |read: fn(&ShardReport) -> u64| Duration::from_micros(read(report)).as_secs_f64();
+            for (time, (_, _, read)) in &self.times {
+                let time = time.with_label_values(&[label.as_str()]);
+                time.inc_by((seconds(*read) - time.get()).max(0.0));
+            }
+            for (time, (_, _, read)) in &self.times_now {
+                time.with_label_values(&[label.as_str()]).set(seconds(*read));
+            }
         }
         self.process.read();
         self.receive_drops.read();
@@ -128,6 +138,19 @@ impl Telemetry {
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
+}
+
+/// A metric of each shard for each reading.
+fn per_shard<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    readings: &[Reading],
+    make: impl Fn(Opts, &[&str]) -> Result<C, prometheus::Error>,
+) -> Result<Vec<(C, Reading)>, prometheus::Error> {
+    let made = readings.iter().map(|&reading| {
+        let metric = make(Opts::new(reading.0, reading.1), &["shard"])?;
+        Ok((registered(registry, metric)?, reading))
+    });
+    made.collect()
 }
 
 fn registered<C: Collector + Clone + 'static>(
@@ -153,6 +176,8 @@ mod tests {
         telemetry.render(&[(ShardId(0), report)]).unwrap();
         report.shard.viewers = 2;
         report.shard.datagrams_in = 150;
+        report.shard.round_trips_us = 40_000;
+        report.busy = Duration::from_millis(1500);
         telemetry.joined(Duration::from_millis(120));
         telemetry.ended(PeerEnd::Transport(CloseReason::ConsentLost));
         let mut told = PlayerReport::default();
@@ -173,10 +198,28 @@ mod tests {
             "vitrine_join_seconds_bucket{le=\"0.2\"} 1",
             "vitrine_player_first_frame_seconds_count 1",
             "vitrine_player_freezes_total 3",
-            "vitrine_player_freeze_milliseconds_total 900",
+            "vitrine_player_freeze_seconds_total 0.9",
+            "vitrine_shard_busy_seconds_total{shard=\"0\"} 1.5",
+            "vitrine_viewers_round_trip_seconds{shard=\"0\"} 0.04",
             "vitrine_sessions_ended_total{reason=\"consent_lost\"} 1",
         ] {
             assert!(text.lines().any(|known| known == line), "no {line} in:\n{text}");
+        }
+    }
+    #[test]
+    fn metrics_are_named_as_prometheus_wants_them() {
+        let telemetry = Telemetry::new(&[]).unwrap();
+        let text = telemetry.render(&[(ShardId(0), ShardReport::default())]).unwrap();
+        let types: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+            .collect();
+        assert!(types.len() > 50, "{text}");
+        for (name, kind) in types {
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
+            // Base units alone: https://prometheus.io/docs/practices/naming/#base-units
+            let units = ["milliseconds", "microseconds", "_ms", "_us", "bits", "percent"];
+            assert!(!units.iter().any(|unit| name.contains(unit)), "{name}");
         }
     }
 }

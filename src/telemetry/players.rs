@@ -1,6 +1,8 @@
 //! What players tell of themselves.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, Registry};
+use std::time::Duration;
+
+use prometheus::{Counter, Histogram, HistogramOpts, IntCounter, Registry};
 use signaling::PlayerReport;
 
 use super::registered;
@@ -10,7 +12,7 @@ use super::registered;
 pub struct PlayerMetrics {
     first_frame: Histogram,
     freezes: IntCounter,
-    freeze_ms: IntCounter,
+    frozen: Counter,
 }
 
 impl PlayerMetrics {
@@ -33,9 +35,12 @@ impl PlayerMetrics {
                 "vitrine_player_freezes_total",
                 "Times a picture stood still, as players told.",
             )?,
-            freeze_ms: counter(
-                "vitrine_player_freeze_milliseconds_total",
-                "How long pictures stood still, as players told.",
+            frozen: registered(
+                registry,
+                Counter::new(
+                    "vitrine_player_freeze_seconds_total",
+                    "How long pictures stood still, as players told.",
+                )?,
             )?,
         })
     }
@@ -54,6 +59,6 @@ impl PlayerMetrics {
             .freeze_ms
             .unwrap_or(0)
             .saturating_sub(before.freeze_ms.unwrap_or(0));
-        self.freeze_ms.inc_by(freeze_ms);
+        self.frozen.inc_by(Duration::from_millis(freeze_ms).as_secs_f64());
     }
 }

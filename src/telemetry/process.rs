@@ -10,11 +10,12 @@ use super::registered;
 /// Ticks of `/proc/self/stat` per second: USER_HZ, which Linux fixes at 100 for user space (proc_pid_stat(5)).
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Processor time and memory.
+/// Processor time, memory and files.
 pub(super) struct ProcessMetrics {
     /// In hundredths: the library's own collector counts whole seconds, too coarse for a test of some seconds.
     cpu: Counter,
     memory: Gauge,
+    files: Gauge,
 }
 
 impl ProcessMetrics {
@@ -30,10 +31,14 @@ impl ProcessMetrics {
         Ok(ProcessMetrics {
             cpu: registered(registry, cpu)?,
             memory: registered(registry, memory)?,
+            files: registered(
+                registry,
+                Gauge::new("process_open_fds", "Files and sockets that are open.")?,
+            )?,
         })
     }
 
-    /// Takes both as they are now.
+    /// Takes all as they are now.
     pub(super) fn read(&self) {
         let text = |name| fs::read_to_string(name).ok();
         if let Some(cpu) = text("/proc/self/stat").as_deref().and_then(cpu_seconds) {
@@ -41,6 +46,10 @@ impl ProcessMetrics {
         }
         if let Some(bytes) = text("/proc/self/status").as_deref().and_then(resident_bytes) {
             self.memory.set(bytes);
+        }
+        if let Ok(files) = fs::read_dir("/proc/self/fd") {
+            // The folder that is read is one of them.
+            self.files.set(files.count().saturating_sub(1) as f64);
         }
     }
 }
@@ -74,12 +83,13 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_both() {
+    fn this_process_has_all() {
         let metrics = ProcessMetrics::new(&Registry::new()).unwrap();
         // A tick is ten milliseconds of work.
         while metrics.cpu.get() < 0.01 {
             metrics.read();
         }
         assert!(metrics.memory.get() > 1_048_576.0);
+        assert!(metrics.files.get() >= 3.0);
     }
 }

@@ -233,11 +233,6 @@ pub(super) const COUNTERS: &[Reading] = &[
         "Session events lost; zero unless something is broken.",
         |r| r.lanes.events_dropped,
     ),
-    (
-        "vitrine_shard_busy_microseconds_total",
-        "Time the shard's thread worked.",
-        |r| u64::try_from(r.busy.as_micros()).unwrap_or(u64::MAX),
-    ),
     ("vitrine_shard_turns_total", "Turns of the shard's loop.", |r| {
         r.turns
     }),
@@ -263,14 +258,9 @@ pub(super) const GAUGES: &[Reading] = &[
         |r| r.shard.viewers_without,
     ),
     (
-        "vitrine_viewers_estimate_bits",
-        "What the lines of viewers of rooms on the air are believed to carry, bits per second, added up.",
-        |r| r.shard.estimates,
-    ),
-    (
-        "vitrine_viewers_round_trip_microseconds",
-        "Round trips of viewers of rooms on the air, added up.",
-        |r| r.shard.round_trips_us,
+        "vitrine_viewers_estimate_bytes",
+        "What the lines of viewers of rooms on the air are believed to carry, bytes per second, added up.",
+        |r| r.shard.estimates / 8,
     ),
     (
         "vitrine_relay_queue_length",
@@ -301,3 +291,17 @@ pub(super) const GAUGES: &[Reading] = &[
         r.tcp.open
     }),
 ];
+
+/// Times per shard that only grow, read in microseconds and told in seconds, Prometheus' unit of time.
+pub(super) const TIMES: &[Reading] = &[(
+    "vitrine_shard_busy_seconds_total",
+    "Time the shard's thread worked.",
+    |r| u64::try_from(r.busy.as_micros()).unwrap_or(u64::MAX),
+)];
+
+/// Times per shard as they are now, read in microseconds and told in seconds.
+pub(super) const TIMES_NOW: &[Reading] = &[(
+    "vitrine_viewers_round_trip_seconds",
+    "Round trips of viewers of rooms on the air, added up.",
+    |r| r.shard.round_trips_us,
+)];
