@@ -222,4 +222,27 @@ mod tests {
             assert!(!units.iter().any(|unit| name.contains(unit)), "{name}");
         }
     }
+    /// The metrics that a file asks for: words that begin as ours do, without what a histogram's parts end with.
+    fn asked_for(file: &str) -> impl Iterator<Item = &str> {
+        let words = file.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let names = words.filter(|word| word.starts_with("vitrine_") || word.starts_with("process_"));
+        names.map(|name| name.trim_end_matches("_bucket"))
+    }
+
+    #[test]
+    fn alerts_and_dashboard_ask_for_metrics_that_there_are() {
+        let telemetry = Telemetry::new(&[7000]).unwrap();
+        telemetry.ended(PeerEnd::TakenOver);
+        telemetry.shop.buys.with_label_values(&["held"]).inc();
+        let text = telemetry.render(&[(ShardId(0), ShardReport::default())]).unwrap();
+        for file in [
+            include_str!("../../docs/deploy/alerts.yml"),
+            include_str!("../../docs/deploy/dashboard.json"),
+        ] {
+            assert!(asked_for(file).count() > 5);
+            for name in asked_for(file) {
+                assert!(text.contains(&format!("# TYPE {name} ")), "there is no {name}");
+            }
+        }
+    }
 }
