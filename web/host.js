@@ -77,7 +77,7 @@ function begin(token) {
     $("#count").textContent = shop.countdown ? "Stop counting" : "Show a countdown to everybody";
     const live = $("#live");
     // The demo's picture is nobody's show.
-    const isOn = show.on_air && (!monitor.isDemo || document.documentElement.dataset.publishing === "live");
+    const isOn = monitor.hasHost || (show.on_air && document.documentElement.dataset.publishing === "live");
     const text = !shop.isConnected ? "No connection" : isOn ? "ON AIR" : "Off air";
     if (live.textContent !== text) live.textContent = text;
     live.classList.toggle("live", shop.isConnected && isOn);

@@ -30,12 +30,13 @@ export class Monitor extends EventTarget {
     this.#room = room;
     this.#token = token;
     this.#shop = shop;
-    /** Whether what is on the air is the server's own demo, which makes room for any host. */
-    this.isDemo = false;
+    /** Whether what is on the air is the server's own demo, which makes room for any host; so it is believed until the answer is there. */
+    this.isDemo = true;
     this.#video.addEventListener("resize", () => this.#told());
     shop.on("change", ({ detail }) => {
       if (!["welcome", "show", "connection"].includes(detail)) return;
       this.#look();
+      this.#told();
       this.#ask();
     });
     shop.on("health", ({ detail: { encodings } }) => {
@@ -44,6 +45,11 @@ export class Monitor extends EventTarget {
       this.#told();
     });
     setInterval(() => this.#ask(), ASK_MS);
+  }
+
+  /** Whether a host is on the air, by this browser or another program. */
+  get hasHost() {
+    return Boolean(this.#shop.show?.on_air) && !this.isDemo;
   }
 
   /** Whether there is a picture. */

@@ -75,6 +75,8 @@ export class Studio {
     $("#go").addEventListener("click", () => this.#go());
     $("#stop").addEventListener("click", () => this.#stop());
     shop.on("health", ({ detail }) => this.#arriving(detail));
+    // Nothing is said any more of what has ended.
+    shop.on("change", ({ detail }) => detail === "show" && !shop.show?.on_air && this.#arriving({ encodings: [], warnings: [] }));
     addEventListener("pagehide", () => this.#publisher?.stop());
     addEventListener("beforeunload", (event) => this.#publisher?.state === "live" && event.preventDefault());
     setInterval(() => this.#measure(), 1000);
@@ -98,7 +100,7 @@ export class Studio {
     const isOwn = Boolean(this.#stream);
     const isOnAir = this.#publisher?.state === "live";
     const [text, isLive] = isOwn
-      ? isOnAir ? ["You are on the air", true] : ["Only you see this", false]
+      ? isOnAir ? ["You are on the air", true] : [`Only you see this${this.#monitor.hasHost ? ": another encoder is on the air" : ""}`, false]
       : this.#elsewhere();
     const isThere = isOwn || this.#monitor.isThere;
     const badge = $("#whose");
@@ -286,7 +288,7 @@ export class Studio {
     );
   }
 
-  /** @param {import("./show.js").ShowEvents["health"]} health */
+  /** @param {Pick<import("./show.js").ShowEvents["health"], "encodings" | "warnings">} health */
   #arriving({ encodings, warnings }) {
     const rows = encodings.map(({ rid, codec, bitrate, width, height, active, lost_permille, jitter_ms, viewers }) => {
       const what = rid ? (LAYER_NAMES[rid] ?? rid) : codec === "opus" ? "sound" : "picture";

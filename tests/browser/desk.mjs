@@ -105,6 +105,27 @@ export const desk = [
     },
   },
   {
+    name: "host-whom-an-encoder-takes-over",
+    settings: { VITRINE_DEMO: "false" },
+    async run(server) {
+      const studio = await host(server, "chrome");
+      await goLive(studio);
+      await whose(studio, "You are on the air");
+      const encoder = await publishH264(`${server.url}/whip/demo`, server.token("publish"));
+      try {
+        await whose(studio, "Only you see this: another encoder is on the air");
+        await until("its health", async () => (await text(studio, "#well")).startsWith("Arrives well: 960×540"));
+      } finally {
+        await encoder.stop();
+      }
+      // What has ended is not called well.
+      await whose(studio, "Only you see this");
+      await badge(studio, "Off air");
+      await until("nothing arriving", async () => (await text(studio, "#well")) === "" && (await text(studio, "#arriving")) === "Nothing yet");
+      noErrors(studio);
+    },
+  },
+  {
     name: "viewer-who-tells-a-friend",
     async run(server) {
       const tab = await watch(server, "chrome");
