@@ -126,6 +126,28 @@ export const desk = [
     },
   },
   {
+    name: "host-at-night",
+    async run(server) {
+      const tab = await host(server, "chrome");
+      await inShop(tab);
+      /** How light the cards and what is written on them are, 0 to 255. */
+      const lights = () =>
+        tab.evaluate(() => {
+          const light = (colour) => Math.round(colour.match(/\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 3);
+          const parts = [...document.querySelectorAll("section, .product, dialog, .top, button:not(.primary, [aria-pressed=true], .quiet), select")];
+          return parts.map(getComputedStyle).map(({ color, backgroundColor }) => [light(backgroundColor), light(color), backgroundColor.endsWith(", 0)")]);
+        });
+      for (const [scheme, isRight] of [
+        ["dark", ([ground, ink, isClear]) => ink > 140 && (isClear || ground < 80)],
+        ["light", ([ground, ink, isClear]) => ink < 140 && (isClear || ground > 200)],
+      ]) {
+        await tab.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+        await until(`a ${scheme} page`, async () => (await lights()).every(isRight));
+      }
+      noErrors(tab);
+    },
+  },
+  {
     name: "viewer-who-tells-a-friend",
     async run(server) {
       const tab = await watch(server, "chrome");
