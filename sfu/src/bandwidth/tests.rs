@@ -264,9 +264,13 @@ fn without_transport_feedback_the_viewers_word_counts() {
 }
 
 /// A picture of one packet every 10 ms and a keyframe of `keyframe` packets after two seconds on a line that narrows to
-/// `bits_per_second` then; the estimate so many milliseconds later.
-fn keyframe_on_a_narrowed_line(bits_per_second: u64, keyframe: usize, later: u32) -> u64 {
-    let begin = begin();
+/// `bits_per_second` then; what is known so many milliseconds later.
+fn keyframe_on_a_narrowed_line(
+    begin: Instant,
+    bits_per_second: u64,
+    keyframe: usize,
+    later: u32,
+) -> Bandwidth {
     let mut bandwidth = Bandwidth::new(begin, 3_000_000);
     let mut line = Line::new(20_000_000, 0);
     for ms in 0..=2_000 + later {
@@ -284,17 +288,53 @@ fn keyframe_on_a_narrowed_line(bits_per_second: u64, keyframe: usize, later: u32
             bandwidth.handle_transport_feedback(begin + at, &feedback);
         }
     }
-    bandwidth.estimate()
+    bandwidth
 }
 
 #[test]
 fn a_keyframe_finds_out_a_line_that_has_narrowed_before_its_queue_does() {
+    let keyframe_on_a_narrowed_line = |bits_per_second, keyframe, later| {
+        keyframe_on_a_narrowed_line(begin(), bits_per_second, keyframe, later).estimate()
+    };
     let estimate = keyframe_on_a_narrowed_line(500_000, 40, 100);
     assert!((300_000..500_000).contains(&estimate), "{estimate}");
     let estimate = keyframe_on_a_narrowed_line(20_000_000, 40, 100);
     assert!(estimate >= 3_000_000, "{estimate}");
     let estimate = keyframe_on_a_narrowed_line(8_000_000, 40, 100);
     assert!(estimate >= 3_000_000, "a line that brings it soon: {estimate}");
+}
+
+#[test]
+fn how_late_a_keyframe_is_shows_in_its_first_packets() {
+    let begin = begin();
+    let late = |bits_per_second, since: u32| {
+        let bandwidth = keyframe_on_a_narrowed_line(begin, bits_per_second, 40, 100);
+        let late = bandwidth.late_since(begin + MS * since);
+        late.map(|late| late.as_millis())
+    };
+    // The newest of which feedback tells left with the keyframe, and it tells so 60 ms later than a round trip takes.
+    assert_eq!(late(500_000, 2_000), Some(59));
+    assert_eq!(late(500_000, 1_980), Some(79), "and what left before it");
+    assert_eq!(late(500_000, 2_001), None, "nothing that left since was told of");
+    assert_eq!(late(20_000_000, 2_000), None, "it is not late");
+}
+
+#[test]
+fn what_a_line_was_seen_to_bring_is_all_that_it_is_believed_to() {
+    let begin = begin();
+    let now = begin + 2_050 * MS;
+    let mut bandwidth = keyframe_on_a_narrowed_line(begin, 20_000_000, 40, 50);
+    assert!(bandwidth.is_calm(now) && bandwidth.limit(now).is_none());
+    bandwidth.has_narrowed(now, 400_000);
+    assert!(!bandwidth.is_calm(now) && bandwidth.limit(now).is_some());
+    assert_eq!(bandwidth.brings(), Some(400_000));
+    assert_eq!(
+        bandwidth.estimate(),
+        380_000,
+        "a little less, for there may be a queue"
+    );
+    bandwidth.has_narrowed(now, 800_000);
+    assert_eq!(bandwidth.estimate(), 380_000, "it does not widen by it");
 }
 
 /// A keyframe of so many packets after two seconds on a line that narrows then: what is thought of it behind each feedback
