@@ -51,7 +51,7 @@ export async function publish(server, codec, mode, kbps) {
   );
 }
 
-async function layers(server, codec, mode) {
+async function layers(server, codec, mode, kbps) {
   await publish(server, codec, mode, 800);
   await until("the host", async () => (await (await fetch(`${server.url}/api/rooms/demo`)).json()).live);
   // Rates are metered over seconds.
@@ -72,7 +72,7 @@ async function layers(server, codec, mode) {
     const { frames: first } = await state();
     if (first[0][1] !== WIDTH / 2) throw new Error(`the first picture had ${first[0][1]} pixels`);
     await new Promise((resolve) => setTimeout(resolve, 3000));
-    line.down.rate = 220_000;
+    line.down.rate = kbps * 1000;
     const squeezed = (await state()).now;
     // The page's clock and ours.
     const ahead = performance.now() - squeezed;
@@ -86,7 +86,7 @@ async function layers(server, codec, mode) {
     const busy = Math.round(100 * line.down.busy(since + ahead, since + still + ahead));
     const stays = relieved.frames.filter(([at, side]) => at > squeezed + 3000 && side !== WIDTH / 2).length;
     const up = await shown("the highest layer again", relieved.now, WIDTH);
-    const numbers = `at first after ${climb} ms; down ${down} ms, longest freeze ${freeze} ms (the line was busy for ${busy} % of it), up ${up} ms`;
+    const numbers = `at first after ${climb} ms; down ${down} ms, longest freeze ${freeze} ms, ${Math.round(since - squeezed)} ms after that (the line was busy for ${busy} % of it), up ${up} ms`;
     // What a busy machine adds is the encoder's and the decoder's.
     const held = down <= 2000 && freeze <= 1500 && up <= 12_000 && !stays;
     return { numbers: stays ? `${numbers}, ${stays} large ones on the thin line` : numbers, held };
@@ -96,10 +96,14 @@ async function layers(server, codec, mode) {
 }
 
 export const spatial = [
-  ["VP9", "L3T3"],
-  ["AV1", "L2T3"],
-].map(([codec, mode]) => ({
-  name: `spatial-layers-of-${codec.toLowerCase()}`,
+  ["VP9", "L3T3", 220],
+  ["AV1", "L2T3", 220],
+  ["VP9", "L3T3", 450],
+  ["AV1", "L2T3", 450],
+].map(([codec, mode, kbps]) => ({
+  name: `spatial-layers-of-${codec.toLowerCase()}-on-${kbps}`,
+  // The thinner line asks for more.
+  byName: kbps > 220,
   settings: async () => ({ VITRINE_DEMO: "false", VITRINE_MEDIA_SHARDS: "1", VITRINE_MEDIA_PORT: String(await freeUdpPort()) }),
-  run: (server) => tried(() => layers(server, codec, mode)),
+  run: (server) => tried(() => layers(server, codec, mode, kbps)),
 }));
