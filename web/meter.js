@@ -37,8 +37,7 @@ export class Meter {
     this.#source?.disconnect();
     this.#source = undefined;
     this.#heardAt = performance.now();
-    $("#level").hidden = !track;
-    if (!track) return;
+    if (!track) return void ($("#level").hidden = true);
     this.#context ??= new AudioContext();
     this.#analyser ??= this.#context.createAnalyser();
     this.#source = this.#context.createMediaStreamSource(new MediaStream([track]));
@@ -52,8 +51,14 @@ export class Meter {
 
   #draw() {
     if (!this.#track || !this.#analyser || document.hidden) return;
-    // Some browsers begin it only with a tap.
-    if (this.#context?.state === "suspended") this.#context.resume().catch(() => {});
+    const isOn = this.#context?.state === "running";
+    // A bar that could not move would be read as silence.
+    $("#level").hidden = !isOn;
+    if (!isOn) {
+      this.#heardAt = performance.now();
+      // Some browsers begin it only with a tap, and without a loudspeaker never.
+      return void this.#context?.resume().catch(() => {});
+    }
     const samples = new Float32Array(this.#analyser.fftSize);
     this.#analyser.getFloatTimeDomainData(samples);
     const peak = samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
