@@ -80,7 +80,12 @@ fn mistakes_are_named_with_what_is_accepted() {
     assert!(error("VITRINE_HTTP_PUBLIC_URL", "https://shop.example/live").contains("has no path"));
     assert!(from_environment(&[("VITRINE_HTTP_PUBLIC_URL", "https://shop.example:8443/")]).is_ok());
     assert!(from_environment(&[("VITRINE_HTTP_TRUSTED_PROXIES", "10.0.0.0/8, ::1")]).is_ok());
-    assert!(error("VITRINE_COLOUR", "red").contains("there is no key colour; known are data_dir"));
+    assert_eq!(
+        error("VITRINE_COLOUR", "red"),
+        "VITRINE_COLOUR: there is no key colour; `vitrine --help` explains all there are"
+    );
+    assert!(error("VITRINE_HTTP_LISTN", "x").contains("no key http_listn, but http_listen;"));
+    assert!(error("VITRINE_SHOP_HOLD_TIME", "9").contains(", but shop_hold_seconds;"));
     assert_eq!(
         error("VITRINE_MEDIA_TCP", "yes"),
         "VITRINE_MEDIA_TCP: true or false is expected, not \"yes\""

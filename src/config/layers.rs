@@ -5,12 +5,16 @@ use std::path::Path;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::{BadConfig, Config};
 
 /// Environment variables are the keys in capitals behind this.
 pub const KEYS_ENV_PREFIX: &str = "VITRINE_";
+
+/// How alike a word and a key must be for the one to be taken for the other, 0 to 1.
+const ALIKE: f64 = 0.85;
 
 /// Values given as text, by key.
 pub type Overrides = Vec<(String, String)>;
@@ -24,11 +28,11 @@ pub fn load(
     environment: impl IntoIterator<Item = (String, String)>,
     flags: &Overrides,
 ) -> Result<Config, BadConfig> {
+    let known = Table::try_from(Config::default()).map_err(|error| BadConfig(error.to_string()))?;
     let mut table = match file {
         None => Table::new(),
-        Some(path) => read(path)?,
+        Some(path) => read(path, &known)?,
     };
-    let known = Table::try_from(Config::default()).map_err(|error| BadConfig(error.to_string()))?;
     for (variable, text) in environment {
         let Some(name) = variable.strip_prefix(KEYS_ENV_PREFIX) else {
             continue;
@@ -50,26 +54,43 @@ pub fn load(
     Ok(config)
 }
 
-fn read(path: &Path) -> Result<Table, BadConfig> {
+fn read(path: &Path, known: &Table) -> Result<Table, BadConfig> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| BadConfig(format!("cannot read {}: {error}", path.display())))?;
+    let place = |error: toml::de::Error| BadConfig(format!("{}: {error}", path.display()));
+    for key in DeTable::parse(&text).map_err(place)?.get_ref().keys() {
+        if !known.contains_key(key.get_ref().as_ref()) {
+            let before = text.get(..key.span().start).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            return Err(no_such_key(
+                &format!("{}, line {line}", path.display()),
+                key.get_ref(),
+                known,
+            ));
+        }
+    }
     // As a whole first: its errors show the place in the file.
-    toml::from_str::<Config>(&text).map_err(|error| BadConfig(format!("{}: {error}", path.display())))?;
-    text.parse()
-        .map_err(|error| BadConfig(format!("{}: {error}", path.display())))
+    toml::from_str::<Config>(&text).map_err(place)?;
+    text.parse().map_err(place)
+}
+
+fn no_such_key(source: &str, key: &str, known: &Table) -> BadConfig {
+    let alike = known
+        .keys()
+        .map(|other| (strsim::jaro_winkler(key, other), other))
+        .filter(|(likeness, _)| *likeness > ALIKE);
+    let nearest = alike.max_by(|one, other| one.0.total_cmp(&other.0));
+    let hint = nearest.map_or_else(String::new, |(_, other)| format!(", but {other}"));
+    BadConfig(format!(
+        "{source}: there is no key {key}{hint}; `vitrine --help` explains all there are"
+    ))
 }
 
 /// Reads a text as what the key's default is; lists are separated by commas.
 fn set(table: &mut Table, known: &Table, key: &str, text: &str, source: &str) -> Result<(), BadConfig> {
     let bad = |accepted: &str| BadConfig(format!("{source}: {accepted} is expected, not {text:?}"));
     let value = match known.get(key) {
-        None => {
-            let keys: Vec<&str> = known.keys().map(String::as_str).collect();
-            return Err(BadConfig(format!(
-                "{source}: there is no key {key}; known are {}",
-                keys.join(", ")
-            )));
-        }
+        None => return Err(no_such_key(source, key, known)),
         Some(Value::Integer(_)) => Value::Integer(text.parse().map_err(|_| bad("a whole number"))?),
         Some(Value::Boolean(_)) => Value::Boolean(text.parse().map_err(|_| bad("true or false"))?),
         Some(Value::Array(_)) => {
