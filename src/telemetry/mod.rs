@@ -206,6 +206,7 @@ mod tests {
             assert!(text.lines().any(|known| known == line), "no {line} in:\n{text}");
         }
     }
+
     #[test]
     fn metrics_are_named_as_prometheus_wants_them() {
         let telemetry = Telemetry::new(&[]).unwrap();
@@ -222,6 +223,7 @@ mod tests {
             assert!(!units.iter().any(|unit| name.contains(unit)), "{name}");
         }
     }
+
     /// The metrics that a file asks for: words that begin as ours do, without what a histogram's parts end with.
     fn asked_for(file: &str) -> impl Iterator<Item = &str> {
         let words = file.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
