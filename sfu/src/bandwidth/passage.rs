@@ -170,8 +170,9 @@ impl Passage {
         answer
     }
 
-    /// Bits per second that the line has brought at least up to an answer, since the moment from when on it was most.
-    pub(super) fn brings(&self, now: i64, answer: &Answer) -> u64 {
+    /// Bits per second that the line has brought at least up to an answer, since the moment from when on it was most. Less what is
+    /// missing since the answer before, but no less than came between the two.
+    pub(super) fn brings(&self, now: i64, answer: &Answer, before: Option<&Answer>) -> u64 {
         let came = now - self.shortest.unwrap_or_default();
         let since = self.departures.since(came - LOOK_BACK_US);
         let rate = |(at, before): (i64, u64)| {
@@ -179,7 +180,12 @@ impl Passage {
             (at <= answer.left.at && came - at >= LEAST_US)
                 .then(|| bytes * 8_000_000 / (came - at).unsigned_abs())
         };
-        since.filter_map(rate).max().unwrap_or_default().max(rate::LEAST)
+        let brings = since.filter_map(rate).max().unwrap_or_default();
+        let lasting = before.map_or(brings, |before| {
+            let left = brings as f32 * (1.0 - answer.loss_since(before, 1));
+            (left as u64).max(answer.came_since(before).unwrap_or_default())
+        });
+        brings.min(lasting).max(rate::LEAST)
     }
 
     /// How long all that has left behind an answer waits on a line of so many bits per second, microseconds.

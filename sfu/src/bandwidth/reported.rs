@@ -260,7 +260,7 @@ impl Reported {
         let came = answer.and_then(|answer| answer.came_since(&before?));
         self.came = came.or(self.came);
         let by_queue = match (answer, round_trip) {
-            (Some(answer), _) => self.take_queue(now, answer),
+            (Some(answer), _) => self.take_queue(now, answer, before),
             (None, Some(_)) => self.take_way(now),
             (None, None) => Word::Fine,
         };
@@ -287,7 +287,7 @@ impl Reported {
     }
 
     /// How long what has not come waits by now.
-    fn take_queue(&mut self, now: i64, answer: Answer) -> Word {
+    fn take_queue(&mut self, now: i64, answer: Answer, before: Option<Answer>) -> Word {
         if let Some(word) = self.take_amid(now, answer) {
             return word;
         }
@@ -303,7 +303,7 @@ impl Reported {
         let since = *self.queued_since.get_or_insert(now);
         let stands = answer.queue > QUEUE_US && now - since >= QUEUED_US;
         let most = if stands { QUEUE_US } else { SWAMPED_US };
-        let brings = self.passage.brings(now, &answer);
+        let brings = self.passage.brings(now, &answer, before.as_ref());
         if self.passage.waits_behind(&answer, brings) > most {
             return self.full(now, brings);
         }

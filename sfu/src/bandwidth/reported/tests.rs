@@ -144,6 +144,19 @@ fn what_has_not_come_by_a_report_waits() {
         "fifty packets, less those on their way: {queue}"
     );
     assert_eq!(line.queue(3_040_000), 0, "it drains");
+    // Half of what left has come, and half of that is missing: more than half a second waits.
+    let mut line = Reported::default();
+    stream(&mut line, 0..1010);
+    come_until(&mut line, 1040, 100);
+    stream(&mut line, 1010..2010);
+    let halved = Report {
+        highest: 150,
+        lost: 128,
+        lost_packets: 25,
+        ..report(40)
+    };
+    let [_, word, _] = line.take_report(2_040_000, halved);
+    assert!(rate_of(word).abs_diff(250_000) < 15_000, "{word:?}");
     // A keyframe of 40 packets on a line that brings it within 100 ms.
     let mut line = Reported::default();
     stream(&mut line, 0..2000);
