@@ -153,6 +153,10 @@ pub(super) struct Reported {
     unanswered: u8,
     /// When the sender report left that the last report has named.
     named: Option<i64>,
+    /// Whether the last try, of either kind, was answered.
+    has_answered: bool,
+    /// When the newest packet left of which a word says that nothing speaks against the rate.
+    fine: Option<i64>,
     /// When a try last made a queue.
     tried: Option<i64>,
     came: Option<u64>,
@@ -199,6 +203,16 @@ impl Reported {
         self.heard.is_some_and(|at| now - at < SILENT_US)
     }
 
+    /// Whether the viewer has told of what left at some time or behind it, and nothing spoke against the rate.
+    pub(super) fn is_fine_since(&self, at: i64) -> bool {
+        self.fine.is_some_and(|left| left >= at)
+    }
+
+    /// Whether the last try, of either kind, was answered: nobody's silence is.
+    pub(super) fn has_answered(&self) -> bool {
+        self.has_answered
+    }
+
     /// The viewer's own estimate.
     pub(super) fn take_remb(&mut self, now: i64, remb: u64) -> Word {
         self.heard = Some(now);
@@ -232,6 +246,9 @@ impl Reported {
         if has_fallen {
             return Word::Busy;
         }
+        if !is_below {
+            self.fine = self.fine.max(Some(now - self.round_trip - WINDOW_US));
+        }
         self.judge(now)
     }
 
@@ -264,7 +281,17 @@ impl Reported {
             (None, Some(_)) => self.take_way(now),
             (None, None) => Word::Fine,
         };
-        let by_loss = self.take_loss(now, f32::from(report.lost) / 256.0, came);
+        let loss = f32::from(report.lost) / 256.0;
+        let queue = match (answer, self.shortest) {
+            (Some(answer), _) => answer.queue,
+            (None, shortest) => self.round_trip - shortest.unwrap_or_default(),
+        };
+        let is_fine = queue < STOOD_US && loss <= self.usual_loss + UNUSUAL;
+        let left = answer.map(|answer| answer.left()).or(self.named);
+        if is_fine && report.kind == MediaKind::Video {
+            self.fine = self.fine.max(left);
+        }
+        let by_loss = self.take_loss(now, loss, came);
         [by_loss, by_queue, by_try]
     }
 

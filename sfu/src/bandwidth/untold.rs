@@ -114,6 +114,21 @@ impl Bandwidth {
         }
     }
 
+    /// Whether the last long or brief try was answered.
+    pub fn has_answered_try(&self) -> bool {
+        (self.reported.as_ref()).is_some_and(|reported| reported.has_answered())
+    }
+
+    /// Whether the viewer has told of what left since then, and since the last cut, and nothing spoke against it: some report each
+    /// five seconds only, and silence says nothing.
+    pub fn is_fine_since(&self, since: Option<Instant>) -> bool {
+        let Some(since) = since.map(|since| self.micros(since)).max(self.last_cut) else {
+            return true;
+        };
+        let reported = self.reported.as_ref();
+        self.has_transport_feedback || reported.is_some_and(|reported| reported.is_fine_since(since))
+    }
+
     /// Until `ends` up to `bitrate` is sent, to see what a viewer says who says little.
     pub fn begin_long_probe(&mut self, bitrate: u64, ends: Instant) {
         let ends = self.micros(ends);

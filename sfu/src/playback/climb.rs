@@ -110,6 +110,11 @@ impl Climb {
         Some((rose, lasted))
     }
 
+    /// When the last change was old enough for the next.
+    pub(super) fn settled(&self) -> Option<Instant> {
+        self.settled
+    }
+
     /// Whether a viewer whose line is believed to carry `estimate` may go up.
     pub(super) fn may_rise(&self, now: Instant, estimate: u64) -> bool {
         let settled = self.settled.is_none_or(|at| now >= at);

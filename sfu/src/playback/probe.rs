@@ -84,6 +84,11 @@ struct Tried {
 }
 
 impl Tried {
+    /// Whether it is known what came of it: silence is no answer where answers are rare.
+    fn is_known(&self, now: Instant, estimate: u64, has_answered: bool) -> bool {
+        self.is_shown(estimate) || now >= self.answered && (has_answered || !self.is_long)
+    }
+
     /// A slow try that has gone well is known before its time.
     fn is_shown(&self, estimate: u64) -> bool {
         self.is_long && estimate >= self.bitrate
@@ -134,12 +139,13 @@ impl Probe {
         self.running.is_some()
     }
 
-    /// `estimate` is what the line is believed to carry: one that has grown as tried is tried further soon.
-    pub(super) fn may_start(&mut self, now: Instant, estimate: u64) -> bool {
+    /// `estimate` is what the line is believed to carry: one that has grown as tried is tried further soon. A slow try must have
+    /// been answered for that.
+    pub(super) fn may_start(&mut self, now: Instant, estimate: u64, has_answered: bool) -> bool {
         if self.running.is_none()
             && let Some(tried) = self
                 .tried
-                .take_if(|tried| now >= tried.answered || tried.is_shown(estimate))
+                .take_if(|tried| tried.is_known(now, estimate, has_answered))
         {
             let is_success = tried.is_shown(estimate) || estimate * 100 >= tried.bitrate * SUCCESS;
             if is_success {
@@ -285,9 +291,9 @@ mod tests {
     fn padding_fills_up_what_media_leaves_of_a_try() {
         let now = begin();
         let mut probe = Probe::new(now);
-        assert!(!probe.may_start(now, 0));
+        assert!(!probe.may_start(now, 0, true));
         let now = now + FIRST_PAUSE;
-        assert!(probe.may_start(now, 0));
+        assert!(probe.may_start(now, 0, true));
         probe.start(now, 800_000, Duration::ZERO, (1_000, 9));
         let (mut bytes, mut padding) = (1_000, 0);
         for step in 1..10 {
@@ -301,12 +307,15 @@ mod tests {
         assert_eq!((bytes - 1_000, padding), (6_500, 2_500));
         assert_eq!(probe.due(now + LENGTH, (bytes, 19)), 0);
         assert!(!probe.is_running() && probe.deadline().is_none());
-        assert!(!probe.may_start(now + LENGTH + PAUSE - STEP, 0));
-        assert!(probe.may_start(now + LENGTH + PAUSE, 0));
+        assert!(!probe.may_start(now + LENGTH + PAUSE - STEP, 0, true));
+        assert!(probe.may_start(now + LENGTH + PAUSE, 0, true));
         probe.start(now, 800_000, Duration::ZERO, (0, 0));
         probe.stop();
-        assert!(!probe.may_start(now + LENGTH, 800_000), "not answered yet");
-        assert!(probe.may_start(now + LENGTH + ANSWER, 700_000), "it went well");
+        assert!(!probe.may_start(now + LENGTH, 800_000, true), "not answered yet");
+        assert!(
+            probe.may_start(now + LENGTH + ANSWER, 700_000, true),
+            "it went well"
+        );
     }
 
     #[test]
@@ -333,7 +342,7 @@ mod tests {
         let mut now = begin();
         let mut probe = Probe::new(now);
         now += FIRST_PAUSE;
-        assert!(probe.may_start(now, 0));
+        assert!(probe.may_start(now, 0, true));
         assert_eq!(probe.may_reach(200_000), 300_000);
         let ends = probe.start_slowly(now, 200_000, 300_000, 0);
         assert!(probe.is_long() && ends == now + GROWS + STAYS);
@@ -344,8 +353,8 @@ mod tests {
             25_000 + 5_000 + 35_000 * 78 / 100
         );
         assert_eq!(probe.due(ends, (60_000, 0)), 0);
-        assert!(!probe.is_long() && !probe.may_start(ends, 299_999));
-        assert!(probe.may_start(ends, 300_000), "it went well");
+        assert!(!probe.is_long() && !probe.may_start(ends, 299_999, true));
+        assert!(probe.may_start(ends, 300_000, true), "it went well");
         assert_eq!(probe.may_reach(200_000), 600_000);
         let ends = probe.start_slowly(ends, 200_000, 600_000, 0);
         probe.reset(ends);
@@ -354,13 +363,24 @@ mod tests {
             600_000,
             "another layer is another question"
         );
-        assert!(!probe.may_start(ends, 900_000) && probe.may_start(ends + FIRST_PAUSE, 0));
+        assert!(!probe.may_start(ends, 900_000, true) && probe.may_start(ends + FIRST_PAUSE, 0, true));
         for pause in [LONG_PAUSE * 2, LONGEST_PAUSE, LONGEST_PAUSE] {
             now = ends + FIRST_PAUSE;
             let ends = probe.start_slowly(now, 400_000, 600_000, 0);
             probe.stop();
-            assert!(!probe.may_start(ends + pause - LONG_STEP, 0));
-            assert!(probe.may_start(ends + pause, 0));
+            assert!(!probe.may_start(ends + pause - LONG_STEP, 0, true));
+            assert!(probe.may_start(ends + pause, 0, true));
         }
+    }
+
+    #[test]
+    fn a_slow_try_has_not_gone_well_before_somebody_says_so() {
+        let now = begin();
+        let mut probe = Probe::new(now);
+        let ends = probe.start_slowly(now, 400_000, 600_000, 0);
+        probe.due(ends, (0, 0));
+        let answered = ends + LATE_ANSWER;
+        assert!(!probe.may_start(answered, 550_000, false), "nobody has answered");
+        assert!(probe.may_start(answered, 550_000, true));
     }
 }

@@ -12,6 +12,8 @@ use crate::negotiation::MediaKind;
 const PROBE_MARGIN: u64 = 115;
 /// And at most this of what the line is believed to carry: more would fill a queue only to fail.
 const PROBE_STEP: u64 = 180;
+/// A line that cannot be probed is believed to carry so much of it, in percent: rates creep while a keyframe is awaited.
+const ASSUMED: u64 = 102;
 
 impl Playback {
     /// Tries whether the line carries the next layer.
@@ -25,7 +27,7 @@ impl Playback {
                     self.bandwidth.abandon_probe();
                 }
             }
-        } else if is_calm && self.probe.may_start(now, self.bandwidth.estimate()) {
+        } else if is_calm && self.may_try(now) {
             self.begin_probe(now, place, publication);
         } else {
             return;
@@ -60,6 +62,11 @@ impl Playback {
         }
     }
 
+    fn may_try(&mut self, now: Instant) -> bool {
+        let has_answered = self.bandwidth.has_answered_try();
+        (self.probe).may_start(now, self.bandwidth.estimate(), has_answered)
+    }
+
     /// A sender report follows at once where a short try ends, for it waits for all that the try has made wait.
     fn end_brief_probe(&mut self, now: Instant) -> bool {
         let ends = self.bandwidth.end_brief_probe(now, self.stats.bytes);
@@ -81,8 +88,10 @@ impl Playback {
         };
         if !self.senders.get(video).is_some_and(Sender::can_pad) {
             // The layer itself is the try, and a rise that is taken back is not repeated soon.
-            if self.climb.may_rise(now, self.bandwidth.estimate()) {
-                self.bandwidth.assume(now, wanted);
+            // One that is awaited is to be seen first.
+            let is_told = self.awaited.is_none() && self.bandwidth.is_fine_since(self.climb.settled());
+            if is_told && self.climb.may_rise(now, self.bandwidth.estimate()) {
+                self.bandwidth.assume(now, wanted * ASSUMED / 100);
             }
             return self.probe.put_off(now);
         }

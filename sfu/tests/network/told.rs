@@ -10,6 +10,8 @@ pub(crate) struct Tells {
     pub(crate) transport: bool,
     pub(crate) remb: bool,
     pub(crate) repairs: bool,
+    /// Whether it asks again for what is missing.
+    pub(crate) asks: bool,
     /// Whether it goes on checking once there are pictures.
     pub(crate) consent: bool,
     /// Whether its reports name the newest sender report, not the first for ever.
@@ -24,6 +26,7 @@ impl Tells {
         transport: true,
         remb: true,
         repairs: true,
+        asks: true,
         consent: true,
         names_newest: true,
         interval: Duration::from_secs(1),

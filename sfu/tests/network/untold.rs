@@ -102,6 +102,46 @@ fn without_repairs_there_is_no_padding_and_the_layer_itself_is_tried() {
     squeeze("reports, no repairs", without_repairs(REPORTS), [4.0, 12.0], 4000);
 }
 
+/// GStreamer reports each five seconds, and asks for nothing again. What is sent meanwhile is no proof of anything.
+#[test]
+fn nobody_rises_twice_on_one_report() {
+    let seldom = Tells {
+        interval: ms(5000),
+        ..REPORTS
+    };
+    let asks = without_repairs(seldom);
+    let silent = Tells { asks: false, ..asks };
+    for (name, tells, [down_most, up_most], frozen_most) in [
+        ("repairs", seldom, [2.0, 40.0], 500),
+        ("no repairs", asks, [2.0, 24.0], 3000),
+        ("only reports", silent, [6.0, 24.0], 12_000),
+    ] {
+        for (thin, phase) in [450, 900]
+            .into_iter()
+            .flat_map(|thin| [0.0, 0.7, 1.3].map(|phase| (thin, phase)))
+        {
+            let mut line = Bottleneck::new(1, &[(0, 4000), (20, thin), (60, 4000)]);
+            line.plan[1].0 += Duration::from_secs_f64(phase);
+            let world = watch(tells, Camera::simulcast(), line, 110.0);
+            let down = world.time_to(0, 20.0 + phase, |layer| layer < 2).unwrap();
+            let up = world.time_to(0, 60.0, |layer| layer == 2).unwrap();
+            let thinned = 20.0 + phase + down;
+            let (squeezed, behind) = (
+                world.outcome(0, thinned, 60.0),
+                world.outcome(0, 60.0 + up, 110.0),
+            );
+            println!(
+                "each five seconds, {name}, {thin} kbps: down {down:.2} s, up {up:.2} s\n  squeeze {squeezed}\n  behind  {behind}"
+            );
+            let is_best = world.shown(0, thinned, 60.0).any(|shown| shown.stamp.layer == 2);
+            assert!(!is_best && down <= down_most && up <= up_most, "{down} {up}");
+            assert!(squeezed.frozen <= ms(frozen_most), "{squeezed}");
+            assert_eq!(behind.switches, 0, "{behind}");
+            assert_eq!(world.outcome(0, 8.0, 110.0).flapped, 0);
+        }
+    }
+}
+
 #[test]
 fn a_steady_line_is_used_whatever_is_told() {
     for (name, tells) in [("own estimate", REMB), ("reports", REPORTS)] {

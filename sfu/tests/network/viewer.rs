@@ -201,7 +201,7 @@ impl Viewer {
         }
         let Some(ssrc) = self.video else { return };
         let feedback = self.arrivals.feedback(now);
-        let nack = self.missing.nack(now, ssrc);
+        let nack = self.missing.nack(now, ssrc).filter(|_| self.tells.asks);
         let shown = self.screen.shown.last().map_or(self.joined, |shown| shown.at);
         let is_stuck = now - shown.max(self.asked) > PATIENCE;
         let pli = is_stuck.then(|| {
@@ -319,6 +319,7 @@ impl Viewer {
             // What it forgets it has asked for once, as soon as it was passed over.
             if let Some(nack) = self
                 .video
+                .filter(|_| self.tells.asks)
                 .and_then(|ssrc| self.missing.last_nack(now, ssrc, number))
             {
                 self.send(&nack);

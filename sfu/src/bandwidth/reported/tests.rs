@@ -88,7 +88,13 @@ fn a_try_is_answered_behind_its_end() {
         (0.0, 10 * SECOND, Word::Fine),
     ] {
         line.begin_try(900_000, now);
+        assert!(!line.has_answered());
         assert_eq!(line.take_loss(now + late, loss, None), word);
+        assert_eq!(
+            line.has_answered(),
+            late == SECOND,
+            "neither too early nor too late"
+        );
         line.running = None;
     }
     // It has not raised its own estimate.
@@ -148,6 +154,7 @@ fn what_has_not_come_by_a_report_waits() {
     let mut line = Reported::default();
     stream(&mut line, 0..1010);
     come_until(&mut line, 1040, 100);
+    assert!(line.is_fine_since(1_000_000) && !line.is_fine_since(1_010_000));
     stream(&mut line, 1010..2010);
     let halved = Report {
         highest: 150,
@@ -157,6 +164,7 @@ fn what_has_not_come_by_a_report_waits() {
     };
     let [_, word, _] = line.take_report(2_040_000, halved);
     assert!(rate_of(word).abs_diff(250_000) < 15_000, "{word:?}");
+    assert!(!line.is_fine_since(1_010_000), "that speaks against the rate");
     // A keyframe of 40 packets on a line that brings it within 100 ms.
     let mut line = Reported::default();
     stream(&mut line, 0..2000);

@@ -28,6 +28,7 @@ pub(super) struct Try {
 impl Reported {
     /// From now until `ends` up to `rate` is sent to see what the viewer says.
     pub(in crate::bandwidth) fn begin_try(&mut self, rate: u64, ends: i64) {
+        self.has_answered = false;
         self.running = Some(Try {
             rate,
             ends,
@@ -37,6 +38,7 @@ impl Reported {
     }
 
     pub(in crate::bandwidth) fn end_try(&mut self) {
+        self.has_answered |= self.running.is_some() || self.brief.is_some();
         (self.running, self.brief) = (None, None);
     }
 
@@ -49,6 +51,7 @@ impl Reported {
 
     /// From now on this is sent for a moment; so many bytes were before.
     pub(in crate::bandwidth) fn begin_brief(&mut self, now: i64, rate: u64, bytes: u64) {
+        self.has_answered = false;
         let before = self.brief.replace(Brief::new(now, rate, bytes));
         self.unanswered = self.unanswered.saturating_add(u8::from(before.is_some()));
     }
@@ -75,6 +78,7 @@ impl Reported {
             return Word::Fine;
         }
         self.brief = None;
+        self.has_answered = found != Found::Unanswered;
         self.tried = self.tried.max(Some(now));
         self.unanswered = match found {
             Found::Unanswered => self.unanswered.saturating_add(1),
@@ -109,13 +113,14 @@ impl Reported {
             return Word::Fine;
         }
         self.running = None;
+        self.has_answered = now - tried.ends < PATIENCE_US;
         // One who tells of an estimate, and does not raise it, has not seen it or does not want more.
         let is_raised = match (tried.remb, self.remb) {
             (Some(before), Some(remb)) => remb > before || remb >= tried.rate,
             _ => true,
         };
         let is_short = tried.longest < STOOD_US;
-        if is_raised && is_short && now - tried.ends < PATIENCE_US {
+        if is_raised && is_short && self.has_answered {
             Word::Shown(tried.rate)
         } else {
             Word::Fine
