@@ -10,8 +10,8 @@ const MOST: usize = 3;
 const WITHIN: Duration = Duration::from_secs(20);
 /// So long whoever is on the air then is left there: longer than an operator needs to find the other one.
 const PEACE: Duration = Duration::from_secs(60);
-/// Whoever is refused may ask again after so long: the one on the air may have gone.
-pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(10);
+/// Whoever is refused may ask again after so many seconds: the one on the air may have gone.
+pub(crate) const RETRY_AFTER: u32 = 10;
 
 /// Who took a room's show from whom of late.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -82,7 +82,7 @@ impl MediaService {
         if door == Door::Whip && !directory.challenge(&room, Instant::now()) {
             return Err(MediaError::Taken {
                 why: FOUGHT_OVER,
-                retry_after: u32::try_from(contest::RETRY_AFTER.as_secs()).unwrap_or(RETRY_AFTER),
+                retry_after: contest::RETRY_AFTER,
             });
         }
         let part = match door {
