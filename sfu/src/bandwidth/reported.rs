@@ -282,10 +282,8 @@ impl Reported {
             (None, None) => Word::Fine,
         };
         let loss = f32::from(report.lost) / 256.0;
-        let queue = match (answer, self.shortest) {
-            (Some(answer), _) => answer.queue,
-            (None, shortest) => self.round_trip - shortest.unwrap_or_default(),
-        };
+        let by_way = self.round_trip - self.shortest.unwrap_or_default();
+        let queue = answer.map_or(by_way, |answer| answer.queue);
         let is_fine = queue < STOOD_US && loss <= self.usual_loss + UNUSUAL;
         let left = answer.map(|answer| answer.left()).or(self.named);
         if is_fine && report.kind == MediaKind::Video {
