@@ -2,7 +2,7 @@
 // once however it is sent; and events with the frame they belong to.
 
 import { moving, page, shot, until } from "./browsers.mjs";
-import { click, host, inShop, noErrors, text, watch } from "./scenarios.mjs";
+import { click, goLive, host, inShop, noErrors, text, watch } from "./scenarios.mjs";
 
 const command = (tab, what, capturedAt) => tab.evaluate((c, at) => window.vitrine.shop.host(c, at), what, capturedAt);
 const fill = (tab, selector, value) =>
@@ -208,9 +208,7 @@ export const selling = [
     async run(server) {
       const studio = await host(server, "chrome", STAMPED);
       await inShop(studio);
-      await click(studio, "#camera");
-      await click(studio, "#go");
-      await until("going live", () => studio.evaluate(() => document.documentElement.dataset.publishing === "live"));
+      await goLive(studio);
       const notes = [];
       for (const kind of ["chrome", "firefox"]) {
         const tab = await watch(server, kind);
